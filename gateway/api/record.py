@@ -1,0 +1,65 @@
+"""The usage record: what is remembered of one client request."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one upstream."""
+
+    provider: str
+    key: str
+    """The key's id, never the key."""
+    model: str
+    status: int
+    """The upstream's HTTP status; 0 where there was none."""
+    outcome: str
+    """``ok``, or a `Kind` in lower case, or ``cancelled``."""
+    ms: float
+
+
+@dataclass(slots=True)
+class Record:
+    """One authenticated client-API request, written once when it has ended, however it ended."""
+
+    time: float
+    """Admission, seconds since the epoch, UTC."""
+    config_version: str
+    request_id: str
+    client: str
+    operation: str
+    alias: str
+    """The model as the client named it."""
+    provider: str | None = None
+    key: str | None = None
+    model: str | None = None
+    status: int = 0
+    """The HTTP status the client got; 499 if it went away."""
+    error: str | None = None
+    """The error code the client got."""
+    attempts: list[Attempt] = field(default_factory=list)
+    stream: bool = False
+    cache: str = "off"
+    input_tokens: int = 0
+    """All input tokens; the cached ones are among them."""
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    """All output tokens; the reasoning ones are among them."""
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    """True where the token figures are ours, not the upstream's."""
+    cost_nano_usd: int | None = None
+    """Nano-dollars; None where a price is unknown."""
+    first_token_ms: float | None = None
+    total_ms: float = 0.0
+    overhead_ms: float = 0.0
+    """Total less the time spent waiting for upstreams (and in the queue)."""
+    partial: bool = False
+    """The client did not get the whole answer."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return asdict(self)

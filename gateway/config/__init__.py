@@ -1,0 +1,1 @@
+"""Reading, checking and watching the configuration file."""

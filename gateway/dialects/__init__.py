@@ -1,0 +1,1 @@
+"""Wire formats as pure functions: no I/O, no aiohttp."""

@@ -1,0 +1,1 @@
+"""The path of a client's request, from accepting it to recording it."""

@@ -1,0 +1,1 @@
+"""Which provider key answers: algorithms, health estimates, circuit breakers."""

@@ -1,0 +1,1 @@
+"""The HTTP client for providers: pooled connections that push what they receive."""
