@@ -25,7 +25,9 @@ def build_runtime(loaded: Loaded, store: Store, memory: Memory, registry: Regist
     but limits of known meters."""
     config = loaded.config
     algorithm = build_algorithm(config, registry)
-    built = [_service(index, provider, registry, memory) for index, provider in enumerate(config.llm_providers)]
+    built = [
+        _service(index, provider, registry, memory) for index, provider in enumerate(config.llm_providers)
+    ]
     return Runtime(
         version=loaded.version,
         config=config,
@@ -116,7 +118,7 @@ def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog
             service=service,
             secret=key,
             prices=prices,
-            circuit=state.circuit,
+            state=state,
             label=model if listed else OTHER,
         )
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.api import Candidate, Prices, Provider
-from gateway.routing.circuit import Circuit
-from gateway.routing.memory import KeyState
+from gateway.routing.memory import KeyState, ModelState
 
 MAX_UNLISTED = 1024
 """Pools kept for names that are in no list (``ID:MODEL`` serves any model); the oldest go first."""
@@ -63,8 +62,9 @@ class Target(Candidate):
 
     service: Service
     secret: Key
+    state: ModelState
+    """What is remembered of this key with this model; its health is also `health`."""
     prices: Prices
-    circuit: Circuit
     label: str
     """The model's name in metrics."""
 
@@ -126,6 +126,11 @@ class Catalog:
     def names(self) -> Mapping[str, Pool]:
         """Every name that is listed: aliases, ``ID:MODEL``, bare model names."""
         return self._pools
+
+    def addresses(self) -> list[str]:
+        """The base URLs of all services that have one."""
+        found = (getattr(service.plugin, "base_url", None) for service in self.services.values())
+        return [url for url in found if isinstance(url, str)]
 
     def serving(self, model: str) -> Sequence[Service]:
         """The services that list ``model``."""

@@ -27,8 +27,8 @@ from gateway.logs import build_log, set_up_logging
 from gateway.metrics import Metrics
 from gateway.registry import PluginError, Registry
 from gateway.reload import Reloader
-from gateway.routing.queue import Queue
 from gateway.routing.memory import Memory
+from gateway.routing.queue import Queue
 from gateway.runtime import Live
 from gateway.server import Connection, MissingParser, Runner, Server
 from gateway.upstream.client import Client as UpstreamClient

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.runtime import Client, Live
+from gateway.clients import Client
+from gateway.runtime import Live
 
 LIVE: web.AppKey[Live] = web.AppKey("gateway.live", Live)
 CLIENT: web.RequestKey[Client] = web.RequestKey("gateway.client", Client)

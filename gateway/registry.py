@@ -91,7 +91,9 @@ class Registry:
         try:
             loaded = point.load()
         except Exception as exc:  # whatever a third party's module does at import
-            raise PluginError(path, f"the plugin {name!r} fails to import: {type(exc).__name__}: {exc}") from exc
+            raise PluginError(
+                path, f"the plugin {name!r} fails to import: {type(exc).__name__}: {exc}"
+            ) from exc
         if not (isinstance(loaded, type) and dataclasses.is_dataclass(loaded)):
             raise PluginError(path, f"the plugin {name!r} is not a dataclass, so it has no settings to read")
         self._classes[group, name] = loaded

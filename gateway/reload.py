@@ -39,7 +39,7 @@ class Reloaded:
 class Reloader:
     """Reloads one file into one running gateway, one reload at a time."""
 
-    def __init__(self, path: Path, live: Live, registry: Registry) -> None:
+    def __init__(self, path: Path | None, live: Live, registry: Registry) -> None:
         self._path = path
         self._live = live
         self._registry = registry
@@ -54,6 +54,8 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         live = self._live
+        if self._path is None:  # the demo's configuration is in no file
+            return Reloaded()
         try:
             loaded = await asyncio.to_thread(read, self._path, os.environ, self._registry.known())
             if loaded.version == live.current.version:
@@ -65,7 +67,7 @@ class Reloader:
             return Reloaded(errors=[{"path": exc.path, "message": str(exc)}])
         restart = restart_required(live.current.config, runtime.config)
         live.current = runtime
-        live.upstream.retain(runtime.catalog.origins())
+        live.upstream.retain(runtime.catalog.addresses())
         return Reloaded(changed=True, restart_required=restart)
 
     def _report(self, result: Reloaded, why: str) -> None:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
+
 from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream
-from gateway.upstream.client import Client, Exchange
+from gateway.request.local import LocalClient, LocalExchange
+from gateway.upstream.client import Client
+from gateway.upstream.exchange import Exchange
 from gateway.upstream.failure import FailureKind, UpstreamFailure
+
+log = logging.getLogger(__name__)
 
 MAX_ERROR_BODY = 64 * 1024
 MAX_HELD = 256 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content."""
 
 _UPSTREAM_ID_HEADERS = ("x-request-id", "request-id")
-_WORDS = {
-    FailureKind.CONNECT: "The provider could not be reached.",
-    FailureKind.DNS: "The provider's name could not be resolved.",
-    FailureKind.TLS: "The provider's certificate could not be verified.",
-    FailureKind.RESET: "The provider closed the connection before it answered.",
-    FailureKind.TRUNCATED: "The provider's answer was cut off.",
-    FailureKind.INVALID: "The provider's answer was not valid HTTP.",
-    FailureKind.TOO_LARGE: "The provider's answer was too large.",
-    FailureKind.TIMEOUT: "The provider could not be reached in time.",
-}
 
 
 class Attempt:
@@ -35,7 +31,7 @@ class Attempt:
         self._provider = provider
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome | None] = self._loop.create_future()
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | LocalExchange | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._headers: Mapping[str, str] = {}
         self._error_body: bytearray | None = None
@@ -43,7 +39,9 @@ class Attempt:
         self.status = 0
         self.request_id: str | None = None
 
-    async def run(self, client: Client, upstream: Upstream, connect: float, deadline: float) -> Outcome | None:
+    async def run(
+        self, client: Client | LocalClient, upstream: Upstream, connect: float, deadline: float
+    ) -> Outcome | None:
         """Send and wait for the end. ``connect`` in seconds; ``deadline`` in loop time."""
         self._timer = self._loop.call_at(deadline, self._overdue)
         try:
@@ -67,13 +65,19 @@ class Attempt:
         if not 200 <= status < 300:
             self._error_body = bytearray()
         elif not self._accepts(headers.get("content-type", "")):
-            self._finish(Outcome(Kind.FAILED, status, "The provider answered with an unexpected content type."))
+            self._finish(
+                Outcome(Kind.FAILED, status, "The provider answered with an unexpected content type.")
+            )
 
     def on_data(self, data: bytes) -> None:
         if self._ended.done():
             return
         if self._error_body is None:
-            self._take(data)
+            try:
+                self._take(data)
+            except Exception:  # a plugin's bug fails its attempt, and nothing else
+                log.exception("reader failed")
+                self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer could not be read."))
         elif len(self._error_body) < MAX_ERROR_BODY:
             self._error_body += data
 
@@ -207,6 +211,4 @@ class StreamAttempt(Attempt):
 def outcome_of(failure: UpstreamFailure) -> Outcome:
     """What a failure of the connection means: the upstream's fault, retried elsewhere."""
     kind = Kind.TIMEOUT if failure.kind is FailureKind.TIMEOUT else Kind.FAILED
-    return Outcome(kind, 0, _WORDS[failure.kind])
-
-
+    return Outcome(kind, 0, str(failure))

@@ -61,4 +61,6 @@ def error_response(request: web.Request, error: ApiError, headers: Headers) -> D
     if error.retry_after is not None:
         lines.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
         lines.append(("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000)))))
-    return Direct(error.status, head(request, error.status, len(body), lines, close=close) + body, close=close)
+    return Direct(
+        error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
+    )

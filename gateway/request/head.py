@@ -14,7 +14,13 @@ JSON = "application/json"
 
 
 def head(
-    request: web.Request, status: int, length: int, headers: Headers, *, close: bool = False, type_: str = JSON
+    request: web.Request,
+    status: int,
+    length: int,
+    headers: Headers,
+    *,
+    close: bool = False,
+    type_: str = JSON,
 ) -> bytes:
     """Status line and headers of an answer with a body of ``length`` bytes. Values must be free of
     control characters: they come from the configuration or were checked on their way in."""
@@ -27,7 +33,10 @@ def head(
 
 def stream_head(request: web.Request, headers: Headers) -> bytes:
     """The head of an event stream: chunked for HTTP/1.1, ended by the connection's end before it."""
-    lines = [_STATUS_LINES[200], "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"]
+    lines = [
+        _STATUS_LINES[200],
+        "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n",
+    ]
     lines.append("x-accel-buffering: no\r\n")
     if request.version != HttpVersion10:
         lines.append("transfer-encoding: chunked\r\n")

@@ -18,8 +18,8 @@ CANCELLED = "cancelled"
 async def succeeded(tx: Transaction, target: Target, began: float, first_token: float, status: int) -> None:
     """``began`` and ``first_token`` (of a stream; else the end) in monotonic seconds."""
     now = time.monotonic()
-    target.health.record_success(now, first_token - began)
-    target.circuit.on_success(now)
+    target.state.health.record_success(now, first_token - began)
+    target.state.circuit.on_success(now)
     target.secret.state.penalty.succeeded()
     _note(tx, target, now - began, status, "ok")
 
@@ -29,10 +29,10 @@ async def failed(tx: Transaction, target: Target, began: float, outcome: Outcome
     now = time.monotonic()
     state, penalty = target.secret.state, target.secret.state.penalty
     if outcome.kind in _UNHEALTHY:
-        target.health.record_failure(now)
-        target.circuit.on_failure(now)
+        target.state.health.record_failure(now)
+        target.state.circuit.on_failure(now)
     else:
-        target.circuit.on_neutral(now)
+        target.state.circuit.on_neutral(now)
     seconds = 0.0
     if outcome.kind is Kind.KEY:
         seconds = penalty.rejected()
@@ -44,7 +44,7 @@ async def failed(tx: Transaction, target: Target, began: float, outcome: Outcome
         seconds = penalty.overloaded(outcome.retry_after)
     if seconds > 0:
         await tx.live.store.cool(state.meter, seconds)
-    tx.live.memory.troubled(now + max(seconds, tx.runtime.config.policy.circuit_breaker.cooldown))
+    tx.live.memory.trouble(now + seconds)
     state.last_error = outcome.message
     if outcome.kind in (Kind.KEY, Kind.QUOTA):
         log.error(
@@ -57,7 +57,7 @@ async def failed(tx: Transaction, target: Target, began: float, outcome: Outcome
 def cancelled(tx: Transaction, target: Target, began: float, status: int) -> None:
     """The client went away: nobody's fault."""
     now = time.monotonic()
-    target.circuit.on_neutral(now)
+    target.state.circuit.on_neutral(now)
     _note(tx, target, now - began, status, CANCELLED)
 
 

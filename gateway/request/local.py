@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -11,6 +12,8 @@ from gateway.catalog import Target
 from gateway.upstream.client import Client
 from gateway.upstream.failure import FailureKind, UpstreamFailure
 from gateway.upstream.receiver import Receiver
+
+log = logging.getLogger(__name__)
 
 
 class LocalExchange:
@@ -42,8 +45,9 @@ class LocalExchange:
             served = await provider.serve(call, secret)
             self._receiver.on_head(served.status, served.headers)
             await self._pass_on(served.body)
-        except Exception:  # a plugin's bug is its attempt's failure, not the gateway's
-            self._receiver.on_fail(UpstreamFailure(FailureKind.RESET, answered=False))
+        except Exception:  # a plugin's bug fails its attempt, and nothing else
+            log.exception("local provider failed")
+            self._receiver.on_fail(UpstreamFailure(FailureKind.RESET, "The provider failed to answer."))
         else:
             self._receiver.on_end()
 
@@ -73,5 +77,3 @@ def sender_of(target: Target, call: Call, client: Client) -> Client | LocalClien
     if hasattr(provider, "serve"):
         return LocalClient(cast(Serving, provider), call, target.secret.secret)
     return client
-
-

@@ -35,7 +35,9 @@ async def get_model(request: web.Request) -> web.StreamResponse:
 
 def _usable(client: Client, name: str, pool: Pool) -> bool:
     return any(
-        client.may_use(name) or client.may_use(target.model) or client.may_use(f"{target.provider}:{target.model}")
+        client.may_use(name)
+        or client.may_use(target.model)
+        or client.may_use(f"{target.provider}:{target.model}")
         for target in pool.within(client.providers)
     )
 

@@ -143,8 +143,10 @@ def _check_parts(where: str, content: Any) -> None:
             raise _wrong_type(f"{where}[{index}]", "an object", part)
         kind = part.get("type")
         if not isinstance(kind, str):
-            raise _missing(f"{where}[{index}].type") if kind is None else _wrong_type(
-                f"{where}[{index}].type", "a string", kind
+            raise (
+                _missing(f"{where}[{index}].type")
+                if kind is None
+                else _wrong_type(f"{where}[{index}].type", "a string", kind)
             )
         if kind == "text" and not isinstance(part.get("text"), str):
             raise _wrong_type(f"{where}[{index}].text", "a string", part.get("text"))

@@ -129,7 +129,7 @@ class Plan:
         ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
         for target in ranked:
-            if target.service.id in self._barred or not target.circuit.admits(now):
+            if target.service.id in self._barred or not target.state.circuit.admits(now):
                 continue
             choice = await self._reserve(target, now, force)
             if choice is not None:
@@ -161,14 +161,14 @@ class Plan:
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
-            target.circuit.on_neutral(now)
+            target.state.circuit.on_neutral(now)
             return None
         tokens = tx.demand.input_tokens + tx.demand.output_tokens
         reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
         if isinstance(reservation, Refusal):
             self._refusals.append(reservation.retry_after)
             tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
-            target.circuit.on_neutral(now)
+            target.state.circuit.on_neutral(now)
             return None
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
@@ -178,7 +178,11 @@ class Plan:
     async def _wait_in_queue(self) -> bool:
         """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
         queue = self._tx.live.queue
-        if self._policy.on_exhausted != "queue" or not self._refusals or queue.size >= self._policy.queue.max_size:
+        if (
+            self._policy.on_exhausted != "queue"
+            or not self._refusals
+            or queue.size >= self._policy.queue.max_size
+        ):
             return False
         now = time.monotonic()
         if self._queued_until is None:
@@ -205,7 +209,8 @@ class Plan:
         if lost is not None:
             return ApiError(
                 "unsupported_parameter",
-                f"No provider of this model supports {lost.param!r}" + (f": {lost.reason}." if lost.reason else "."),
+                f"No provider of this model supports {lost.param!r}"
+                + (f": {lost.reason}." if lost.reason else "."),
                 param=lost.param,
             )
         if self._targets and all(t.secret.state.penalty.state == "disabled" for t in self._targets):

@@ -51,7 +51,8 @@ class Relay:
         self._beat = min(self._keepalive, STALL_LIMIT)
         self._last_write = self._loop.time()
         self._on_blocked: Callable[[bool], None] | None = None
-                self.started = False
+        self._timer: asyncio.TimerHandle | None
+        self.started = False
         self.blocked_since: float | None = None
         connection.on_writable = self._writable
         self._timer = self._loop.call_at(self._last_write + self._beat, self._tick)

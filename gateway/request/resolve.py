@@ -20,7 +20,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
             param="model",
         )
     tx.pool = pool
-    targets = pool.within(tx.client.providers)
+    targets: Sequence[Target] = pool.within(tx.client.providers)
     if not targets:
         raise ApiError("provider_not_allowed", "This API key may not use the providers of this model.")
     targets = allowed(tx, targets)

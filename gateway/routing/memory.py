@@ -38,8 +38,21 @@ class Memory:
     """Every key seen since the start. States are found by identity, never by place in the file."""
 
     store: Store
+    trouble_until: float = 0.0
+    """Monotonic seconds; past it no key is cooling down, so that candidates need not be looked at one by one."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: dict[str, OutputEstimate] = field(default_factory=dict)
+
+    def trouble(self, until: float) -> None:
+        """Some key is not to be used until then (monotonic seconds)."""
+        self.trouble_until = max(self.trouble_until, until)
+
+    def output(self, model: str) -> OutputEstimate:
+        """What answers of ``model`` (a listed name, or one for all others) have been long so far."""
+        estimate = self.outputs.get(model)
+        if estimate is None:
+            estimate = self.outputs[model] = OutputEstimate()
+        return estimate
 
     def key(self, provider: str, key: str, limits: Limits) -> KeyState:
         """The state of a key, with the limits of the newest configuration."""
