@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,16 +176,22 @@ class Daemon:
         seconds = live.current.config.server.drain_timeout
         log.info("draining", extra={"in_flight": live.in_flight, "drain_timeout": seconds})
         await listeners.close()
-        deadline = time.monotonic() + seconds
-        while live.in_flight and time.monotonic() < deadline and not self._hurry.is_set():
-            await asyncio.sleep(0.02)
+        if live.in_flight:
+            await _first_of(seconds, live.idle, self._hurry)
         for connection in server.connections:
             if isinstance(connection, Connection):
                 connection.interrupt()
-        deadline = time.monotonic() + HURRY
-        while live.in_flight and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        if live.in_flight:
+            await _first_of(HURRY, live.idle)
         log.info("stopped", extra={"in_flight": live.in_flight})
+
+
+async def _first_of(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of the events is set, but not longer than ``seconds``."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 async def _ping_watchdog() -> None:

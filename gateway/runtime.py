@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Live:
     ready: bool = False
     draining: bool = False
     in_flight: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last request ends while draining."""
     max_inflight: int = 0
     """Requests at once beyond which new ones get 503 ``overloaded``."""
     reload_errors: list[Mapping[str, str]] = field(default_factory=list)

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
-from aiohttp.http_parser import HttpRequestParser
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
@@ -23,6 +23,8 @@ LINGER = 2.0
 """Seconds: for a request's head to arrive, between two requests, and to drain a body nobody wants."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
+_PROBES = (0.05, 0.2, 0.5)
+"""Seconds between the writes that find out whether a half-closed client is still there."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -91,11 +93,19 @@ class Connection(RequestHandler):
         """
         if not self._request_in_progress or self.transport is None:
             return False
+        self._probe(0)
+        return True
+
+    def _probe(self, times: int) -> None:
+        """Write something harmless. It takes two writes to learn of a reset: one to cause it, one to hit it."""
+        if not self._request_in_progress or self.transport is None:
+            return
         if self.on_eof is not None:
             self.on_eof()
         else:
             self.transport.write(_CONTINUE)
-        return True
+        if times < len(_PROBES):
+            self._loop.call_later(_PROBES[times], self._probe, times + 1)
 
     def interrupt(self) -> None:
         """Cancel the request in progress; whoever handles it may still say why."""
@@ -117,7 +127,10 @@ class Connection(RequestHandler):
             message, payload = self._messages.popleft()
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(message.exc)
+                self._refuse(_broken_http(message.exc))
+                break
+            if (error := _unacceptable(message)) is not None:
+                self._refuse(error)
                 break
             self._request_in_progress = True
             try:
@@ -186,11 +199,10 @@ class Connection(RequestHandler):
                 self._next_keepalive_close_time, self._process_keepalive
             )
 
-    def _refuse(self, exc: BaseException) -> None:
+    def _refuse(self, error: ApiError) -> None:
         """Answer in JSON what broke HTTP itself; the connection ends with it."""
         if self.transport is None:
             return
-        error = _broken_http(exc)
         body = orjson.dumps(error.body())
         head = (
             f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\ncontent-type: application/json\r\n"
@@ -244,10 +256,21 @@ class Runner(web.AppRunner):
         )
 
 
+def _unacceptable(message: RawRequestMessage) -> ApiError | None:
+    """What the parser lets pass but would be understood differently by others on the way."""
+    if message.version != HttpVersion11 and message.version != HttpVersion10:
+        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+    if message.chunked and (
+        message.version != HttpVersion11 or message.headers["transfer-encoding"].lower() != "chunked"
+    ):
+        return ApiError("not_implemented", "The only transfer coding is chunked, and only in HTTP/1.1.")
+    return None
+
+
 def _broken_http(exc: BaseException | None) -> ApiError:
     """What to tell the sender of ``exc``; nothing of the input is repeated."""
     if isinstance(exc, LineTooLong):
-        if "status line" in exc.message or "request line" in exc.message:
+        if "bytearray" in exc.message:  # all by which the parser tells the target from a header
             return ApiError("uri_too_long", "The request line is longer than 8190 bytes.")
         return ApiError("headers_too_large", "A header is longer than 8190 bytes.")
     text = getattr(exc, "message", "")

@@ -15,7 +15,7 @@ RELOADER: web.AppKey[Reloader] = web.AppKey("gateway.reloader", Reloader)
 
 
 def make_admin(live: Live, reloader: Reloader) -> web.Application:
-    """The sub-application under ``/admin``. It speaks to operators: its errors are ``{"error", "details"}``."""
+    """The sub-application under ``/admin``. Its errors are ``{"error", "details"}``."""
     app = web.Application(middlewares=[admins_only])
     app[LIVE] = live
     app[RELOADER] = reloader

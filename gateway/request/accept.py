@@ -73,7 +73,7 @@ async def _read(content: Any, max_bytes: int) -> bytes:
 
 
 def parse(body: bytes) -> Any:
-    """JSON as RFC 8259 has it: no NaN, no lone surrogates, no trailing data; of a repeated key the last counts."""
+    """JSON as RFC 8259 has it: no NaN, no lone surrogates; of a repeated key the last counts."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:

@@ -121,11 +121,11 @@ def check_chat(body: Mapping[str, Any]) -> None:
         if not isinstance(message, dict):
             raise _wrong_type(f"messages[{index}]", "an object", message)
         role = message.get("role")
+        if role is None:
+            raise _missing(f"messages[{index}].role")
+        if not isinstance(role, str):
+            raise _wrong_type(f"messages[{index}].role", "a string", role)
         if role not in _ROLES:
-            if role is None:
-                raise _missing(f"messages[{index}].role")
-            if not isinstance(role, str):
-                raise _wrong_type(f"messages[{index}].role", "a string", role)
             raise _invalid(f"messages[{index}].role", f"must be one of {', '.join(sorted(_ROLES))}")
         content = message.get("content")
         if not isinstance(content, str) and content is not None:

@@ -33,6 +33,8 @@ def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.Strea
             return await _serve(tx)
         finally:
             live.in_flight -= 1
+            if live.draining and not live.in_flight:
+                live.idle.set()
 
     return handle
 

@@ -39,7 +39,7 @@ class Memory:
 
     store: Store
     trouble_until: float = 0.0
-    """Monotonic seconds; past it no key is cooling down, so that candidates need not be looked at one by one."""
+    """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: dict[str, OutputEstimate] = field(default_factory=dict)
 
