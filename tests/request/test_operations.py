@@ -113,14 +113,18 @@ def test_unknown_parameters_are_none_of_our_business() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["model", "messages", "tools", "stream", "stream_options", "n", "max_tokens", "top_p"]),
+        st.sampled_from(
+            ["model", "messages", "tools", "stream", "stream_options", "n", "max_tokens", "top_p"]
+        ),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["role", "content", "type", "text", "tool_calls", "function", "name"]),
-                inner,
-                max_size=4,
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["role", "content", "type", "text", "tool_calls", "function", "name"]),
+                    inner,
+                    max_size=4,
+                )
             ),
             max_leaves=10,
         ),
