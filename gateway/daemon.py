@@ -69,6 +69,8 @@ class Daemon:
         self._registry = registry
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self.live: Live | None = None
+        """The running gateway, once `serve` has made it."""
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def serve(self, started: asyncio.Event | None = None) -> None:
@@ -78,7 +80,7 @@ class Daemon:
         """
         config = self._loaded.config
         metrics = Metrics(self._loaded.version)
-        live = self._make_live(metrics)
+        live = self.live = self._make_live(metrics)
         set_up_logging(config.logging, live.log)
         reloader = Reloader(self._path, live, self._registry)
         runner = Runner(make_app(live, reloader), HURRY)
