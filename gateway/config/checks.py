@@ -32,7 +32,7 @@ _S = TypeVar("_S", bound=Section)
 
 @dataclass(slots=True)
 class Draft:
-    """The parts of a configuration that are sound on their own, though others may not be."""
+    """What can be compared with each other: every section without the settings that are broken."""
 
     providers: dict[Path, ProviderConfig] = field(default_factory=dict)
     provider_ids: set[str] = field(default_factory=set)
@@ -94,12 +94,18 @@ def _entries(root: dict[str, Any], path: Path) -> list[tuple[Path, Any]]:
 
 
 def _sound(kind: type[_S], entries: Iterable[tuple[Path, Any]]) -> dict[Path, _S]:
+    """The entries as sections, without the settings that are broken; none where that leaves no section."""
     sound = {}
     for path, entry in entries:
         try:
             sound[path] = kind.model_validate(entry)
-        except ValidationError:  # reported when the whole is validated
-            continue
+        except ValidationError as error:  # reported when the whole is validated
+            broken = {
+                one["loc"][0] for one in error.errors(include_url=False, include_input=False) if one["loc"]
+            }
+            if isinstance(entry, dict) and broken & entry.keys():
+                rest = {name: value for name, value in entry.items() if name not in broken}
+                sound |= _sound(kind, [(path, rest)])
     return sound
 
 

@@ -99,10 +99,9 @@ def _validate(document: Document, modern: Modern, known: Known | None) -> Config
 def _merge(document: Document, modern: Modern, faults: Iterable[Fault]) -> list[Problem]:
     """All problems in the order of the file; of what is broken already nothing further is said."""
     problems = list(document.problems)
-    broken = {problem.path for problem in problems}
     for fault in faults:
         path = modern.origin(fault.path)
-        if (where := render(path)) not in broken:
+        where = render(path)
+        if not any(f"{problem.path}.".startswith((f"{where}.", f"{where}[")) for problem in problems):
             problems.append(Problem(where, document.line(path), fault.message, fault.got))
-            broken.add(where)
     return sorted(problems, key=lambda problem: problem.line or 0)
