@@ -1,0 +1,31 @@
+"""Who may use the admin API, and from where."""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+
+from gateway.clients import key_digest
+from gateway.keys import LIVE
+from gateway.listen import parse_listen
+from gateway.request.authenticate import presented_key
+
+
+def is_admin(request: web.Request) -> bool:
+    """Whether the request bears the admin key. Raises `ApiError` 401 if it bears two keys."""
+    admin_key = request.app[LIVE].current.config.server.admin_api_key
+    key = presented_key(request)
+    if admin_key is None or key is None:
+        return False
+    return hmac.compare_digest(key_digest(admin_key.get_secret_value()), key_digest(key))
+
+
+def on_admin_listener(request: web.Request) -> bool:
+    """Whether the request came in on ``server.admin_listen``."""
+    address = request.app[LIVE].current.config.server.admin_listen
+    if address is None or request.transport is None:
+        return False
+    name = request.transport.get_extra_info("sockname")
+    where = parse_listen(address)
+    return name == where.path if where.path else isinstance(name, tuple) and name[1] == where.port

@@ -1,0 +1,66 @@
+"""The whole gateway on one page: middlewares, routes, resources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.admin.api import make_admin
+from gateway.health import livez, readyz
+from gateway.keys import LIVE
+from gateway.reload import Reloader
+from gateway.request.expect import expect
+from gateway.request.middlewares import authentication, border
+from gateway.request.models import get_model, list_models
+from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.request.serve import handler
+from gateway.runtime import Live
+from gateway.scrape import metrics_handler
+
+PREFIXES = ("", "/api")
+"""Every path exists with and without the second."""
+
+
+def make_app(live: Live, reloader: Reloader) -> web.Application:
+    """The application; its resources open when it starts and close when it is cleaned up."""
+    app = web.Application(middlewares=[border, authentication])
+    app[LIVE] = live
+    server, prometheus = live.current.config.server, live.current.config.logging.prometheus
+    for prefix in PREFIXES:
+        _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
+        _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
+        _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
+        _get(app, f"{prefix}/v1/models", list_models)
+        _get(app, f"{prefix}/v1/models/{{id:.+}}", get_model)
+        _get(app, f"{prefix}/health", livez)
+        _get(app, f"{prefix}/livez", livez)
+        _get(app, f"{prefix}/readyz", readyz)
+        if prometheus.enabled:
+            _get(app, f"{prefix}{prometheus.endpoint}", metrics_handler)
+        if server.admin_api_key is not None:
+            app.add_subapp(f"{prefix}/admin", make_admin(live, reloader))
+    app.cleanup_ctx.append(_resources)
+    return app
+
+
+def _post(app: web.Application, path: str, handle: Handler) -> None:
+    app.router.add_post(path, handle, expect_handler=expect)
+
+
+def _get(app: web.Application, path: str, handle: Handler) -> None:
+    app.router.add_get(path, handle, expect_handler=expect)
+
+
+async def _resources(app: web.Application) -> AsyncIterator[None]:
+    """What lives as long as the application serves."""
+    live = app[LIVE]
+    await live.store.open()
+    await live.log.open()
+    live.ready = True
+    yield
+    live.ready = False
+    await live.upstream.close()
+    await live.log.close()
+    await live.store.close()

@@ -1,0 +1,195 @@
+"""From a checked configuration to the objects that serve requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from gateway.api import Algorithm, Limits, Prices, Store
+from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
+from gateway.clients import ANONYMOUS, Client, Clients, key_digest
+from gateway.config.read import Loaded
+from gateway.config.schema import ClientConfig, Config, KeyConfig, LimitsConfig, PricingConfig, ProviderConfig
+from gateway.registry import Registry
+from gateway.routing.memory import Memory
+from gateway.runtime import Runtime
+
+_NANO_PER_TOKEN = 10**9 / 1000
+_KEYLESS = "keyless"
+"""Id of the one key of a provider that needs none."""
+
+
+def build_runtime(loaded: Loaded, store: Store, memory: Memory, registry: Registry) -> Runtime:
+    """A snapshot for one version of the configuration. Raises `PluginError`; nothing is changed then
+    but limits of known meters."""
+    config = loaded.config
+    algorithm = build_algorithm(config, registry)
+    built = [
+        _service(index, provider, registry, memory) for index, provider in enumerate(config.llm_providers)
+    ]
+    return Runtime(
+        version=loaded.version,
+        config=config,
+        catalog=_catalog(config, built, memory),
+        clients=_clients(config, store),
+        algorithm=algorithm,
+    )
+
+
+def build_algorithm(config: Config, registry: Registry) -> Algorithm:
+    """The routing algorithm that the policy names, with those of the policy's settings that it has."""
+    policy = config.policy
+    offered: dict[str, Any] = {"priority": policy.priority}
+    if policy.hybrid_weights is not None:
+        offered["hybrid_weights"] = policy.hybrid_weights.model_dump()
+    accepted = registry.accepts("algorithms", policy.algorithm, "policy.algorithm")
+    settings = {name: value for name, value in offered.items() if name in accepted}
+    algorithm: Algorithm = registry.build("algorithms", policy.algorithm, settings, "policy.algorithm")
+    return algorithm
+
+
+def _service(index: int, config: ProviderConfig, registry: Registry, memory: Memory) -> Service:
+    path = f"llm_providers.{index}"
+    settings = dict(config.settings)
+    if config.base_url is not None:
+        settings["base_url"] = config.base_url
+    keys = config.api_keys or [KeyConfig(id=_KEYLESS, key="")]
+    timeout = config.timeout
+    return Service(
+        id=config.id,
+        type=config.type,
+        name=config.name or config.id,
+        plugin=registry.build("providers", config.type, settings, path),
+        timeouts=Timeouts(timeout.connect, timeout.first_token, timeout.idle, timeout.total),
+        headers=tuple(config.headers.items()),
+        default_model=config.model or (config.models[0].name if config.models else None),
+        keys=tuple(_key(config, key, memory) for key in keys),
+    )
+
+
+def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
+    limits = key.limits or provider.limits
+    state = memory.key(provider.id, key.id, _limits(limits))
+    return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
+
+
+def _limits(config: LimitsConfig) -> Limits:
+    return Limits(
+        requests=config.req_per_min,
+        tokens=config.tokens_per_min,
+        parallel=config.max_parallel,
+        session=config.session_limit,
+        session_seconds=config.session_type,
+    )
+
+
+def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog:
+    sections = {section.id: section for section in config.llm_providers}
+    models = _listed_models(config)
+    cache: dict[tuple[str, str, float], tuple[Target, ...]] = {}
+
+    def make(service: Service, model: str, listed: bool, weight: float) -> tuple[Target, ...]:
+        found = cache.get((service.id, model, weight)) if listed else None
+        if found is None:
+            each = weight / len(service.keys) if weight else 1.0
+            found = tuple(
+                _target(sections[service.id], service, key, (model, listed, each)) for key in service.keys
+            )
+            if listed:
+                cache[service.id, model, weight] = found
+        return found
+
+    def _target(
+        section: ProviderConfig, service: Service, key: Key, named: tuple[str, bool, float]
+    ) -> Target:
+        model, listed, weight = named
+        prices = _prices(section, key.id, model) if listed else Prices()
+        state = memory.model(key.state, model if listed else "", config.policy.circuit_breaker)
+        return Target(
+            provider=service.id,
+            key=key.id,
+            model=model,
+            weight=weight,
+            meter=key.state.meter,
+            health=state.health,
+            input_price=None if prices.input is None else float(prices.input) * _NANO_PER_TOKEN,
+            output_price=None if prices.output is None else float(prices.output) * _NANO_PER_TOKEN,
+            service=service,
+            secret=key,
+            prices=prices,
+            state=state,
+            label=model if listed else OTHER,
+        )
+
+    aliases = {
+        alias: [(target.target, target.weight or 0.0) for target in targets]
+        for alias, targets in config.model_aliases.items()
+    }
+    return Catalog(services, models, aliases, make)
+
+
+def _listed_models(config: Config) -> Mapping[str, list[str]]:
+    """The models each service is known to serve: its own list, and what aliases say of it."""
+    listed: dict[str, dict[str, None]] = {}
+    for provider in config.llm_providers:
+        names = [provider.model, *(model.name for model in provider.models)]
+        listed[provider.id] = dict.fromkeys(name for name in names if name)
+    by_type: dict[str, list[str]] = {}
+    for provider in config.llm_providers:
+        by_type.setdefault(provider.type, []).append(provider.id)
+    for targets in config.model_aliases.values():
+        for target in targets:
+            prefix, _, model = target.target.partition(":")
+            for service in [prefix] if prefix in listed else by_type.get(prefix, ()):
+                listed[service][model] = None
+    return {service: list(names) for service, names in listed.items()}
+
+
+def _prices(section: ProviderConfig, key_id: str, model: str) -> Prices:
+    """The nearest pricing: the model's own, the key's, the provider's."""
+    of_model = next((m.pricing for m in section.models if m.name == model and m.pricing), None)
+    of_key = next((k.pricing for k in section.api_keys if k.id == key_id and k.pricing), None)
+    return prices_of(of_model or of_key or section.pricing)
+
+
+def prices_of(pricing: PricingConfig | None) -> Prices:
+    """Configured prices as the accounting wants them."""
+    if pricing is None:
+        return Prices()
+    return Prices(
+        input=pricing.input_token_cost,
+        output=pricing.output_token_cost,
+        cache_read=pricing.cached_input_token_cost,
+        cache_write=pricing.cache_write_token_cost,
+        reasoning=pricing.reasoning_token_cost,
+        audio_input=pricing.audio_input_token_cost,
+        audio_output=pricing.audio_output_token_cost,
+    )
+
+
+def _clients(config: Config, store: Store) -> Clients:
+    anonymous = Client(ANONYMOUS, b"", store.meter(f"client:{ANONYMOUS}", Limits()))
+    configured = [_client(client, store) for client in config.api_keys or ()]
+    return Clients(configured, anonymous, open_to_all=config.server.allow_anonymous)
+
+
+def _client(config: ClientConfig, store: Store) -> Client:
+    limits = Limits(
+        requests=config.limits.req_per_min,
+        tokens=config.limits.tokens_per_min,
+        parallel=config.limits.max_parallel,
+    )
+    providers, models = config.allowed_providers, config.allowed_models
+    return Client(
+        id=config.id,
+        digest=key_digest(config.key.get_secret_value()),
+        meter=store.meter(f"client:{config.id}", limits),
+        providers=None if "*" in providers else frozenset(providers),
+        models=None if "*" in models else tuple(models),
+        expires_at=_moment(config.expires_at),
+    )
+
+
+def _moment(when: datetime | None) -> float | None:
+    return None if when is None else when.timestamp()

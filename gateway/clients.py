@@ -1,0 +1,63 @@
+"""The clients of the gateway: who a key belongs to, and what it may use."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from gateway.api import Meter
+
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Client:
+    """Who sends a request."""
+
+    id: str
+    digest: bytes = field(repr=False)
+    """SHA-256 of its key; empty for the anonymous client."""
+    meter: Meter
+    providers: frozenset[str] | None = None
+    """Ids of the services it may use; None means all."""
+    models: tuple[str, ...] | None = None
+    """Names or patterns (``gpt-*``) of the models it may use; None means all."""
+    expires_at: float | None = None
+    """Seconds since the epoch."""
+
+    def may_use(self, model: str) -> bool:
+        """Whether ``model`` matches one of the names it may use."""
+        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+class Clients:
+    """Every configured client, found by the digest of its key."""
+
+    def __init__(self, clients: Iterable[Client], anonymous: Client, *, open_to_all: bool) -> None:
+        """``open_to_all``: requests without a key are served from anywhere (``allow_anonymous``)."""
+        self._by_digest = {client.digest: client for client in clients}
+        self.anonymous = anonymous
+        self.open_to_all = open_to_all
+
+    @property
+    def exist(self) -> bool:
+        """Whether any client has ever been configured."""
+        return bool(self._by_digest)
+
+    def find(self, secret: str, now: float) -> Client | None:
+        """The client whose key this is, unless it has expired. ``now``: seconds since the epoch."""
+        digest = key_digest(secret)
+        client = self._by_digest.get(digest)
+        if client is None or not hmac.compare_digest(client.digest, digest):
+            return None
+        if client.expires_at is not None and now >= client.expires_at:
+            return None
+        return client
+
+
+def key_digest(secret: str) -> bytes:
+    """SHA-256 of a key as it came in a header, whatever bytes it is made of."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,142 @@
+"""Plugins by name: entry point to class, settings to instance; errors name the path and the near miss."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from gateway.config.known import Known
+
+GROUPS = ("providers", "stores", "log_sinks", "algorithms")
+
+
+class PluginError(Exception):
+    """A plugin that cannot be used: ``path`` is the place in the configuration, ``message`` says why."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of ``coo-llm plugins``."""
+
+    group: str
+    name: str
+    distribution: str
+    version: str
+    error: str | None
+
+
+class Registry:
+    """All plugins that are installed. Nothing is imported before it is asked for by name."""
+
+    def __init__(self, found: Mapping[str, Mapping[str, EntryPoint]]) -> None:
+        self._found = found
+        self._classes: dict[tuple[str, str], type] = {}
+
+    @classmethod
+    def discover(cls) -> Registry:
+        """Read the entry points of every installed distribution; the first of a name counts."""
+        found: dict[str, dict[str, EntryPoint]] = {group: {} for group in GROUPS}
+        for group in GROUPS:
+            for point in entry_points(group=f"coo_llm.{group}"):
+                found[group].setdefault(point.name, point)
+        return cls(found)
+
+    def known(self) -> Known:
+        """The names a configuration may use."""
+        names = {group: frozenset(points) for group, points in self._found.items()}
+        return Known(
+            providers=names["providers"],
+            stores=names["stores"],
+            sinks=names["log_sinks"],
+            algorithms=names["algorithms"],
+        )
+
+    def listing(self) -> list[Listed]:
+        """Every plugin with its origin, and why it fails to load if it does."""
+        rows = []
+        for group, points in self._found.items():
+            for name, point in sorted(points.items()):
+                dist = point.dist
+                try:
+                    self.load(group, name, name)
+                    error = None
+                except PluginError as problem:
+                    error = problem.message
+                rows.append(
+                    Listed(group, name, dist.name if dist else "?", dist.version if dist else "?", error)
+                )
+        return rows
+
+    def load(self, group: str, name: str, path: str) -> type:
+        """The plugin's class. Raises `PluginError` if there is none of that name or it does not import."""
+        known = self._classes.get((group, name))
+        if known is not None:
+            return known
+        point = self._found[group].get(name)
+        if point is None:
+            near = difflib.get_close_matches(name, self._found[group], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise PluginError(path, f"no plugin is called {name!r}{hint}")
+        try:
+            loaded = point.load()
+        except Exception as exc:  # whatever a third party's module does at import
+            raise PluginError(
+                path, f"the plugin {name!r} fails to import: {type(exc).__name__}: {exc}"
+            ) from exc
+        if not (isinstance(loaded, type) and dataclasses.is_dataclass(loaded)):
+            raise PluginError(path, f"the plugin {name!r} is not a dataclass, so it has no settings to read")
+        self._classes[group, name] = loaded
+        return loaded
+
+    def build(self, group: str, name: str, settings: Mapping[str, Any], path: str) -> Any:
+        """An instance with ``settings`` checked against the plugin's fields.
+
+        Raises `PluginError` for the first setting that is unknown, missing or of a wrong type.
+        """
+        cls = self.load(group, name, path)
+        known = self.accepts(group, name, path)
+        for key in settings:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise PluginError(f"{path}.{key}", f"{name!r} has no such setting{hint}")
+        try:
+            checked = _model(cls).model_validate(dict(settings))
+            return cls(**{field: getattr(checked, field) for field in checked.model_fields_set})
+        except ValidationError as exc:
+            first = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in (path, *first["loc"]))
+            raise PluginError(where, first["msg"]) from exc
+        except ValueError as exc:  # the plugin's own check in __post_init__
+            raise PluginError(path, str(exc)) from exc
+
+    def accepts(self, group: str, name: str, path: str) -> frozenset[str]:
+        """Names of the settings that the plugin has."""
+        cls = self.load(group, name, path)
+        return frozenset(field.name for field in dataclasses.fields(cls) if field.init)
+
+
+def _model(cls: type) -> type[BaseModel]:
+    """The plugin's fields as a model that checks and converts settings."""
+    hints = get_type_hints(cls)
+    fields: dict[str, Any] = {
+        field.name: (hints[field.name], _default(field)) for field in dataclasses.fields(cls) if field.init
+    }
+    return create_model(cls.__name__, __config__=ConfigDict(arbitrary_types_allowed=True), **fields)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Required or not is all the model needs to know: unset fields keep the dataclass's own default."""
+    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return ... if required else None

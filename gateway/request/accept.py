@@ -1,0 +1,112 @@
+"""Reading a request's body: as much as is allowed, as JSON, before anything else costs anything."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.api import ApiError
+
+BODY_DEADLINE = 60.0
+"""Seconds in which the whole body must have arrived."""
+MAX_DEPTH = 64
+_OFF_LOOP = 1024 * 1024
+"""Bodies beyond this are parsed in a thread, so that one large request does not hold up the others."""
+
+
+async def read_json(request: web.Request, max_bytes: int) -> tuple[dict[str, Any], int]:
+    """The body as a JSON object, and its size in bytes (decoded).
+
+    Raises `ApiError`: ``request_too_large``, ``unsupported_media_type``, ``request_timeout``,
+    ``invalid_json``, ``json_too_deep`` or ``invalid_type``.
+    """
+    body = await read_body(request, max_bytes)
+    if len(body) > _OFF_LOOP:
+        value = await asyncio.to_thread(parse, body)
+    else:
+        value = parse(body)
+    if not isinstance(value, dict):
+        raise ApiError("invalid_type", "The body must be a JSON object.")
+    return value, len(body)
+
+
+async def read_body(request: web.Request, max_bytes: int) -> bytes:
+    """The body's bytes, content coding undone. Raises `ApiError`."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip", "deflate", ""):
+        raise ApiError(
+            "unsupported_media_type", "Only gzip and deflate content codings are understood, one at a time."
+        )
+    length = request.content_length
+    if length is not None and length > max_bytes:
+        raise _too_large(max_bytes)
+    if "expect" in request.headers and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    content = request.content
+    try:
+        if content.is_eof():
+            body = content.read_nowait()
+        else:
+            async with asyncio.timeout(BODY_DEADLINE):
+                body = await _read(content, max_bytes)
+    except TimeoutError:
+        raise ApiError("request_timeout", f"The body did not arrive within {BODY_DEADLINE:.0f} s.") from None
+    except (web.RequestPayloadError, ValueError) as exc:
+        raise ApiError("invalid_request", "The body does not match its content coding or length.") from exc
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
+async def _read(content: Any, max_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def parse(body: bytes) -> Any:
+    """JSON as RFC 8259 has it: no NaN, no lone surrogates; of a repeated key the last counts."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        if "ecursion" in str(exc):
+            raise _too_deep() from exc
+        raise ApiError("invalid_json", f"The body is not valid JSON: {_where(exc)}.") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise _too_deep()
+    return value
+
+
+def _where(exc: orjson.JSONDecodeError) -> str:
+    """What is wrong and where, without a piece of the body itself."""
+    return f"{exc.msg} (line {exc.lineno}, column {exc.colno})"
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> ApiError:
+    return ApiError("json_too_deep", f"The body nests more than {MAX_DEPTH} levels deep.")
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError("request_too_large", f"The body is larger than {max_bytes // 1024 // 1024} MiB.")

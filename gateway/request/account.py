@@ -1,0 +1,73 @@
+"""Settling a request: windows, money, its record and its metrics, once, however it ended."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.api import Reader, Record, Usage
+from gateway.catalog import OTHER
+from gateway.request.plan import Choice
+from gateway.request.transaction import Transaction
+from gateway.routing.estimate import tokens_of_text
+
+
+async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
+    """Settle the key's reservation with what was used; None: nothing was."""
+    if reader is None:
+        await tx.live.store.settle(choice.reservation, 0)
+        return
+    usage = reader.usage
+    if usage is None:
+        output = tokens_of_text(reader.produced)
+        usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
+    tx.usage = usage
+    tx.cost = choice.target.prices.cost(usage)
+    tx.live.memory.output(choice.target.label).learn(usage.completion)
+    await tx.live.store.settle(choice.reservation, usage.total)
+
+
+def close_books(tx: Transaction) -> None:
+    """Write the record and count the request, before the last byte goes out. A second call does nothing."""
+    if tx.closed:
+        return
+    tx.closed = True
+    now = time.monotonic()
+    total = now - tx.started
+    overhead = max(total - tx.upstream_seconds - tx.queued_seconds, 0.0)
+    first_token = tx.first_token - tx.started if tx.first_token is not None else None
+    record = Record(
+        time=time.time() - total,
+        config_version=tx.runtime.version,
+        request_id=tx.request_id,
+        client=tx.client.id,
+        operation=tx.operation.name,
+        alias=tx.alias,
+        status=tx.status,
+        error=tx.error.code if tx.error is not None else None,
+        attempts=tx.attempts,
+        stream=tx.stream,
+        first_token_ms=None if first_token is None else round(first_token * 1000, 3),
+        total_ms=round(total * 1000, 3),
+        overhead_ms=round(overhead * 1000, 3),
+        partial=tx.partial,
+    )
+    provider, model = "none", OTHER
+    if tx.target is not None:
+        provider, model = tx.target.provider, tx.target.label
+        record.provider, record.key, record.model = provider, tx.target.key, tx.target.model
+    series = tx.live.metrics.request(provider, model, tx.client.id)
+    if tx.usage is not None:
+        usage = tx.usage
+        record.input_tokens, record.cached_tokens = usage.prompt, usage.cache_read
+        record.output_tokens, record.reasoning_tokens = usage.completion, usage.reasoning
+        record.estimated = usage.estimated
+        record.cost_nano_usd = tx.cost
+        series.tokens(usage)
+        if tx.cost is None:
+            tx.live.metrics.unknown_price(provider, model)
+        else:
+            series.cost(tx.cost)
+    if tx.error is not None:
+        tx.live.metrics.error(provider, tx.error.code)
+    series.done(tx.status, total, overhead, first_token)
+    tx.live.log.add(record)

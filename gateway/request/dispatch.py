@@ -1,0 +1,190 @@
+"""The one attempt loop, for every operation, streaming or not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiohttp import HttpVersion11, web
+
+from gateway.api import ApiError, Chunk, Kind, Outcome
+from gateway.catalog import Target
+from gateway.request import judge
+from gateway.request.account import close_books, settle
+from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
+from gateway.request.errors import error_event, from_outcome
+from gateway.request.head import head, stream_head
+from gateway.request.local import sender_of
+from gateway.request.plan import Choice, Plan
+from gateway.request.relay import DONE, Relay
+from gateway.request.transaction import Transaction
+from gateway.server import Direct
+
+
+async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
+    """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet."""
+    plan = Plan(tx, targets)
+    answer: WholeAnswer | StreamAnswer = StreamAnswer(tx) if tx.stream else WholeAnswer(tx)
+    try:
+        while True:
+            choice = await plan.next()
+            tx.target = choice.target
+            outcome = await _attempt(tx, choice, answer)
+            if outcome is None:
+                return answer.response()
+            if answer.committed:
+                raise from_outcome(outcome)
+            plan.failed(choice.target, outcome)
+    except ApiError as error:
+        if not answer.started:
+            raise
+        return answer.broken(error)
+    finally:
+        answer.close()
+
+
+async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | StreamAnswer) -> Outcome | None:
+    """One attempt, timed, judged and settled, however it ends."""
+    target = choice.target
+    attempt = answer.attempt(choice)
+    began = time.monotonic()
+    timeouts = target.service.timeouts
+    limit = tx.runtime.config.policy.retry.timeout
+    if limit is None:
+        limit = timeouts.first_token if tx.stream else timeouts.total
+    loop = asyncio.get_running_loop()
+    left = min(limit, tx.deadline - began)
+    client = sender_of(target, choice.translation.call, tx.live.upstream)
+    try:
+        outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
+    except asyncio.CancelledError:
+        judge.cancelled(tx, target, began, attempt.status)
+        await settle(tx, choice, attempt.reader)
+        tx.partial = True
+        raise
+    tx.upstream_request_id = attempt.request_id
+    if outcome is None:
+        await judge.succeeded(tx, target, began, answer.first_token or time.monotonic(), attempt.status)
+    else:
+        await judge.failed(tx, target, began, outcome)
+    billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
+    await settle(tx, choice, attempt.reader if billed else None)
+    return outcome
+
+
+class WholeAnswer:
+    """An answer that is sent in one piece once it is complete."""
+
+    committed = False
+    started = False
+    first_token: float | None = None
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._choice: Choice | None = None
+        self._attempt: WholeAttempt | None = None
+
+    def attempt(self, choice: Choice) -> Attempt:
+        provider = choice.target.service.plugin
+        self._choice = choice
+        self._attempt = WholeAttempt(provider, provider.reader(choice.translation.call))
+        return self._attempt
+
+    def response(self) -> Direct:
+        tx, choice, attempt = self._tx, self._choice, self._attempt
+        assert choice is not None and attempt is not None
+        body = b"".join(choice.translation.encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks)
+        headers = tx.headers()
+        if tx.cost is not None:
+            headers.append(("x-coo-cost", usd(tx.cost)))
+        tx.status = 200
+        close_books(tx)
+        return Direct(200, head(tx.http, 200, len(body), headers) + body)
+
+    def broken(self, error: ApiError) -> Direct:
+        raise error
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class StreamAnswer:
+    """An answer that is relayed event by event from its first content on."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._choice: Choice | None = None
+        self._attempt: StreamAttempt | None = None
+        self._relay = Relay(
+            tx.http,
+            lambda: stream_head(tx.http, tx.headers()),
+            tx.runtime.config.server.sse_keepalive,
+        )
+        self.first_token: float | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was sent: an error can then only be an event."""
+        return self._relay.started
+
+    @property
+    def committed(self) -> bool:
+        """Whether content was sent: nothing is retried then."""
+        return self.first_token is not None
+
+    def attempt(self, choice: Choice) -> Attempt:
+        tx = self._tx
+        provider = choice.target.service.plugin
+        loop = asyncio.get_running_loop()
+        self._choice = choice
+        self._attempt = StreamAttempt(
+            provider,
+            provider.reader(choice.translation.call),
+            deliver=self._deliver,
+            idle=choice.target.service.timeouts.idle,
+            latest=loop.time() + tx.deadline - time.monotonic(),
+        )
+        self._relay.attach(self._attempt.pause)
+        return self._attempt
+
+    def _deliver(self, chunks: list[Chunk]) -> None:
+        """Send what the reader made ready; called by the upstream's bytes as they arrive."""
+        tx, choice, attempt = self._tx, self._choice, self._attempt
+        assert choice is not None and attempt is not None
+        if self.first_token is None:
+            self.first_token = tx.first_token = time.monotonic()
+            tx.upstream_request_id = attempt.request_id
+        encode = choice.translation.encode
+        if len(chunks) == 1 and not chunks[0].usage:
+            self._relay.write(encode(chunks[0], None, None))
+            return
+        usage = attempt.reader.usage
+        cost = choice.target.prices.cost(usage) if usage is not None else None
+        data = b"".join(encode(chunk, usage, cost) for chunk in chunks)
+        if data:
+            self._relay.write(data)
+
+    def response(self) -> Direct:
+        self._tx.status = 200
+        close_books(self._tx)
+        self._relay.end(DONE)
+        return Direct(200, b"", close=self._tx.http.version < HttpVersion11)
+
+    def broken(self, error: ApiError) -> Direct:
+        """End a begun stream with its one error event, and without ``[DONE]``."""
+        tx = self._tx
+        tx.error, tx.status, tx.partial = error, 200, self.committed
+        close_books(tx)
+        self._relay.end(error_event(error))
+        return Direct(200, b"", close=tx.http.version < HttpVersion11)
+
+    def close(self) -> None:
+        """Let go of the connection, however the request ended."""
+        self._relay.close()
+
+
+def usd(nano: int) -> str:
+    """Nano-dollars as a plain decimal number of dollars."""
+    text = f"{nano / 10**9:.9f}" if abs(nano) < 2**53 else f"{nano // 10**9}.{nano % 10**9:09d}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,66 @@
+"""Errors on their way out: what a failed attempt means to the client, and the answer that says so."""
+
+from __future__ import annotations
+
+import math
+
+import orjson
+from aiohttp import web
+
+from gateway.api import ApiError, Kind, Outcome
+from gateway.request.head import Headers, head
+from gateway.server import Direct
+
+_BY_KIND = {
+    Kind.CALLER: ("upstream_rejected", ""),
+    Kind.MODEL: ("model_not_found", ""),
+    Kind.KEY: (
+        "upstream_auth_error",
+        "The provider rejected the gateway's credentials; only the gateway's operator can mend that.",
+    ),
+    Kind.QUOTA: (
+        "upstream_auth_error",
+        "The gateway's account with the provider is out of quota; only its operator can mend that.",
+    ),
+    Kind.LIMITED: (
+        "upstream_rate_limited",
+        "Every provider key for this model is rate limited by its provider; try again later.",
+    ),
+    Kind.OVERLOADED: ("upstream_overloaded", "The provider is overloaded; try again later."),
+    Kind.FAILED: ("upstream_error", "The provider failed to answer."),
+    Kind.TIMEOUT: ("upstream_timeout", "The provider did not answer in time."),
+    Kind.INVALID: ("invalid_upstream_response", "The provider's answer could not be understood."),
+}
+"""Code and words for each kind of failure. CALLER and MODEL carry the provider's own words; those of the
+others may hold what only the operator should see."""
+
+
+def from_outcome(outcome: Outcome) -> ApiError:
+    """The error for a client whose last attempt ended like this."""
+    code, message = _BY_KIND[outcome.kind]
+    status = None
+    if outcome.kind in (Kind.CALLER, Kind.MODEL):
+        message = outcome.message or "The provider rejected the request."
+        status = outcome.status if outcome.status in (400, 404, 409, 413, 415, 422) else None
+    error = ApiError(code, message, param=outcome.param, status=status, retry_after=outcome.retry_after)
+    if outcome.code and outcome.kind in (Kind.CALLER, Kind.MODEL):
+        error.code = outcome.code
+    return error
+
+
+def error_event(error: ApiError) -> bytes:
+    """The event that ends a stream whose answer had begun."""
+    return b"data: " + orjson.dumps(error.body()) + b"\n\n"
+
+
+def error_response(request: web.Request, error: ApiError, headers: Headers) -> Direct:
+    """The whole answer for an error before anything was sent. ``headers`` come beside the error's own."""
+    body = orjson.dumps(error.body())
+    close = error.status in (408, 413) or not request.keep_alive
+    lines = [*headers, ("x-coo-error-source", str(error.source)), *error.headers.items()]
+    if error.retry_after is not None:
+        lines.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
+        lines.append(("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000)))))
+    return Direct(
+        error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
+    )

@@ -1,0 +1,69 @@
+"""The application's middlewares: the border where errors become answers, and authentication."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.api import ApiError
+from gateway.keys import CLIENT, LIVE, REQUEST_ID
+from gateway.request.authenticate import authenticate
+from gateway.request.cors import allow_origin, preflight
+from gateway.request.errors import error_response
+
+log = logging.getLogger(__name__)
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
+_CLIENT_PATHS = ("/v1/", "/api/v1/")
+
+
+@web.middleware
+async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id; turn whatever is raised into an answer in OpenAI's shape."""
+    given = request.headers.get("x-request-id")
+    request_id = given if given is not None and _SANE_ID(given) else f"{random.getrandbits(128):032x}"
+    request[REQUEST_ID] = request_id
+    cors = request.app[LIVE].current.config.server.cors
+    if cors.enabled and (answer := preflight(request, cors)) is not None:
+        return answer
+    try:
+        response = await handler(request)
+    except ApiError as error:
+        response = _refusal(request, error)
+    except web.HTTPException as exc:
+        response = _refusal(request, _of_http(request, exc))
+    except Exception:
+        log.exception("internal error", extra={"request_id": request_id})
+        response = _refusal(request, ApiError("internal_error", f"Internal error; request id {request_id}."))
+    if cors.enabled:
+        allow_origin(request, response, cors)
+    return response
+
+
+@web.middleware
+async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find the client of a request to the client API. What matches no route is told so without a key."""
+    if request.path.startswith(_CLIENT_PATHS) and request.match_info.http_exception is None:
+        request[CLIENT] = authenticate(request)
+    return await handler(request)
+
+
+def _refusal(request: web.Request, error: ApiError) -> web.StreamResponse:
+    request.app[LIVE].metrics.error("none", error.code)
+    return error_response(request, error, [("x-request-id", request[REQUEST_ID])])
+
+
+def _of_http(request: web.Request, exc: web.HTTPException) -> ApiError:
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        error = ApiError("method_not_allowed", f"{request.path} does not take {exc.method}.")
+        error.headers["allow"] = ", ".join(sorted(exc.allowed_methods))
+        return error
+    if isinstance(exc, web.HTTPRequestEntityTooLarge):
+        return ApiError("request_too_large", "The body is too large.")
+    if exc.status == 404:
+        return ApiError("unknown_url", f"There is nothing at {request.method} {request.path[:64]!r}.")
+    return ApiError("invalid_request", exc.reason, status=exc.status)

@@ -1,0 +1,230 @@
+"""Which candidate is tried next, and when there is none left, why."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
+from gateway.catalog import Target
+from gateway.request.errors import from_outcome
+from gateway.request.resolve import allowed
+from gateway.request.transaction import Transaction
+from gateway.request.translate import Translation, translation
+
+NEAR_LIMIT = 0.8
+_SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
+_FINAL = frozenset({Kind.CALLER, Kind.INVALID})
+
+
+@dataclass(slots=True)
+class Choice:
+    """A candidate whose windows have room, and the request that goes to it."""
+
+    target: Target
+    translation: Translation
+    upstream: Upstream
+    reservation: Reservation
+
+
+class Plan:
+    """The order of attempts for one request: its pool, the same keys again, then other providers."""
+
+    def __init__(self, tx: Transaction, targets: Sequence[Target]) -> None:
+        self._tx = tx
+        self._targets = targets
+        self._policy = tx.runtime.config.policy
+        self._left = self._policy.retry.max_attempts
+        self._again = 0
+        self._tried: set[Target] = set()
+        self._barred: dict[str, Unsupported | None] = {}
+        self._fallbacks = iter(self._fallback_pools())
+        self._refusals: list[float] = []
+        self._last: Outcome | None = None
+        self._queued_until: float | None = None
+
+    async def next(self) -> Choice:
+        """The next attempt. Raises `ApiError` when there is none."""
+        while True:
+            choice = await self._from_pool() or await self._from_fallbacks()
+            if choice is not None:
+                return choice
+            if self._last is not None or not await self._wait_in_queue():
+                break
+        if self._last is None and self._policy.on_exhausted == "burst":
+            choice = await self._take(self._targets, force=True)
+            if choice is not None:
+                return choice
+        raise self._exhausted()
+
+    def failed(self, target: Target, outcome: Outcome) -> None:
+        """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
+        self._last = outcome
+        self._tried.add(target)
+        if outcome.kind in _FINAL:
+            raise self._exhausted()
+        if outcome.kind is Kind.MODEL:
+            self._barred[target.service.id] = None
+
+    async def _from_pool(self) -> Choice | None:
+        while self._left > 0:
+            untried = self._targets
+            if self._tried or self._barred:
+                untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
+            choice = await self._take(untried)
+            if choice is None and self._last is not None and self._last.kind in _SAME_KEY_AGAIN:
+                await self._back_off()
+                choice = await self._take([t for t in self._targets if t in self._tried])
+            if choice is None:
+                return None
+            self._left -= 1
+            return choice
+        return None
+
+    async def _from_fallbacks(self) -> Choice | None:
+        for targets in self._fallbacks:
+            choice = await self._take([t for t in targets if t not in self._tried])
+            if choice is not None:
+                return choice
+        return None
+
+    def _fallback_pools(self) -> Iterable[Sequence[Target]]:
+        """The candidates of one other provider after the other."""
+        fallback = self._policy.fallback
+        if not fallback.enabled or fallback.max_providers < 1 or not self._targets:
+            return
+        catalog, model = self._tx.runtime.catalog, self._targets[0].model
+        have = {target.service.id for target in self._targets}
+        if fallback.providers:
+            services = [catalog.services[name] for name in fallback.providers if name in catalog.services]
+        else:
+            services = list(catalog.serving(model))
+        given = 0
+        for service in services:
+            serves = service in catalog.serving(model)
+            name = model if serves else service.default_model
+            if service.id in have or name is None or given >= fallback.max_providers:
+                continue
+            targets = allowed(self._tx, catalog.targets(service, name))
+            if targets:
+                given += 1
+                yield targets
+
+    async def _back_off(self) -> None:
+        """Before the same key is tried again: exponential, with full jitter."""
+        seconds = random.uniform(0, self._policy.retry.interval * 2**self._again)
+        self._again += 1
+        await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
+
+    async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
+        """The best of ``targets`` that has room now."""
+        now = time.monotonic()
+        if now < self._tx.live.memory.trouble_until:
+            targets = [t for t in targets if self._free(t, now)]
+        if not targets:
+            return None
+        ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
+        ranked = self._allowing_first(ranked)
+        for target in ranked:
+            if target.service.id in self._barred or not target.state.circuit.admits(now):
+                continue
+            choice = await self._reserve(target, now, force)
+            if choice is not None:
+                return choice
+        return None
+
+    def _free(self, target: Target, now: float) -> bool:
+        wait = target.meter.cooled_until - now
+        if wait > 0:
+            self._refusals.append(wait)
+        return wait <= 0
+
+    def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
+        """Candidates that allow as many output tokens as were asked come first."""
+        asked = self._tx.operation.asked_tokens(self._tx.body)
+        if asked is None or not any(0 < t.secret.max_tokens < asked[1] for t in ranked):
+            return ranked
+        return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
+
+    async def _reserve(self, target: Target, now: float, force: bool) -> Choice | None:
+        tx = self._tx
+        asked = tx.operation.asked_tokens(tx.body)
+        ceiling = target.secret.max_tokens
+        clamp = asked is not None and 0 < ceiling < asked[1]
+        try:
+            translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
+            upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
+            if upstream.dropped and self._policy.on_lossy == "refuse":
+                raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
+        except Unsupported as unsupported:
+            self._barred[target.service.id] = unsupported
+            target.state.circuit.on_neutral(now)
+            return None
+        tokens = tx.demand.input_tokens + tx.demand.output_tokens
+        reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
+        if isinstance(reservation, Refusal):
+            self._refusals.append(reservation.retry_after)
+            tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
+            target.state.circuit.on_neutral(now)
+            return None
+        upstream.headers.extend(target.service.headers)
+        tx.clamped = asked[0] if clamp and asked is not None else None
+        tx.dropped = upstream.dropped
+        return Choice(target, translated, upstream, reservation)
+
+    async def _wait_in_queue(self) -> bool:
+        """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
+        queue = self._tx.live.queue
+        if (
+            self._policy.on_exhausted != "queue"
+            or not self._refusals
+            or queue.size >= self._policy.queue.max_size
+        ):
+            return False
+        now = time.monotonic()
+        if self._queued_until is None:
+            self._queued_until = now + self._policy.queue.max_wait
+        wait = min(self._refusals)
+        self._refusals.clear()
+        if now + wait > self._queued_until:
+            self._refusals.append(wait)
+            return False
+        await queue.wait(self._tx.client.id, wait)
+        self._tx.queued_seconds += time.monotonic() - now
+        return True
+
+    def _exhausted(self) -> ApiError:
+        """Why there is no further attempt, in the words that help most."""
+        if self._last is not None:
+            error = from_outcome(self._last)
+            if self._last.kind is Kind.LIMITED and self._refusals:
+                error.retry_after = min(self._refusals)
+            if error.status >= 429:
+                error.headers["x-should-retry"] = "false"
+            return error
+        lost = next((reason for reason in self._barred.values() if reason is not None), None)
+        if lost is not None:
+            return ApiError(
+                "unsupported_parameter",
+                f"No provider of this model supports {lost.param!r}"
+                + (f": {lost.reason}." if lost.reason else "."),
+                param=lost.param,
+            )
+        if self._targets and all(t.secret.state.penalty.state == "disabled" for t in self._targets):
+            return from_outcome(Outcome(Kind.KEY, 0, ""))
+        if self._refusals:
+            wait = min(self._refusals)
+            return ApiError(
+                "upstream_rate_limited",
+                "Every provider key for this model is at its limit or cooling down.",
+                retry_after=wait,
+                details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
+            )
+        return ApiError(
+            "no_provider_available",
+            "No provider of this model is available: each one failed too often lately.",
+            retry_after=self._policy.circuit_breaker.cooldown,
+        )

@@ -1,0 +1,113 @@
+"""The client's side of a stream: head, events, comments while the upstream is silent, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from aiohttp import HttpVersion10, web
+
+from gateway.server import Connection
+
+STALL_LIMIT = 60.0
+"""Seconds a client may leave what was sent to it unread."""
+
+DONE = b"data: [DONE]\n\n"
+_COMMENT = b": keepalive\n\n"
+
+
+class Relay:
+    """Writes straight to the client's transport; nothing here waits.
+
+    The head goes out with the first write. ``make_head`` is asked for it then, so that it describes the
+    attempt of that moment.
+    """
+
+    __slots__ = (
+        "_beat",
+        "_chunked",
+        "_connection",
+        "_keepalive",
+        "_last_write",
+        "_loop",
+        "_make_head",
+        "_on_blocked",
+        "_stalled",
+        "_timer",
+        "blocked_since",
+        "started",
+    )
+
+    def __init__(self, request: web.Request, make_head: Callable[[], bytes], keepalive: float) -> None:
+        """``keepalive``: seconds of silence after which a comment goes out; 0 for none."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        self._connection = connection
+        self._make_head = make_head
+        self._chunked = request.version != HttpVersion10
+        self._loop = asyncio.get_running_loop()
+        self._keepalive = keepalive or math.inf
+        self._beat = min(self._keepalive, STALL_LIMIT)
+        self._last_write = self._loop.time()
+        self._on_blocked: Callable[[bool], None] | None = None
+        self._timer: asyncio.TimerHandle | None
+        self.started = False
+        self.blocked_since: float | None = None
+        connection.on_writable = self._writable
+        self._timer = self._loop.call_at(self._last_write + self._beat, self._tick)
+
+    def attach(self, on_blocked: Callable[[bool], None] | None) -> None:
+        """Tell ``on_blocked`` when the client's buffer is full (True) and when it is read again (False)."""
+        self._on_blocked = on_blocked
+
+    def write(self, data: bytes) -> None:
+        """Send whole events."""
+        self._send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def end(self, data: bytes) -> None:
+        """Send the last events; nothing can be written after them."""
+        self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if self._chunked else data)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection and the timer."""
+        self._connection.on_writable = None
+        self._connection.on_eof = None
+        self._on_blocked = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send(self, framed: bytes) -> None:
+        transport = self._connection.transport
+        if transport is None:
+            return
+        if not self.started:
+            self.started = True
+            self._connection.on_eof = self._probe
+            framed = self._make_head() + framed
+        transport.write(framed)
+        self._last_write = self._loop.time()
+        if self._connection.writing_paused and self.blocked_since is None:
+            self.blocked_since = self._last_write
+            if self._on_blocked is not None:
+                self._on_blocked(True)
+
+    def _writable(self) -> None:
+        self.blocked_since = None
+        if self._on_blocked is not None:
+            self._on_blocked(False)
+
+    def _probe(self) -> None:
+        """The client closed its sending side: if it is gone, writing to it brings a reset."""
+        self.write(_COMMENT)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        if self.blocked_since is not None and now - self.blocked_since > STALL_LIMIT:
+            self._connection.force_close()
+            return
+        if now - self._last_write >= self._keepalive and self.blocked_since is None:
+            self.write(_COMMENT)
+        self._timer = self._loop.call_at(max(self._last_write + self._beat, now + 1.0), self._tick)

@@ -1,0 +1,47 @@
+"""From the model's name to the candidates this client may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.api import ApiError, Demand
+from gateway.catalog import Target
+from gateway.request.transaction import Transaction
+from gateway.routing.estimate import estimate_input, estimate_output
+
+
+def resolve(tx: Transaction) -> Sequence[Target]:
+    """The candidates; sets the transaction's pool and demand. Raises `ApiError` 403 or 404."""
+    pool = tx.runtime.catalog.resolve(tx.alias)
+    if pool is None or not pool.targets:
+        raise ApiError(
+            "model_not_found",
+            f"The model {tx.alias!r} does not exist here; GET /v1/models lists those that do.",
+            param="model",
+        )
+    tx.pool = pool
+    targets: Sequence[Target] = pool.within(tx.client.providers)
+    if not targets:
+        raise ApiError("provider_not_allowed", "This API key may not use the providers of this model.")
+    targets = allowed(tx, targets)
+    if not targets:
+        raise ApiError("model_not_allowed", "This API key may not use this model.", param="model")
+    asked = tx.operation.asked_tokens(tx.body)
+    learned = tx.live.memory.output(targets[0].label)
+    output = 0 if tx.operation.name == "embeddings" else estimate_output(asked and asked[1], learned.value)
+    tx.demand = Demand(estimate_input(tx.body_size), output * (tx.body.get("n") or 1), pool.name)
+    return targets
+
+
+def allowed(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
+    """The targets whose provider and model the client may use, be it by the name it asked for."""
+    client = tx.client
+    if client.providers is not None:
+        targets = [target for target in targets if target.provider in client.providers]
+    if client.models is None or client.may_use(tx.alias):
+        return targets
+    return [
+        target
+        for target in targets
+        if client.may_use(target.model) or client.may_use(f"{target.provider}:{target.model}")
+    ]

@@ -1,0 +1,87 @@
+"""A client's request from its body to its answer: the handler behind every operation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from gateway.api import ApiError, Reservation
+from gateway.keys import CLIENT, LIVE, REQUEST_ID
+from gateway.request.accept import read_json
+from gateway.request.account import close_books
+from gateway.request.admit import admit
+from gateway.request.dispatch import dispatch
+from gateway.request.errors import error_response
+from gateway.request.operations import Operation
+from gateway.request.resolve import resolve
+from gateway.request.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of one operation."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        live = request.app[LIVE]
+        tx = Transaction(request, live, live.current, request[CLIENT], operation, request[REQUEST_ID])
+        live.in_flight += 1
+        try:
+            return await _serve(tx)
+        finally:
+            live.in_flight -= 1
+            if live.draining and not live.in_flight:
+                live.idle.set()
+
+    return handle
+
+
+async def _serve(tx: Transaction) -> web.StreamResponse:
+    place: Reservation | None = None
+    try:
+        _check_room(tx)
+        await _read(tx)
+        targets = resolve(tx)
+        place = await admit(tx)
+        return await dispatch(tx, targets)
+    except ApiError as error:
+        return _refuse(tx, error)
+    except asyncio.CancelledError:
+        if tx.http.transport is not None:  # the client is still there: it is us who stop
+            return _refuse(tx, ApiError("draining", "The gateway is shutting down; try again."))
+        tx.error = ApiError("client_closed_request", "The client went away.")
+        tx.status, tx.partial = tx.error.status, True
+        close_books(tx)
+        raise
+    except Exception:
+        log.exception("internal error", extra={"request_id": tx.request_id})
+        return _refuse(tx, ApiError("internal_error", f"Internal error; request id {tx.request_id}."))
+    finally:
+        if place is not None:
+            await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
+
+
+def _check_room(tx: Transaction) -> None:
+    if tx.live.draining:
+        raise ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
+    if tx.live.in_flight > tx.live.max_inflight:
+        raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)
+
+
+async def _read(tx: Transaction) -> None:
+    server = tx.runtime.config.server
+    tx.body, tx.body_size = await read_json(tx.http, server.max_body_mb * 1024 * 1024)
+    tx.operation.check(tx.body)
+    tx.alias = tx.body["model"]
+    tx.stream = tx.body.get("stream") or False
+    options = tx.body.get("stream_options")
+    tx.include_usage = bool(options and options.get("include_usage"))
+
+
+def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
+    tx.error, tx.status = error, error.status
+    close_books(tx)
+    return error_response(tx.http, error, tx.headers())

@@ -1,0 +1,93 @@
+"""One client request, from its arrival to its record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from gateway.api import ApiError, Attempt, Demand, Usage
+from gateway.catalog import Pool, Target
+from gateway.clients import Client
+from gateway.request.head import Headers
+from gateway.request.operations import Operation
+from gateway.runtime import Live, Runtime
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """What is known of a request so far. Times are monotonic seconds unless said otherwise."""
+
+    http: web.Request
+    live: Live
+    runtime: Runtime
+    client: Client
+    operation: Operation
+    request_id: str
+    started: float = field(default_factory=time.monotonic)
+    body: dict[str, Any] = field(default_factory=dict)
+    body_size: int = 0
+    alias: str = ""
+    """The model as the client named it."""
+    stream: bool = False
+    include_usage: bool = False
+    pool: Pool | None = None
+    demand: Demand = field(default_factory=lambda: Demand(0, 0, ""))
+    attempts: list[Attempt] = field(default_factory=list)
+    target: Target | None = None
+    """The candidate of the last attempt."""
+    upstream_seconds: float = 0.0
+    queued_seconds: float = 0.0
+    first_token: float | None = None
+    usage: Usage | None = None
+    cost: int | None = None
+    """Nano-dollars; None while or where unknown."""
+    dropped: tuple[str, ...] = ()
+    clamped: str | None = None
+    upstream_request_id: str | None = None
+    error: ApiError | None = None
+    status: int = 0
+    partial: bool = False
+    closed: bool = False
+    """Its record is written."""
+
+    @property
+    def deadline(self) -> float:
+        """When the whole request, all attempts together, must be over."""
+        assert self.target is not None
+        return self.started + self.target.service.timeouts.total
+
+    def headers(self) -> Headers:
+        """The headers that every answer carries, as far as they are known by now."""
+        headers = [("x-request-id", self.request_id), ("x-coo-cache", "off")]
+        headers.append(("x-coo-attempts", str(len(self.attempts))))
+        if self.target is not None:
+            headers.append(("x-coo-provider", self.target.provider))
+            headers.append(("x-coo-model", self.target.model))
+            headers.append(("x-coo-key", self.target.key))
+        if self.dropped:
+            headers.append(("x-coo-dropped-params", ",".join(self.dropped)))
+        if self.clamped is not None:
+            headers.append(("x-coo-clamped", self.clamped))
+        if self.upstream_request_id is not None:
+            headers.append(("x-coo-upstream-request-id", self.upstream_request_id))
+        for reading in self.client.meter.readings():
+            if reading.kind in ("requests", "tokens"):
+                headers.append((f"x-ratelimit-limit-{reading.kind}", str(reading.limit)))
+                left = max(reading.limit - reading.used, 0)
+                headers.append((f"x-ratelimit-remaining-{reading.kind}", str(left)))
+                headers.append((f"x-ratelimit-reset-{reading.kind}", go_duration(reading.reset)))
+        return headers
+
+
+def go_duration(seconds: float) -> str:
+    """A duration as OpenAI's rate-limit headers write it: ``12ms``, ``1s``, ``6m0s``."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -1,0 +1,74 @@
+"""What is remembered of provider keys between requests and across reloads, by the key's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.api import Limits, Meter, Store
+from gateway.config.schema import CircuitBreakerConfig
+from gateway.routing.circuit import Circuit
+from gateway.routing.estimate import OutputEstimate
+from gateway.routing.health import KeyModelHealth
+from gateway.routing.penalty import KeyPenalty
+
+MAX_MODELS = 64
+"""Models of one key that are told apart; the rest share one state, as callers can make names up."""
+
+
+@dataclass(slots=True)
+class ModelState:
+    """One key with one model: estimates from its traffic, and its circuit."""
+
+    health: KeyModelHealth
+    circuit: Circuit
+
+
+@dataclass(slots=True)
+class KeyState:
+    """One provider key: its windows, its penalties, and its models."""
+
+    meter: Meter
+    penalty: KeyPenalty
+    last_error: str | None = None
+    models: dict[str, ModelState] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Memory:
+    """Every key seen since the start. States are found by identity, never by place in the file."""
+
+    store: Store
+    trouble_until: float = 0.0
+    """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
+    keys: dict[str, KeyState] = field(default_factory=dict)
+    outputs: dict[str, OutputEstimate] = field(default_factory=dict)
+
+    def trouble(self, until: float) -> None:
+        """Some key is not to be used until then (monotonic seconds)."""
+        self.trouble_until = max(self.trouble_until, until)
+
+    def output(self, model: str) -> OutputEstimate:
+        """What answers of ``model`` (a listed name, or one for all others) have been long so far."""
+        estimate = self.outputs.get(model)
+        if estimate is None:
+            estimate = self.outputs[model] = OutputEstimate()
+        return estimate
+
+    def key(self, provider: str, key: str, limits: Limits) -> KeyState:
+        """The state of a key, with the limits of the newest configuration."""
+        subject = f"key:{provider}/{key}"
+        meter = self.store.meter(subject, limits)
+        state = self.keys.get(subject)
+        if state is None:
+            state = self.keys[subject] = KeyState(meter, KeyPenalty())
+        state.meter = meter
+        return state
+
+    def model(self, key: KeyState, model: str, settings: CircuitBreakerConfig) -> ModelState:
+        """The state of one model of a key."""
+        if model not in key.models and len(key.models) >= MAX_MODELS:
+            model = ""
+        state = key.models.get(model)
+        if state is None:
+            state = key.models[model] = ModelState(KeyModelHealth(), Circuit(settings))
+        return state

@@ -1,0 +1,52 @@
+"""The running gateway: an immutable snapshot of one configuration, and the one reference that is swapped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.api import Algorithm, Store
+from gateway.catalog import Catalog
+from gateway.clients import Clients
+from gateway.config.schema import Config
+from gateway.logs import RequestLog
+from gateway.metrics import Metrics
+from gateway.routing.memory import Memory
+from gateway.routing.queue import Queue
+from gateway.upstream.client import Client as UpstreamClient
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """All that a request needs to know, from one version of the configuration."""
+
+    version: str
+    config: Config
+    catalog: Catalog
+    clients: Clients
+    algorithm: Algorithm
+
+
+@dataclass(slots=True)
+class Live:
+    """What outlives a configuration, and the configuration of this moment."""
+
+    current: Runtime
+    store: Store
+    memory: Memory
+    metrics: Metrics
+    log: RequestLog
+    upstream: UpstreamClient
+    queue: Queue
+    started: float = field(default_factory=time.monotonic)
+    ready: bool = False
+    draining: bool = False
+    in_flight: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last request ends while draining."""
+    max_inflight: int = 0
+    """Requests at once beyond which new ones get 503 ``overloaded``."""
+    reload_errors: list[Mapping[str, str]] = field(default_factory=list)
+    """Why the last reload changed nothing; empty after a good one."""

@@ -1,0 +1,281 @@
+"""The server side of HTTP: aiohttp's connections, made cheaper per request and stricter with bad peers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.http_writer import StreamWriter
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from gateway.api.errors import ApiError
+
+HEADER_DEADLINE = 15.0
+IDLE_TIMEOUT = 75.0
+LINGER = 2.0
+"""Seconds: for a request's head to arrive, between two requests, and to drain a body nobody wants."""
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_PROBES = (0.05, 0.2, 0.5)
+"""Seconds between the writes that find out whether a half-closed client is still there."""
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class MissingParser(RuntimeError):
+    """aiohttp runs on its pure-Python parser, which accepts requests that the C one refuses."""
+
+    def __init__(self) -> None:
+        super().__init__("aiohttp was installed without its C extension; install a wheel for this platform")
+
+
+class Direct(web.StreamResponse):
+    """A response that goes out as it is: head and body were put together by the request path."""
+
+    def __init__(self, status: int, payload: bytes, *, close: bool = False) -> None:
+        super().__init__(status=status)
+        self.payload = payload
+        self.close = close
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Put further headers behind the status line of a head that has not gone out yet."""
+        status_line, rest = self.payload.split(b"\r\n", 1)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.payload = b"%b\r\n%b%b" % (status_line, lines.encode("latin-1", "replace"), rest)
+
+
+class Connection(RequestHandler):
+    """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
+    time a head may take, and tells a client that went away from one that only closed its sending side."""
+
+    __slots__ = ("_header_deadline", "on_eof", "on_writable")
+
+    def __init__(self, manager: Server, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._header_deadline: asyncio.TimerHandle | None = None
+        self.on_writable: Callable[[], None] | None = None
+        """Called when the client reads again after the write buffer was full."""
+        self.on_eof: Callable[[], None] | None = None
+        """Called at the client's FIN once an answer has begun; it should write, to see if anyone is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._cancel_header_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._request_in_progress:
+            self._cancel_header_deadline()
+        elif self._header_deadline is None:
+            self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio wants a bool, aiohttp says None
+        """Keep a half-closed connection until its answer went out.
+
+        A FIN looks the same whether the client is gone or only done sending. An interim response
+        (RFC 9110 section 15.2) tells: whoever is gone answers it with a reset, and the request is
+        cancelled; whoever listens skips it.
+        """
+        if not self._request_in_progress or self.transport is None:
+            return False
+        self._probe(0)
+        return True
+
+    def _probe(self, times: int) -> None:
+        """Write something harmless. It takes two writes to learn of a reset: one to cause it, one to hit it."""
+        if not self._request_in_progress or self.transport is None:
+            return
+        if self.on_eof is not None:
+            self.on_eof()
+        else:
+            self.transport.write(_CONTINUE)
+        if times < len(_PROBES):
+            self._loop.call_later(_PROBES[times], self._probe, times + 1)
+
+    def interrupt(self) -> None:
+        """Cancel the request in progress; whoever handles it may still say why."""
+        if self._request_in_progress and self._task_handler is not None:
+            self._task_handler.cancel()
+
+    async def start(self) -> None:
+        """Serve requests one after the other until the connection ends.
+
+        As aiohttp's own, without a task, an access log and WebSockets per request.
+        """
+        while not self._force_close:
+            if not self._messages:
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages.popleft()
+            self._resume_parser()
+            if isinstance(message, _ErrInfo):
+                self._refuse(_broken_http(message.exc))
+                break
+            if (error := _unacceptable(message)) is not None:
+                self._refuse(error)
+                break
+            self._request_in_progress = True
+            try:
+                if not await self._answer(message, payload):
+                    break
+                if not payload.is_eof():
+                    await self._drain(payload)
+            except asyncio.CancelledError:
+                self.force_close()
+                raise
+            except ConnectionError:
+                break
+            finally:
+                self._request_in_progress = False
+                self._current_request = None
+                if self._handler_waiter is not None:
+                    self._handler_waiter.set_result(None)
+            if not self._keepalive or self._close or self._force_close:
+                break
+            self._await_next()
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    def _resume_parser(self) -> None:
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+
+    async def _answer(self, message: Any, payload: Any) -> bool:
+        """Handle one request and send its answer; False if the client is gone."""
+        assert self._request_factory is not None and self._request_handler is not None
+        assert self._task_handler is not None
+        writer: AbstractStreamWriter = StreamWriter(self, self._loop)
+        request = self._request_factory(message, payload, self, writer, self._task_handler)
+        self._current_request = request
+        response = await self._request_handler(request)
+        request._finish()
+        if self.transport is None:
+            return False
+        if isinstance(response, Direct):
+            self._keepalive = not response.close and request.keep_alive
+            if response.payload:
+                self.transport.write(response.payload)
+            return True
+        await response.prepare(request)
+        await response.write_eof()
+        self._keepalive = bool(response.keep_alive)
+        return True
+
+    async def _drain(self, payload: Any) -> None:
+        """Read what is left of a body that was answered early, for a moment; then close."""
+        try:
+            async with asyncio.timeout(LINGER):
+                while not payload.is_eof():
+                    await payload.readany()
+        except (TimeoutError, HttpProcessingError, web.RequestPayloadError):
+            self.close()
+
+    def _await_next(self) -> None:
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer in JSON what broke HTTP itself; the connection ends with it."""
+        if self.transport is None:
+            return
+        body = orjson.dumps(error.body())
+        head = (
+            f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+
+    def _head_overdue(self) -> None:
+        self._header_deadline = None
+        if not self._request_in_progress and not self._messages:
+            self.force_close()
+
+    def _cancel_header_deadline(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None
+
+
+class Server(web.Server):
+    """Makes a `Connection` for each client that connects."""
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs the application on our own connections. ``drain``: seconds that requests in flight may take
+    to end once it is told to clean up."""
+
+    __slots__ = ()
+
+    def __init__(self, app: web.Application, drain: float) -> None:
+        if HttpRequestParser.__module__ != "aiohttp._http_parser":
+            raise MissingParser
+        super().__init__(
+            app,
+            access_log=None,
+            shutdown_timeout=drain,
+            keepalive_timeout=IDLE_TIMEOUT,
+            max_line_size=8190,
+            max_field_size=8190,
+        )
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return Server(
+            made.request_handler,
+            request_factory=made.request_factory,
+            handler_cancellation=True,
+            **made._kwargs,
+        )
+
+
+def _unacceptable(message: RawRequestMessage) -> ApiError | None:
+    """What the parser lets pass but would be understood differently by others on the way."""
+    if message.version != HttpVersion11 and message.version != HttpVersion10:
+        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+    if message.chunked and (
+        message.version != HttpVersion11 or message.headers["transfer-encoding"].lower() != "chunked"
+    ):
+        return ApiError("not_implemented", "The only transfer coding is chunked, and only in HTTP/1.1.")
+    return None
+
+
+def _broken_http(exc: BaseException | None) -> ApiError:
+    """What to tell the sender of ``exc``; nothing of the input is repeated."""
+    if isinstance(exc, LineTooLong):
+        if "bytearray" in exc.message:  # all by which the parser tells the target from a header
+            return ApiError("uri_too_long", "The request line is longer than 8190 bytes.")
+        return ApiError("headers_too_large", "A header is longer than 8190 bytes.")
+    text = getattr(exc, "message", "")
+    if "headers" in text.lower() and ("many" in text.lower() or "large" in text.lower()):
+        return ApiError("headers_too_large", "The request has too many headers.")
+    if isinstance(exc, BadStatusLine) and "version" in text.lower():
+        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+    return ApiError("invalid_request", "The request is not valid HTTP/1.1.")

@@ -1,0 +1,137 @@
+"""One connection to an upstream: an asyncio protocol that carries one exchange at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from gateway.upstream.exchange import Exchange
+from gateway.upstream.failure import UpstreamFailure
+from gateway.upstream.parser import Parser
+from gateway.upstream.target import Origin
+
+if TYPE_CHECKING:
+    from gateway.upstream.pool import Pool
+
+JOINED = 65536
+"""Bytes of a body up to which it is cheaper to copy it behind the head than to write twice."""
+
+
+Redial = Callable[[Exchange, Origin], None]
+
+
+class Connection(asyncio.Protocol):
+    """Belongs to its exchange, to the pool's idle ones, or, closed, to nobody."""
+
+    __slots__ = ("_exchange", "_parser", "_pool", "_redial", "born", "origin", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, origin: Origin, pool: Pool, parser: Parser, redial: Redial) -> None:
+        """``redial`` takes an exchange whose request this connection can no longer have delivered."""
+        self.origin = origin
+        self.born = time.monotonic()
+        self._pool = pool
+        self._parser = parser
+        self._redial = redial
+        self._exchange: Exchange | None = None
+
+    def start(self, exchange: Exchange) -> None:
+        """Send the request of ``exchange``; its receiver hears the answer."""
+        self._exchange = exchange
+        exchange.connection = self
+        self._parser.begin(exchange.receiver, exchange.bodiless)
+        transport = self.transport
+        if exchange.paused:
+            transport.pause_reading()
+        if len(exchange.body) > JOINED:
+            transport.write(exchange.head)
+            transport.write(exchange.body)
+        else:
+            transport.write(exchange.head + exchange.body)
+
+    def abort(self) -> None:
+        """Close the socket at once. The receiver, if there is one, hears nothing more."""
+        if self._exchange is not None:
+            self._parser.mute()
+            self._detach(self._exchange)
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self.transport = cast(asyncio.Transport, transport)
+        # Both asyncio and uvloop set TCP_NODELAY by themselves.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._pool.register(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        exchange = self._exchange
+        if exchange is None:
+            # An answer to nothing: never to be taken for the answer to the next request.
+            self._pool.remove(self)
+            self.transport.abort()
+            return
+        try:
+            complete = self._parser.feed(data)
+        except UpstreamFailure as failure:
+            self._fail(failure)
+        else:
+            if complete:
+                self._finish()
+
+    def eof_received(self) -> None:
+        """Called by the event loop."""
+        self._end(clean=True)
+        self.transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the event loop."""
+        self._end(clean=error is None)
+        self._pool.unregister(self)
+        # The parser holds our callbacks: without this every connection would wait for the cycle collector.
+        del self._parser
+
+    def _end(self, clean: bool) -> None:
+        self._pool.remove(self)
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.reused and not self._parser.answered:
+            # The upstream closed an idle connection just as we used it: nobody's fault, try a fresh one.
+            self._detach(exchange)
+            self._redial(exchange, self.origin)
+            return
+        try:
+            self._parser.end(clean)
+        except UpstreamFailure as failure:
+            self._fail(failure)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        self._detach(exchange)
+        # A request still being written means that the upstream answered early; it will not read on for long.
+        if self._parser.reusable and not self.transport.get_write_buffer_size():
+            if exchange.paused:
+                self.transport.resume_reading()
+            self._pool.put(self)
+        else:
+            self.transport.abort()
+        exchange.receiver.on_end()
+
+    def _fail(self, failure: UpstreamFailure) -> None:
+        exchange = self._exchange
+        self.transport.abort()
+        if exchange is not None:
+            self._detach(exchange)
+            exchange.receiver.on_fail(failure)
+
+    def _detach(self, exchange: Exchange) -> None:
+        self._exchange = exchange.connection = None

@@ -1,0 +1,202 @@
+"""HTTP/1.1 answers, parsed from bytes without any I/O: httptools inside, our limits around it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import httptools
+
+from gateway.upstream.coding import CODINGS, Inflater
+from gateway.upstream.failure import FailureKind, UpstreamFailure
+from gateway.upstream.receiver import Receiver
+
+MAX_HEAD = 65536
+"""Bytes of all header fields; also the most bytes that may come in a row without being of the body."""
+MAX_LINE = 16384
+"""Bytes of one header field."""
+MAX_FIELDS = 200
+"""Header fields of one answer."""
+
+
+class Parser:
+    """Parses the answers of one connection, one after another, each into its receiver."""
+
+    __slots__ = (
+        "_barren",
+        "_bodiless",
+        "_fields",
+        "_http",
+        "_in_body",
+        "_inflater",
+        "_max_body",
+        "_receiver",
+        "_room",
+        "_until_close",
+        "answered",
+        "complete",
+        "reusable",
+    )
+
+    def __init__(self, max_body: int) -> None:
+        """``max_body``: bytes a decoded body may have (uncompressed event streams: any number)."""
+        self._max_body = max_body
+        self._http: Any = httptools.HttpResponseParser(self)
+
+    def begin(self, receiver: Receiver, bodiless: bool) -> None:
+        """Expect an answer for ``receiver``; ``bodiless``: it is one to HEAD."""
+        self._receiver: Receiver | None = receiver
+        self._bodiless = bodiless
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._barren = 0
+        self._in_body = False
+        self._inflater: Inflater | None = None
+        self.answered = False
+        """A byte of the answer has come."""
+        self.complete = False
+        """The answer has come to its end, and the receiver may be told so."""
+        self.reusable = False
+        """Once complete: nothing follows the answer, and the connection may carry another one."""
+
+    def mute(self) -> None:
+        """Call the receiver no more, not even for what is being parsed at the moment."""
+        self._receiver = None
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes from the connection; return whether the answer is complete.
+
+        Raises `UpstreamFailure` (INVALID, TRUNCATED, TOO_LARGE), after which nothing more may be fed.
+        """
+        self.answered = True
+        self._barren += len(data)
+        try:
+            self._http.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self.complete:
+                _explain(error)
+            self.reusable = False
+        if self._barren > MAX_HEAD and not self.complete:
+            raise _invalid("its header section, or the framing of its body, is too large")
+        return self.complete
+
+    def end(self, clean: bool) -> None:
+        """The connection is gone: return if this is how the answer ends.
+
+        ``clean``: closed in order, not reset. Raises `UpstreamFailure` (RESET, TRUNCATED) otherwise.
+        """
+        if not (clean and self._in_body):
+            raise UpstreamFailure(
+                FailureKind.RESET,
+                "The upstream closed the connection during its answer."
+                if self.answered
+                else "The upstream closed the connection without an answer.",
+                answered=self.answered,
+            )
+        if not self._until_close:
+            raise _truncated()
+        self._finish()
+
+    def on_message_begin(self) -> None:
+        """Called by httptools: with an answer complete, this is one that nobody asked for."""
+        self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools, for trailers too; those are never looked at."""
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Called by httptools after each head, informational ones included."""
+        status = self._http.get_status_code()
+        if not 100 <= status <= 599 or status == 101:
+            raise _invalid(f"its status is {status}")
+        headers = collect_fields(self._fields)
+        if status < 200:
+            self._fields = []
+            return
+        bodiless = self._bodiless or status in (204, 304)
+        self._open_body(headers, bodiless)
+        if self._receiver is not None:
+            self._receiver.on_head(status, headers)
+        if self._bodiless:
+            # httptools cannot be told that no body follows, so this connection ends here.
+            self.mute()
+            self.complete = True
+
+    def on_body(self, data: bytes) -> None:
+        """Called by httptools with each run of bytes of the body."""
+        self._barren = 0
+        for piece in (data,) if self._inflater is None else self._inflater.pieces(data):
+            if self._receiver is None:
+                return
+            self._room -= len(piece)
+            if self._room < 0:
+                raise UpstreamFailure(
+                    FailureKind.TOO_LARGE,
+                    f"The upstream's answer is larger than {self._max_body} bytes.",
+                    answered=True,
+                )
+            self._receiver.on_data(piece)
+
+    def on_message_complete(self) -> None:
+        """Called by httptools at each answer's end, informational ones included."""
+        if self._in_body and not self.complete:
+            self._finish()
+            self.reusable = self._http.should_keep_alive()
+
+    def _open_body(self, headers: dict[str, str], bodiless: bool) -> None:
+        transfer = headers.get("transfer-encoding")
+        if transfer is not None and transfer.lower() != "chunked":
+            raise _invalid("it has a transfer coding other than chunked")
+        self._until_close = transfer is None and "content-length" not in headers
+        self._in_body = True
+        self._room: float = self._max_body
+        coding = headers.get("content-encoding", "identity").lower()
+        if coding != "identity" and not bodiless:
+            if coding not in CODINGS:
+                raise _invalid("it has a content coding that was not asked for")
+            self._inflater = Inflater(coding)
+            del headers["content-encoding"]
+            headers.pop("content-length", None)
+        elif headers.get("content-type", "").lower().startswith("text/event-stream"):
+            self._room = float("inf")
+
+    def _finish(self) -> None:
+        if self._inflater is not None and not self._inflater.done:
+            raise _truncated()
+        self.complete = True
+
+
+def collect_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields as text (latin-1), repeated ones joined (RFC 9110, section 5.3).
+
+    Raises `UpstreamFailure` (INVALID) beyond `MAX_FIELDS`, `MAX_LINE` or `MAX_HEAD`.
+    """
+    headers: dict[str, str] = {}
+    room, total = MAX_FIELDS, 0
+    for name, value in fields:
+        size = len(name) + len(value)
+        total += size
+        room -= 1
+        if size > MAX_LINE or total > MAX_HEAD or room < 0:
+            raise _invalid("its header section is too large")
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _explain(error: Exception) -> NoReturn:
+    """Raise what made httptools fail: our own verdict, a receiver's exception, or its own complaint."""
+    cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
+    if isinstance(cause, zlib.error):
+        raise _invalid("its compressed body is damaged") from None
+    raise cause or _invalid("it is not valid HTTP/1.1") from None
+
+
+def _invalid(why: str) -> UpstreamFailure:
+    return UpstreamFailure(FailureKind.INVALID, f"The upstream's answer is not usable: {why}.", answered=True)
+
+
+def _truncated() -> UpstreamFailure:
+    return UpstreamFailure(FailureKind.TRUNCATED, "The upstream's answer was cut short.", answered=True)

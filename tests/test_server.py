@@ -1,0 +1,183 @@
+"""Connections, spoken to in raw bytes: broken HTTP, half-closed and vanished clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from gateway import server
+from gateway.server import Direct, Runner
+
+
+@dataclass
+class Served:
+    """A tiny application on our connections."""
+
+    port: int = 0
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    seen: list[str] = field(default_factory=list)
+
+    async def direct(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.seen.append(request.path)
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+        return Direct(200, head.encode() + body)
+
+    async def plain(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="plain")
+
+    async def slow(self, request: web.Request) -> web.StreamResponse:
+        self.entered.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return web.Response(text="slow")
+
+    async def unread(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="did not read", status=401)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    state = Served()
+    app = web.Application()
+    app.router.add_route("*", "/direct", state.direct)
+    app.router.add_get("/plain", state.plain)
+    app.router.add_get("/slow", state.slow)
+    app.router.add_post("/unread", state.unread)
+    runner = Runner(app, 1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    state.port = runner.addresses[0][1]
+    yield state
+    await runner.cleanup()
+
+
+async def talk(port: int, sent: bytes) -> bytes:
+    """Send bytes, return all that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+CLOSE = b"Host: x\r\nConnection: close\r\n\r\n"
+
+
+async def test_requests_on_one_connection_are_answered_in_order(served: Served) -> None:
+    post = b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    got = await talk(served.port, post + b"one" + post + b"two" + b"GET /plain HTTP/1.1\r\n" + CLOSE)
+    assert got.index(b"one") < got.index(b"two") < got.index(b"plain")
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nab",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\nab",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 0x2\r\n\r\nab",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nab\r\n0\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\n: empty\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\nna me: v\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"get /direct HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /direct HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET /direct HTTP/1.9\r\nHost: x\r\n\r\n",
+        b"GET /direct\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 9000 + b"\r\n\r\n",
+        b"GET /direct HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+    ],
+    ids=lambda value: value[:60].decode("latin-1").replace("\r\n", "|"),
+)
+async def test_broken_http_is_answered_in_json_and_closed(served: Served, request_bytes: bytes) -> None:
+    got = await talk(served.port, request_bytes)
+    head, _, body = got.partition(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    assert status in (400, 414, 431, 501, 505), got
+    assert got.count(b"\r\n\r\n") == 1
+    assert b"connection: close" in head.lower()
+    assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
+    assert b"aaaa" not in body and b"xchunked" not in body
+    assert served.seen == []
+
+
+async def test_too_long_lines_and_too_many_headers_say_so(served: Served) -> None:
+    line = await talk(served.port, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    header = await talk(served.port, b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 9000 + b"\r\n\r\n")
+    many = await talk(served.port, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 200 + b"\r\n")
+    assert line.startswith(b"HTTP/1.1 414 ")
+    assert header.startswith(b"HTTP/1.1 431 ")
+    assert many.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_half_closed_connection_still_gets_its_answer(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /slow HTTP/1.1\r\n" + CLOSE)
+    await served.entered.wait()
+    writer.write_eof()
+    interim = await reader.readuntil(b"\r\n\r\n")
+    assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
+    served.release.set()
+    assert (await reader.read()).endswith(b"slow")
+    writer.close()
+
+
+async def test_a_client_that_is_gone_cancels_its_request(served: Served) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    await served.entered.wait()
+    writer.close()
+    await asyncio.wait_for(served.cancelled.wait(), 5)
+
+
+async def test_an_unread_body_does_not_become_the_next_request(served: Served) -> None:
+    smuggled = b"GET /direct HTTP/1.1\r\nHost: x\r\n\r\n"
+    post = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+    got = await talk(served.port, post + smuggled + b"GET /plain HTTP/1.1\r\n" + CLOSE)
+    assert b"did not read" in got and got.endswith(b"plain")
+    assert served.seen == []
+
+
+async def test_a_head_that_does_not_come_is_not_waited_for(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADER_DEADLINE", 0.05)
+    assert await talk(served.port, b"GET /direct HTTP/1.1\r\nHos") == b""
+
+
+async def test_without_the_c_parser_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PurePython:
+        pass
+
+    monkeypatch.setattr(server, "HttpRequestParser", PurePython)
+    with pytest.raises(server.MissingParser):
+        Runner(web.Application(), 1.0)
