@@ -1,0 +1,162 @@
+"""The ``coo-llm`` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from gateway import __version__
+from gateway.config.known import Known
+from gateway.config.read import ConfigError, read
+from gateway.config.starter import starter
+
+OK, INVALID, USAGE = 0, 1, 2
+_PORT = 2906
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Raises SystemExit where argparse does."""
+    options = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coo-llm", description="One OpenAI-compatible address in front of many LLM providers and keys."
+    )
+    parser.add_argument("-c", "--config", "-config", metavar="PATH", help="serve with this configuration")
+    parser.add_argument("--validate", action="store_true", help="only check the configuration")
+    parser.add_argument("--version", action="version", version=f"coo-llm {__version__}")
+    parser.set_defaults(command=lambda options: _serve(parser, options))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    check = commands.add_parser("check", help="check a configuration and print every error")
+    check.add_argument("path", metavar="PATH")
+    check.set_defaults(command=lambda options: _check(options.path))
+
+    demo = commands.add_parser("demo", help="serve without any configuration, key or network")
+    demo.add_argument("--port", type=_port, default=_PORT, help=f"default: {_PORT}")
+    demo.set_defaults(command=_demo)
+
+    init = commands.add_parser("init", help="write a configuration to start from")
+    init.add_argument("path", metavar="PATH", nargs="?", default="config.yaml", help="default: config.yaml")
+    init.set_defaults(command=_init)
+
+    hashing = commands.add_parser("hash-password", help="print the hash for webui.admin_password")
+    hashing.set_defaults(command=_hash_password)
+
+    plugins = commands.add_parser("plugins", help="list the plugins found")
+    plugins.set_defaults(command=_plugins)
+
+    audit = commands.add_parser("audit", help="work with the audit log")
+    verify = audit.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "verify", help="check its chain"
+    )
+    verify.add_argument("path", metavar="PATH", nargs="?")
+    verify.set_defaults(command=_audit_verify)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _complain(message: object) -> None:
+    print(message, file=sys.stderr)
+
+
+def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.config is None:
+        parser.error("nothing to do: give -c PATH or a command")
+    if options.validate:
+        return _check(options.config)
+    from gateway.daemon import run
+
+    return run(options.config)
+
+
+def _known() -> Known:
+    from gateway.registry import Registry
+
+    return Registry.discover().known()
+
+
+def _check(path: str) -> int:
+    try:
+        loaded = read(path, known=_known())
+    except ConfigError as error:
+        _complain(error)
+        return INVALID
+    for warning in loaded.warnings:
+        _complain(f"warning: {warning}")
+    print(f"{path}: valid (configuration {loaded.version})")
+    return OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gateway.demo import demo
+
+    return demo(options.port)
+
+
+def _init(options: argparse.Namespace) -> int:
+    path: str = options.path
+    try:
+        # O_EXCL follows no symlink, not even one that leads nowhere
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(starter())
+    except FileExistsError:
+        _complain(f"{path} exists already and is left as it is: name another path")
+        return INVALID
+    except (OSError, ValueError) as error:
+        _complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
+        return INVALID
+    print(
+        f"Wrote {path}, readable by you alone. In it, newly made:\n"
+        f"  the admin key   server.admin_api_key\n"
+        f"  a client key    api_keys[0].key\n"
+        f"Next: coo-llm -c {path}"
+    )
+    return OK
+
+
+def _hash_password(_: argparse.Namespace) -> int:
+    from argon2 import PasswordHasher
+
+    from gateway.config.password import ask
+
+    try:
+        password = ask()
+    except ValueError as error:
+        _complain(error)
+        return INVALID
+    print(PasswordHasher().hash(password))
+    return OK
+
+
+def _plugins(_: argparse.Namespace) -> int:
+    from gateway.registry import Registry
+
+    for plugin in Registry.discover().listing():
+        line = f"{plugin.group:<22} {plugin.name:<16} {plugin.distribution} {plugin.version}"
+        print(f"{line}  FAILED: {plugin.error}" if plugin.error else line)
+    return OK
+
+
+def _audit_verify(_: argparse.Namespace) -> int:
+    _complain("audit verify: this version keeps no audit log yet")
+    return USAGE

@@ -1,0 +1,119 @@
+"""What the models have to say against the values, in words for the person who wrote them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.fields import NAME
+from gateway.config.masked import is_secret, without_userinfo
+from gateway.config.problems import Fault, Path
+from gateway.config.schema import DERIVED, Config
+from gateway.config.schema_clients import TARGET
+from gateway.config.section import section_at
+from gateway.config.substitute import Substituted
+from gateway.config.suggest import hint
+
+_PATTERNS: Mapping[str, str] = {
+    NAME: "must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first",
+    TARGET: "must be PROVIDER_ID:MODEL or TYPE:MODEL",
+}
+_RANGES: Mapping[str, tuple[str, str]] = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+}
+_KINDS: Mapping[str, str] = {
+    "model_type": "must be a mapping (name: value)",
+    "dict_type": "must be a mapping (name: value)",
+    "tuple_type": "must be a list",
+}
+_MAX_SHOWN = 60
+
+
+def show(path: Path, value: Any) -> str:
+    """A value for an error message; secrets, and whatever came by substitution, only as ``…``."""
+    if isinstance(value, dict | list | tuple):
+        return _kind(value)
+    if isinstance(value, Substituted) or is_secret(path):
+        return "…"
+    text = json.dumps(without_userinfo(value) if isinstance(value, str) else value, ensure_ascii=False)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
+
+def explain(error: ValidationError, root: Any) -> Iterator[Fault]:
+    """Every error of the models as a fault; ``root`` is what was validated."""
+    for one in error.errors(include_url=False, include_input=False):
+        path = tuple(step for step in one["loc"] if step != "[key]")
+        if one["type"] == "missing" and path[-1] in _filled_in(path):
+            continue  # what it would have been filled in from is at fault
+        yield _explain(one["type"], path, one.get("ctx", {}), _written(root, path))
+
+
+def _filled_in(path: Path) -> frozenset[str]:
+    return DERIVED.get(section_at(Config, path).__name__, frozenset()) - {"type"}
+
+
+def _written(root: Any, path: Path) -> Any:
+    """The value as it was read, before the models touched it; of a short form the whole."""
+    for step in path:
+        if isinstance(root, dict):
+            root = root.get(step)
+        elif isinstance(root, list) and isinstance(step, int):
+            root = root[step]
+    return root
+
+
+def _explain(kind: str, path: Path, ctx: Mapping[str, Any], value: Any) -> Fault:
+    if kind == "missing":
+        return Fault(path, _missing(path))
+    if kind == "extra_forbidden":
+        return Fault(path, f"unknown setting{hint(str(path[-1]), section_at(Config, path).model_fields)}")
+    if kind in _KINDS:
+        return Fault(path, _KINDS[kind], _kind(value))
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", ctx["expected"])
+        near = hint(value, choices) if isinstance(value, str) and len(choices) > 1 else ""
+        return Fault(
+            path, f"must be {_alternatives(choices)}{near.partition('; there is')[0]}", show(path, value)
+        )
+    if kind in _RANGES:
+        words, bound = _RANGES[kind]
+        return Fault(path, f"must be {words} {ctx[bound]:g}", show(path, value))
+    return Fault(path, _message(kind, ctx), show(path, value))
+
+
+def _message(kind: str, ctx: Mapping[str, Any]) -> str:
+    if kind == "value_error":
+        return str(ctx["error"])
+    if kind == "string_pattern_mismatch":
+        return _PATTERNS.get(ctx["pattern"], f"must match {ctx['pattern']}")
+    if kind == "string_type":
+        return "must be text: put it in quotes"
+    return f"is not valid ({kind.replace('_', ' ')})"
+
+
+def _missing(path: Path) -> str:
+    if path[0] == "llm_providers":
+        if len(path) == 1:
+            return "is required: at least one provider"
+        if path[-1] == "type":
+            return "is required: it cannot be told from id or base_url"
+    return "is required"
+
+
+def _alternatives(choices: list[str]) -> str:
+    quoted = [f'"{choice}"' for choice in choices]
+    return " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    return "text" if isinstance(value, str) else "nothing" if value is None else "a single value"

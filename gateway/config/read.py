@@ -1,0 +1,107 @@
+"""Reading the configuration file: values, older forms, models, checks; every error at once."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from gateway.config.cautions import literal_secrets, warnings
+from gateway.config.checks import check, draft
+from gateway.config.document import MAX_BYTES, Document, parse
+from gateway.config.faults import explain
+from gateway.config.known import Known
+from gateway.config.legacy import Modern, modernise
+from gateway.config.masked import revealed
+from gateway.config.problems import ConfigError, Fault, Problem, render
+from gateway.config.schema import Config
+from gateway.config.substitute import Substituted
+
+__all__ = ["ConfigError", "Loaded", "Problem", "fingerprint", "read"]
+
+_MASTER_KEY = "COO_LLM_MASTER_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration."""
+
+    config: Config
+    warnings: list[str]
+    version: str
+    """12 hex digits that change when, and only when, the effective configuration does."""
+
+
+def read(path: str, environ: Mapping[str, str] = os.environ, known: Known | None = None) -> Loaded:
+    """Read, substitute and validate the file at ``path``.
+
+    ``known`` names the plugins there are; without it the names of plugins are not checked.
+    Raises `ConfigError` with everything that is wrong.
+    """
+    data, mode = _contents(path)
+    document = parse(data, environ)
+    if not isinstance(document.value, dict):
+        raise ConfigError([*document.problems, Problem("", 1, "the file must hold a mapping (name: value)")])
+    _master_key(document.value, environ)
+    modern = modernise(document.value, known)
+    config = _validate(document, modern, known)
+    cautions = [*modern.warnings, *warnings(config)]
+    if mode & stat.S_IROTH and (secrets := literal_secrets(config, data.decode())):
+        cautions.append(
+            f"the file is readable by everyone and holds {', '.join(secrets)}: chmod 600, or use ${{…}}"
+        )
+    return Loaded(config, cautions, fingerprint(config))
+
+
+def fingerprint(config: Config) -> str:
+    """The version of a configuration: the same for the same effective settings, however written."""
+    return sha256(orjson.dumps(revealed(config), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+def _contents(path: str) -> tuple[bytes, int]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except ValueError:
+        reason = "not a path"
+    raise ConfigError([Problem("", None, f"cannot read {path}: {reason}")])
+
+
+def _master_key(root: dict[str, Any], environ: Mapping[str, str]) -> None:
+    key = environ.get(_MASTER_KEY)
+    storage = root.setdefault("storage", {}) if key else None
+    if isinstance(storage, dict) and storage.get("master_key") is None:
+        storage["master_key"] = Substituted(key)
+
+
+def _validate(document: Document, modern: Modern, known: Known | None) -> Config:
+    faults = list(modern.faults)
+    config: Config | None = None
+    try:
+        config = Config.model_validate(document.value)
+    except ValidationError as error:
+        faults += explain(error, document.value)
+    faults += check(draft(document.value), known)
+    problems = _merge(document, modern, faults)
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _merge(document: Document, modern: Modern, faults: Iterable[Fault]) -> list[Problem]:
+    """All problems in the order of the file; of what is broken already nothing further is said."""
+    problems = list(document.problems)
+    for fault in faults:
+        path = modern.origin(fault.path)
+        where = render(path)
+        if not any(f"{problem.path}.".startswith((f"{where}.", f"{where}[")) for problem in problems):
+            problems.append(Problem(where, document.line(path), fault.message, fault.got))
+    return sorted(problems, key=lambda problem: problem.line or 0)

@@ -1,0 +1,23 @@
+"""What someone who mistyped a name probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_CLOSE = 0.75
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that ``name`` is probably a misspelling of, if any."""
+    spelled = {known.lower(): known for known in names}
+    matches = get_close_matches(name.lower(), spelled, n=1, cutoff=_CLOSE)
+    return spelled[matches[0]] if matches else None
+
+
+def hint(name: str, names: Iterable[str]) -> str:
+    """``; did you mean "…"?``, or all there is to choose from if it is little, or nothing."""
+    names = sorted(names)
+    if near := nearest(name, names):
+        return f'; did you mean "{near}"?'
+    return f"; there is: {', '.join(names)}" if 0 < len(names) <= 12 else ""

@@ -1,0 +1,129 @@
+"""Notices that the configuration file has changed, however it was changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from gateway.config.document import MAX_BYTES
+
+_log = logging.getLogger(__name__)
+
+_POLL = 1.0
+_SETTLE = 0.2
+_LONGEST_WAIT = 1.0
+_READS = frozenset({"opened", "closed_no_write"})
+
+
+class Watcher(FileSystemEventHandler):
+    """Calls ``on_change`` in the thread of ``loop`` when the file's content is another and has settled.
+
+    The content's hash alone decides. File system events only make it prompt: an inode watch goes blind
+    when the file is replaced, so the file is also read every second. Create it before reading the
+    configuration, so that no change falls in between.
+    """
+
+    def __init__(self, path: str, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        self._path = os.path.abspath(path)
+        self._on_change = on_change
+        self._loop = loop
+        self._woken = threading.Event()
+        self._stopped = False
+        self._missing = False
+        self._observer: BaseObserver | None = None
+        self._watches: dict[str, ObservedWatch] = {}
+        self._digest = self._read()
+        self._thread = threading.Thread(target=self._run, name="config-watcher", daemon=True)
+
+    def start(self) -> None:
+        """Watch from now on, by polling alone where the system has no watches left."""
+        observer = Observer()
+        try:
+            observer.start()
+            self._observer = observer
+        except OSError as error:
+            _log.warning("cannot watch the configuration, polling it every second: %s", error.strerror)
+        self._follow()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop for good; `on_change` is not called any more. To be called in the loop's thread."""
+        self._stopped = True
+        self._woken.set()
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Look at the file, unless it was only read (as we do)."""
+        if event.event_type not in _READS:
+            self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._woken.wait(_POLL)
+            self._follow()
+            digest = self._settled()
+            if digest is not None and digest != self._digest and not self._stopped:
+                self._digest = digest
+                try:
+                    self._loop.call_soon_threadsafe(self._deliver)
+                except RuntimeError:  # the loop was closed without stopping us
+                    return
+
+    def _deliver(self) -> None:
+        if not self._stopped:
+            self._on_change()
+
+    def _settled(self) -> bytes | None:
+        """The content's hash once it was still for a moment, or when it never is; None if there is no file."""
+        deadline = time.monotonic() + _LONGEST_WAIT
+        self._woken.clear()
+        digest = self._read()
+        if digest == self._digest:
+            return digest
+        while time.monotonic() < deadline and not self._stopped:
+            moved = self._woken.wait(_SETTLE)
+            self._woken.clear()
+            before, digest = digest, self._read()
+            if digest == before and not moved:
+                break
+        return digest
+
+    def _read(self) -> bytes | None:
+        try:
+            with open(self._path, "rb") as file:
+                digest = sha256(file.read(MAX_BYTES + 1)).digest()
+        except OSError as error:
+            if not self._missing:
+                self._missing = True
+                _log.warning("the configuration cannot be read, going on with the last: %s", error.strerror)
+            return None
+        if self._missing:
+            self._missing = False
+            _log.info("the configuration can be read again")
+        return digest
+
+    def _follow(self) -> None:
+        """Watch the file's directory and, behind symlinks, the one it is really in, wherever that is now."""
+        if self._observer is None:
+            return
+        wanted = {os.path.dirname(self._path), os.path.dirname(os.path.realpath(self._path))}
+        for directory in self._watches.keys() - wanted:
+            self._observer.unschedule(self._watches.pop(directory))
+        for directory in wanted - self._watches.keys():
+            try:
+                self._watches[directory] = self._observer.schedule(self, directory)
+            except OSError as error:
+                _log.debug("cannot watch %s, polling: %s", directory, error.strerror)
