@@ -100,16 +100,18 @@ class Conversation:
         self._results.append(result)
 
     def _read_assistant(self, message: Mapping[str, Any]) -> None:
-        self._end_user_turn()
-        thinking = _thinking(message.get("reasoning_details"))
-        said = self._blocks(message) or _spoken(message)
         if message.get("function_call") is not None:
             raise Unsupported("messages", "function_call is not translated: use tool_calls")
-        calls = [self._tool_use(call) for call in expect(message.get("tool_calls") or [], list, "messages")]
+        said = self._blocks(message) or _spoken(message)
+        calls = expect(message.get("tool_calls") or [], list, "messages")
+        if not said and not calls:  # thinking alone is no turn
+            return
+        self._end_user_turn()
+        thinking = _thinking(message.get("reasoning_details"))
         if calls:
             self.settled = not thinking
-        if said or calls:  # thinking alone is no turn
-            self.turns.append({"role": "assistant", "content": thinking + said + calls})
+        content = thinking + said + [self._tool_use(call) for call in calls]
+        self.turns.append({"role": "assistant", "content": content})
 
     def _blocks(self, message: Mapping[str, Any]) -> list[Block]:
         found = blocks(message.get("content") or "", self._marks, self._dropped)

@@ -96,6 +96,17 @@ def test_later_system_messages() -> None:
     assert said(older, 0) == ["hi", "<system>\nRules.\n</system>"]
 
 
+def test_an_empty_answer_is_no_turn() -> None:
+    empty = {
+        "role": "assistant",
+        "content": "",
+        "reasoning_details": [{"type": "redacted_thinking", "data": "x"}],
+    }
+    late = {"role": "system", "content": "Rules."}
+    talk = read(USER, late, empty, USER, system_turns=True)
+    assert [turn["role"] for turn in talk.turns] == ["user"]
+
+
 def test_a_conversation_of_system_messages_only_has_a_user_turn() -> None:
     talk = read({"role": "system", "content": "Begin."})
     assert said(talk, 0) == ["(empty message)"] and talk.system[0]["text"] == "Begin."

@@ -195,30 +195,6 @@ def test_asking_for_the_default_loses_nothing() -> None:
     assert dropped == ()
 
 
-@pytest.mark.parametrize(
-    ("model", "version", "asked", "sent", "dropped"),
-    [
-        ("claude-3-5-sonnet-20241022", "2023-06-01", (1.7, 0.5), (1, 0.5), ()),
-        ("claude-sonnet-4-5", "2023-06-01", (0.5, 0.5), (0.5, None), ("top_p",)),
-        ("claude-sonnet-4-6", "2023-06-01", (1, 0.5), (None, 0.5), ()),
-        ("claude-sonnet-4-5", "2026-10-21", (0.5, None), (None, None), ("temperature",)),
-        ("claude-opus-4-7", "2023-06-01", (1.5, 1), (None, None), ("temperature",)),
-        ("claude-opus-4-7", "2023-06-01", (1, 1), (None, None), ()),
-    ],
-)
-def test_sampling(
-    model: str,
-    version: str,
-    asked: tuple[float | None, ...],
-    sent: tuple[float | None, ...],
-    dropped: tuple[str, ...],
-) -> None:
-    body = {"messages": [USER], "temperature": asked[0], "top_p": asked[1]}
-    payload, names = from_chat(body, Target(model, version, 4096))
-    assert (payload.get("temperature"), payload.get("top_p")) == sent
-    assert names == dropped
-
-
 def test_at_most_four_cache_marks_the_last_ones() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     part = {"type": "text", "text": "t"}
