@@ -105,7 +105,7 @@ async def running(config: dict[str, Any], folder: Path) -> AsyncIterator[Gateway
     path = folder / "coo-llm.yaml"
     path.write_text(yaml.safe_dump(config))
     registry = Registry.discover()
-    daemon = Daemon(path, read(path, {}, registry.known()), registry)
+    daemon = Daemon(str(path), read(str(path), {}, registry.known()), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))
     waiting = asyncio.create_task(started.wait())
