@@ -1,4 +1,4 @@
-"""What is valid but wants a second look: warnings, and settings that are accepted but not served yet."""
+"""What is valid but wants a second look."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
-from gateway.config.listen import Inherited, parse
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
 from gateway.config.section import Section
@@ -48,27 +46,3 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from _secrets(item, (*path, i))
-
-
-def unserved(config: Config) -> list[str]:
-    """Each setting that this version accepts and does not act on, in words."""
-    server, policy = config.server, config.policy
-    addresses = {"listen": server.listen, "admin_listen": server.admin_listen}
-    budgets = [client.id for client in config.api_keys or () if client.budget.usd]
-    words = {
-        "server.workers (one process serves)": server.workers != 1,
-        "server.webui": server.webui.enabled and "webui" in server.model_fields_set,
-        "policy.cache.enabled": policy.cache.enabled,
-        "policy.affinity.enabled": policy.affinity.enabled,
-        f"policy.algorithm {policy.algorithm}": policy.algorithm in PLANNED_ALGORITHMS,
-        f"api_keys: budget of {', '.join(budgets)}": bool(budgets),
-    }
-    words |= {
-        f"server.{name} fd://": address is not None and isinstance(parse(address), Inherited)
-        for name, address in addresses.items()
-    }
-    words |= {
-        f"storage.{name}.type {store.type} (it runs in memory)": store.type in PLANNED_STORES - {"memory"}
-        for name, store in (("config", config.storage.config), ("runtime", config.storage.runtime))
-    }
-    return [what for what, asked in words.items() if asked]

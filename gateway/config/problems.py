@@ -9,20 +9,12 @@ from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 
-_BARE = re.compile(r"[A-Za-z_][\w-]*")
+_BARE = re.compile(r"[\w-]+")
 
 
 def render(path: Path) -> str:
-    """The path as a person reads it: ``llm_providers[0].models[1].name``."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif _BARE.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f'["{step}"]'
-    return text
+    """The path as a person reads it: ``llm_providers.0.models.1.name``, names with dots in quotes."""
+    return ".".join(str(step) if _BARE.fullmatch(str(step)) else f'"{step}"' for step in path)
 
 
 class Fault(NamedTuple):

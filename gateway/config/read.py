@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -38,7 +39,7 @@ class Loaded:
     """12 hex digits that change when, and only when, the effective configuration does."""
 
 
-def read(path: str, environ: Mapping[str, str] = os.environ, known: Known | None = None) -> Loaded:
+def read(path: str | Path, environ: Mapping[str, str] = os.environ, known: Known | None = None) -> Loaded:
     """Read, substitute and validate the file at ``path``.
 
     ``known`` names the plugins there are; without it the names of plugins are not checked.
@@ -64,7 +65,7 @@ def fingerprint(config: Config) -> str:
     return sha256(orjson.dumps(revealed(config), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def _contents(path: str) -> tuple[bytes, int]:
+def _contents(path: str | Path) -> tuple[bytes, int]:
     try:
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
@@ -102,6 +103,6 @@ def _merge(document: Document, modern: Modern, faults: Iterable[Fault]) -> list[
     for fault in faults:
         path = modern.origin(fault.path)
         where = render(path)
-        if not any(f"{problem.path}.".startswith((f"{where}.", f"{where}[")) for problem in problems):
+        if not any(f"{problem.path}.".startswith(f"{where}.") for problem in problems):
             problems.append(Problem(where, document.line(path), fault.message, fault.got))
     return sorted(problems, key=lambda problem: problem.line or 0)

@@ -10,75 +10,88 @@ from pydantic import Field
 from gateway.config.fields import NotEmpty, Text, Unquoted
 from gateway.config.schema_clients import (
     Alias,
-    Budget,
+    BudgetConfig,
     ClientConfig,
-    ClientLimits,
+    ClientLimitsConfig,
     ResolvedAlias,
     Target,
 )
-from gateway.config.schema_logging import Audit, Batch, LogFile, Logging, Prometheus, Sink
+from gateway.config.schema_logging import (
+    AuditConfig,
+    BatchConfig,
+    LogFileConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    SinkConfig,
+)
 from gateway.config.schema_policy import (
-    Affinity,
-    Cache,
-    CircuitBreaker,
-    Fallback,
-    HybridWeights,
-    Policy,
-    Queue,
-    Retry,
+    AffinityConfig,
+    CacheConfig,
+    CircuitBreakerConfig,
+    FallbackConfig,
+    HybridWeightsConfig,
+    PolicyConfig,
+    QueueConfig,
+    RetryConfig,
 )
 from gateway.config.schema_providers import (
     KeyConfig,
-    KeyLimits,
+    LimitsConfig,
     ModelConfig,
-    Pricing,
+    PricingConfig,
     ProviderConfig,
-    Timeout,
+    TimeoutConfig,
 )
-from gateway.config.schema_server import Cors, Server, Tls, WebUi
-from gateway.config.schema_storage import ConfigStore, Retention, RuntimeStore, Storage, StoreSection
+from gateway.config.schema_server import CorsConfig, ServerConfig, TlsConfig, WebUiConfig
+from gateway.config.schema_storage import (
+    ConfigStore,
+    RetentionConfig,
+    RuntimeStore,
+    StorageConfig,
+    StoreConfig,
+)
 from gateway.config.section import PluginSection, Section
 
 __all__ = [
     "DERIVED",
-    "Affinity",
+    "AffinityConfig",
     "Alias",
-    "Audit",
-    "Batch",
-    "Budget",
-    "Cache",
-    "CircuitBreaker",
+    "AuditConfig",
+    "BatchConfig",
+    "BudgetConfig",
+    "CacheConfig",
+    "CircuitBreakerConfig",
     "ClientConfig",
-    "ClientLimits",
+    "ClientLimitsConfig",
     "Config",
     "ConfigStore",
-    "Cors",
-    "Fallback",
-    "HybridWeights",
+    "CorsConfig",
+    "FallbackConfig",
+    "HybridWeightsConfig",
     "KeyConfig",
-    "KeyLimits",
-    "LogFile",
-    "Logging",
+    "LimitsConfig",
+    "LogFileConfig",
+    "LoggingConfig",
     "ModelConfig",
     "PluginSection",
-    "Policy",
-    "Pricing",
-    "Prometheus",
+    "PolicyConfig",
+    "PricingConfig",
+    "PrometheusConfig",
     "ProviderConfig",
-    "Queue",
+    "QueueConfig",
     "ResolvedAlias",
-    "Retention",
-    "Retry",
+    "RetentionConfig",
+    "RetryConfig",
     "RuntimeStore",
     "Section",
-    "Server",
-    "Sink",
-    "Storage",
-    "StoreSection",
+    "ServerConfig",
+    "SinkConfig",
+    "StorageConfig",
+    "StoreConfig",
     "Target",
-    "Timeout",
-    "Tls",
-    "WebUi",
+    "TimeoutConfig",
+    "TlsConfig",
+    "WebUiConfig",
 ]
 
 
@@ -86,7 +99,7 @@ DERIVED: Mapping[str, frozenset[str]] = {
     "ProviderConfig": frozenset({"id", "name", "type"}),
     "KeyConfig": frozenset({"id"}),
     "ClientConfig": frozenset({"id"}),
-    "Sink": frozenset({"name"}),
+    "SinkConfig": frozenset({"name"}),
 }
 """By section: what it requires and what is filled in from its other settings if it is left out."""
 
@@ -95,11 +108,11 @@ class Config(Section):
     """The whole of it."""
 
     version: Annotated[Literal["1.0"], Unquoted] = "1.0"
-    server: Server = Server()
-    logging: Logging = Logging()
-    storage: Storage = Storage()
+    server: ServerConfig = ServerConfig()
+    logging: LoggingConfig = LoggingConfig()
+    storage: StorageConfig = StorageConfig()
     llm_providers: Annotated[tuple[ProviderConfig, ...], NotEmpty] = Field(json_schema_extra={"minItems": 1})
     api_keys: tuple[ClientConfig, ...] | None = None
     """None: no clients are configured (as opposed to a list that is empty)."""
     model_aliases: dict[Text, Alias] = Field(default={})
-    policy: Policy = Policy()
+    policy: PolicyConfig = PolicyConfig()

@@ -10,7 +10,7 @@ from gateway.config.fields import Duration, Flag, Name, Positive, Text, Whole
 from gateway.config.section import PluginSection, Section
 
 
-class LogFile(Section):
+class LogFileConfig(Section):
     """The gateway's own log file, rotated by size."""
 
     enabled: Flag = True
@@ -19,7 +19,7 @@ class LogFile(Section):
     max_backups: Whole = 5
 
 
-class Prometheus(Section):
+class PrometheusConfig(Section):
     """Metrics in Prometheus' text format."""
 
     enabled: Flag = True
@@ -27,14 +27,14 @@ class Prometheus(Section):
     public: Flag = False
 
 
-class Audit(Section):
+class AuditConfig(Section):
     """The chained log of what was done through the admin API."""
 
     enabled: Flag = True
     path: Text = "./logs/audit.log"
 
 
-class Batch(Section):
+class BatchConfig(Section):
     """How lines are gathered before a sink gets them."""
 
     enabled: Flag = True
@@ -42,13 +42,13 @@ class Batch(Section):
     interval_seconds: Duration = 5.0
 
 
-class Sink(PluginSection):
+class SinkConfig(PluginSection):
     """A further log sink."""
 
     name: Name
     """Unique; default: its type."""
     type: Name
-    batch: Batch = Batch()
+    batch: BatchConfig = BatchConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -58,13 +58,13 @@ class Sink(PluginSection):
         return value
 
 
-class Logging(Section):
+class LoggingConfig(Section):
     """Logs, metrics and audit trail."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: LogFile = LogFile()
-    prometheus: Prometheus = Prometheus()
+    file: LogFileConfig = LogFileConfig()
+    prometheus: PrometheusConfig = PrometheusConfig()
     content: Flag = False
     """True: prompts and answers in the request log."""
-    audit: Audit = Audit()
-    providers: tuple[Sink, ...] = ()
+    audit: AuditConfig = AuditConfig()
+    providers: tuple[SinkConfig, ...] = ()

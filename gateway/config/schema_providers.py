@@ -26,7 +26,7 @@ def _keyed(value: Any) -> Any:
     return {"key": value} if isinstance(value, str) else value
 
 
-class Pricing(Section):
+class PricingConfig(Section):
     """US dollars per 1,000 tokens; None where unknown. All but the first two fall back to one of these."""
 
     input_token_cost: Dollars | None = None
@@ -39,7 +39,7 @@ class Pricing(Section):
     currency: Literal["USD"] = "USD"
 
 
-class KeyLimits(Section):
+class LimitsConfig(Section):
     """What one key may be used for; 0 means no limit."""
 
     req_per_min: Whole = 0
@@ -58,8 +58,8 @@ class KeyConfig(Section):
     id: Name
     """Unique in its provider; default: ``k-`` and 8 hex digits of the key's SHA-256."""
     key: Credential
-    pricing: Pricing | None = None
-    limits: KeyLimits | None = None
+    pricing: PricingConfig | None = None
+    limits: LimitsConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -73,10 +73,10 @@ class ModelConfig(Section):
     """A further model of a provider."""
 
     name: Text
-    pricing: Pricing | None = None
+    pricing: PricingConfig | None = None
 
 
-class Timeout(Section):
+class TimeoutConfig(Section):
     """Seconds: to connect, to a stream's first token, between its chunks, for the whole client request."""
 
     connect: Duration = 5.0
@@ -85,7 +85,7 @@ class Timeout(Section):
     total: Duration = 590.0
 
 
-KEYLESS = KeyConfig.model_construct(id="none", key=SecretStr(""), pricing=None, limits=None)
+KEYLESS = KeyConfig.model_construct(id="keyless", key=SecretStr(""), pricing=None, limits=None)
 """Stands for the key of a provider that needs none."""
 
 
@@ -105,10 +105,10 @@ class ProviderConfig(PluginSection):
     models: tuple[
         Annotated[ModelConfig, BeforeValidator(_named, json_schema_input_type=str | ModelConfig)], ...
     ] = ()
-    pricing: Pricing = Pricing()
-    limits: KeyLimits = KeyLimits()
+    pricing: PricingConfig = PricingConfig()
+    limits: LimitsConfig = LimitsConfig()
     headers: Headers = Field(default={}, repr=False)
-    timeout: Timeout = Timeout()
+    timeout: TimeoutConfig = TimeoutConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -124,11 +124,11 @@ class ProviderConfig(PluginSection):
         """The keys to route over: `KEYLESS` alone where none is configured."""
         return self.api_keys or (KEYLESS,)
 
-    def limits_for(self, key: KeyConfig) -> KeyLimits:
+    def limits_for(self, key: KeyConfig) -> LimitsConfig:
         """The provider's limits with the key's own in their place."""
         return _overridden(self.limits, key.limits)
 
-    def pricing_for(self, key: KeyConfig, model: str) -> Pricing:
+    def pricing_for(self, key: KeyConfig, model: str) -> PricingConfig:
         """The provider's prices with the key's in their place, and with the model's own in place of both."""
         own = next((listed.pricing for listed in self.models if listed.name == model), None)
         return _overridden(_overridden(self.pricing, key.pricing), own)

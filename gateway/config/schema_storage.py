@@ -8,7 +8,7 @@ from gateway.config.fields import BlankIsNone, Credential, Duration, Name, Secre
 from gateway.config.section import PluginSection, Section
 
 
-class StoreSection(PluginSection):
+class StoreConfig(PluginSection):
     """A store and how to reach it; which of these settings count depends on its type."""
 
     type: Name = "file"
@@ -21,30 +21,30 @@ class StoreSection(PluginSection):
     timeout: Duration = 5.0
 
 
-class ConfigStore(StoreSection):
+class ConfigStore(StoreConfig):
     """Keeps the overlay, clients and provider keys made through the admin API."""
 
     path: Text = "./data/config.json"
 
 
-class RuntimeStore(StoreSection):
+class RuntimeStore(StoreConfig):
     """Keeps windows, usage records and cache entries."""
 
 
-class Retention(Section):
+class RetentionConfig(Section):
     """How long is kept what grows, in seconds."""
 
     requests: Duration = 30 * 86400.0
     rollups: Duration = 400 * 86400.0
 
 
-class Storage(Section):
+class StorageConfig(Section):
     """Everything that outlives a request."""
 
     config: ConfigStore = ConfigStore()
     runtime: RuntimeStore = RuntimeStore()
     journal: Text = "./data/journal"
-    retention: Retention = Retention()
+    retention: RetentionConfig = RetentionConfig()
     on_trouble: Literal["local", "closed", "open"] = "local"
     master_key: Annotated[Secret | None, BlankIsNone] = None
     """Encrypts provider keys at rest; also taken from ``COO_LLM_MASTER_KEY``."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -32,7 +33,9 @@ class Watcher(FileSystemEventHandler):
     configuration, so that no change falls in between.
     """
 
-    def __init__(self, path: str, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: str | Path, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._path = os.path.abspath(path)
         self._on_change = on_change
         self._loop = loop
@@ -87,7 +90,7 @@ class Watcher(FileSystemEventHandler):
             self._on_change()
 
     def _settled(self) -> bytes | None:
-        """The content's hash once it was still for a moment, or when it never is; None if there is no file."""
+        """The content's hash once it is still, or never is for a second; None if there is no file."""
         deadline = time.monotonic() + _LONGEST_WAIT
         self._woken.clear()
         digest = self._read()

@@ -56,7 +56,7 @@ class Splitter:
         events: list[Event] = []
         start = 0
         while (end := self._boundary(data, scan)) > 0 and end - start <= MAX_EVENT:
-            events.append(_parse(data[start:end]))
+            events.append(self._event(data[start:end]))
             start = scan = end
         if start < len(data):
             self._rest += data[start:]
@@ -78,7 +78,7 @@ class Splitter:
             return []
         if not _BLANK_LINE.search(rest):
             rest += b"\n" if rest.endswith(b"\n") else b"\n\n"
-        return [_parse(rest)]
+        return [self._event(rest)]
 
     def _without_bom(self, data: bytes) -> bytes:
         data = bytes(self._rest) + data
@@ -99,17 +99,16 @@ class Splitter:
             return -1  # the LF of a last CR may still come
         return found.end()
 
-
-def _parse(raw: bytes) -> Event:
-    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-        return Event(raw, b"", raw[6:-2])  # by far the most frequent form
-    name = b""
-    data: list[bytes] = []
-    for line in raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"data":
-            data.append(value)
-        elif field == b"event":
-            name = value
-    return Event(raw, name, b"\n".join(data))
+    def _event(self, raw: bytes) -> Event:
+        if not self._carriage and raw.startswith(b"data: ") and b"\n" not in (data := raw[6:-2]):
+            return Event(raw, b"", data)  # by far the most frequent form
+        name = b""
+        values: list[bytes] = []
+        for line in raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if field == b"data":
+                values.append(value)
+            elif field == b"event":
+                name = value
+        return Event(raw, name, b"\n".join(values))
