@@ -10,14 +10,21 @@ from gateway.api import Algorithm, Limits, Prices, Store
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients, key_digest
 from gateway.config.read import Loaded
-from gateway.config.schema import ClientConfig, Config, KeyConfig, LimitsConfig, PricingConfig, ProviderConfig
+from gateway.config.schema import (
+    ClientConfig,
+    Config,
+    KeyConfig,
+    KeyLimits,
+    Pricing,
+    ProviderConfig,
+    ResolvedAlias,
+)
+from gateway.config.schema_providers import KEYLESS
 from gateway.registry import Registry
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
 
 _NANO_PER_TOKEN = 10**9 / 1000
-_KEYLESS = "keyless"
-"""Id of the one key of a provider that needs none."""
 
 
 def build_runtime(loaded: Loaded, store: Store, memory: Memory, registry: Registry) -> Runtime:
@@ -54,7 +61,7 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
     settings = dict(config.settings)
     if config.base_url is not None:
         settings["base_url"] = config.base_url
-    keys = config.api_keys or [KeyConfig(id=_KEYLESS, key="")]
+    keys = config.api_keys or (KEYLESS,)
     timeout = config.timeout
     return Service(
         id=config.id,
@@ -74,7 +81,7 @@ def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
     return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
 
 
-def _limits(config: LimitsConfig) -> Limits:
+def _limits(config: KeyLimits) -> Limits:
     return Limits(
         requests=config.req_per_min,
         tokens=config.tokens_per_min,
@@ -123,10 +130,15 @@ def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog
         )
 
     aliases = {
-        alias: [(target.target, target.weight or 0.0) for target in targets]
+        alias: [(target.target, target.weight if _weighted(targets) else 0.0) for target in targets]
         for alias, targets in config.model_aliases.items()
     }
     return Catalog(services, models, aliases, make)
+
+
+def _weighted(targets: ResolvedAlias) -> bool:
+    """Whether an alias weighs its targets; if not, each key of each target counts the same."""
+    return len({target.weight for target in targets}) > 1
 
 
 def _listed_models(config: Config) -> Mapping[str, list[str]]:
@@ -153,7 +165,7 @@ def _prices(section: ProviderConfig, key_id: str, model: str) -> Prices:
     return prices_of(of_model or of_key or section.pricing)
 
 
-def prices_of(pricing: PricingConfig | None) -> Prices:
+def prices_of(pricing: Pricing | None) -> Prices:
     """Configured prices as the accounting wants them."""
     if pricing is None:
         return Prices()

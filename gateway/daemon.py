@@ -11,15 +11,14 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import uvloop
 
 from gateway import systemd
 from gateway.app import make_app
 from gateway.build import build_runtime
+from gateway.config.cautions import unserved
 from gateway.config.read import ConfigError, Loaded, read
-from gateway.config.unserved import unserved
 from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import build_log, set_up_logging
@@ -46,8 +45,8 @@ def run(path: str) -> int:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT; the process's exit code."""
     registry = Registry.discover()
     try:
-        loaded = read(Path(path), os.environ, registry.known())
-        uvloop.run(Daemon(Path(path), loaded, registry).serve())
+        loaded = read(path, os.environ, registry.known())
+        uvloop.run(Daemon(path, loaded, registry).serve())
     except (ConfigError, PluginError, MissingParser) as exc:
         print(exc, file=sys.stderr)
         return INVALID
@@ -63,12 +62,14 @@ def run(path: str) -> int:
 class Daemon:
     """One running gateway. ``path`` is None where the configuration is not in a file (the demo)."""
 
-    def __init__(self, path: Path | None, loaded: Loaded, registry: Registry) -> None:
+    def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
         self._loaded = loaded
         self._registry = registry
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self.live: Live | None = None
+        """The running gateway, once `serve` has made it."""
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def serve(self, started: asyncio.Event | None = None) -> None:
@@ -78,7 +79,7 @@ class Daemon:
         """
         config = self._loaded.config
         metrics = Metrics(self._loaded.version)
-        live = self._make_live(metrics)
+        live = self.live = self._make_live(metrics)
         set_up_logging(config.logging, live.log)
         reloader = Reloader(self._path, live, self._registry)
         runner = Runner(make_app(live, reloader), HURRY)

@@ -18,7 +18,7 @@ from gateway.daemon import CANNOT_BIND, INVALID, Daemon
 from gateway.listeners import CannotBind
 from gateway.registry import PluginError, Registry
 
-CONFIG = Path(__file__).parent / "config" / "demo.yaml"
+CONFIG = str(Path(__file__).parent / "config" / "demo.yaml")
 
 
 def demo(port: int) -> int:

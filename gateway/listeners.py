@@ -13,8 +13,8 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway import systemd
-from gateway.config.schema import ServerConfig, TlsConfig
-from gateway.listen import Listen, parse_listen
+from gateway.config.listen import Inherited, Tcp, Unix, parse
+from gateway.config.schema import Server, Tls
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class CannotBind(Exception):
 class Listeners:
     """Opens the configured addresses on a runner, and closes them first when the gateway stops."""
 
-    def __init__(self, runner: web.BaseRunner, config: ServerConfig) -> None:
+    def __init__(self, runner: web.BaseRunner, config: Server) -> None:
         self._runner = runner
         self._config = config
         self._sites: list[web.BaseSite] = []
@@ -61,16 +61,14 @@ class Listeners:
         self._sites.clear()
 
     async def _listen(self, address: str, context: ssl.SSLContext | None) -> None:
-        where = parse_listen(address)
-        if where.inherited:
-            raise CannotBind("server.listen is fd://, but no sockets were handed over (LISTEN_FDS is unset)")
-        if where.path is not None:
-            await self._start(self._unix_site(where.path, context), address)
-        else:
-            await self._start(self._tcp_site(where, context), address)
-
-    def _tcp_site(self, where: Listen, context: ssl.SSLContext | None) -> web.BaseSite:
-        return web.TCPSite(self._runner, where.host, where.port, ssl_context=context, backlog=BACKLOG)
+        match parse(address):
+            case Inherited():
+                raise CannotBind(f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)")
+            case Unix(path):
+                await self._start(self._unix_site(path, context), address)
+            case Tcp(host, port):
+                site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=BACKLOG)
+                await self._start(site, address)
 
     def _unix_site(self, path: str, context: ssl.SSLContext | None) -> web.BaseSite:
         """A stale socket of a dead process is replaced; anything else in its place is not."""
@@ -89,7 +87,7 @@ class Listeners:
         self._sites.append(site)
         self.addresses.append(address)
 
-    def _context(self, tls: TlsConfig) -> ssl.SSLContext:
+    def _context(self, tls: Tls) -> ssl.SSLContext:
         """A TLS context that takes a renewed certificate by itself."""
         try:
             context = _server_context(tls)
@@ -98,7 +96,7 @@ class Listeners:
         self._watch_renewal(context, tls, _stamp(tls))
         return context
 
-    def _watch_renewal(self, context: ssl.SSLContext, tls: TlsConfig, seen: tuple[object, ...]) -> None:
+    def _watch_renewal(self, context: ssl.SSLContext, tls: Tls, seen: tuple[object, ...]) -> None:
         now = _stamp(tls)
         if now != seen:
             try:
@@ -112,14 +110,14 @@ class Listeners:
         self._renewal = loop.call_later(RENEWAL_CHECK, self._watch_renewal, context, tls, now)
 
 
-def _server_context(tls: TlsConfig) -> ssl.SSLContext:
+def _server_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.min_version == "1.3" else ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.cert_file, tls.key_file)
     return context
 
 
-def _stamp(tls: TlsConfig) -> tuple[object, ...]:
+def _stamp(tls: Tls) -> tuple[object, ...]:
     def of(path: str) -> tuple[int, int, int]:
         try:
             found = Path(path).stat()

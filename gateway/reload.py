@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gateway.build import build_runtime
 from gateway.config.read import ConfigError, read
@@ -39,7 +38,7 @@ class Reloaded:
 class Reloader:
     """Reloads one file into one running gateway, one reload at a time."""
 
-    def __init__(self, path: Path | None, live: Live, registry: Registry) -> None:
+    def __init__(self, path: str | None, live: Live, registry: Registry) -> None:
         self._path = path
         self._live = live
         self._registry = registry

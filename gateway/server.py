@@ -97,7 +97,7 @@ class Connection(RequestHandler):
         return True
 
     def _probe(self, times: int) -> None:
-        """Write something harmless. It takes two writes to learn of a reset: one to cause it, one to hit it."""
+        """Write something harmless. To learn of a reset takes two writes: one to cause it, one to hit it."""
         if not self._request_in_progress or self.transport is None:
             return
         if self.on_eof is not None:

@@ -7,8 +7,8 @@ import hmac
 from aiohttp import web
 
 from gateway.clients import key_digest
+from gateway.config.listen import Tcp, Unix, parse
 from gateway.keys import LIVE
-from gateway.listen import parse_listen
 from gateway.request.authenticate import presented_key
 
 
@@ -27,5 +27,9 @@ def on_admin_listener(request: web.Request) -> bool:
     if address is None or request.transport is None:
         return False
     name = request.transport.get_extra_info("sockname")
-    where = parse_listen(address)
-    return name == where.path if where.path else isinstance(name, tuple) and name[1] == where.port
+    match parse(address):
+        case Unix(path):
+            return bool(name == path)
+        case Tcp(_, port):
+            return isinstance(name, tuple) and bool(name[1] == port)
+    return False

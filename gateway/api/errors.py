@@ -40,7 +40,6 @@ ERRORS: Mapping[str, tuple[int, str, Source]] = {
     "uri_too_long": (414, "invalid_request_error", Source.CALLER),
     "unsupported_media_type": (415, "invalid_request_error", Source.CALLER),
     "expectation_failed": (417, "invalid_request_error", Source.CALLER),
-    "misdirected_request": (421, "invalid_request_error", Source.CALLER),
     "headers_too_large": (431, "invalid_request_error", Source.CALLER),
     "rate_limit_exceeded": (429, "rate_limit_error", Source.POLICY),
     "token_limit_exceeded": (429, "rate_limit_error", Source.POLICY),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -18,3 +19,15 @@ class LogSink(Protocol):
 
     async def close(self) -> None:
         """Flush and let go. Nothing is written after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How lines are gathered for a sink with a field ``batch: Batch``; without it they come at once."""
+
+    enabled: bool = True
+    """False: every line by itself."""
+    size: int = 100
+    """Lines in a batch at most."""
+    interval_seconds: float = 5.0
+    """Seconds a line may wait for others."""

@@ -9,71 +9,81 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_WAIT = 300.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[hms])")
+_MAX_LENGTH = 64  # of a value: no form is longer, and parsing a header must cost nothing
+_NUMBER = re.compile(r"[0-9]{1,14}(\.[0-9]{1,9})?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[hms])")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_EPOCH = 1e9  # a larger number is no span but a moment: seconds since 1970, or
+_EPOCH_MS = 1e12  # milliseconds
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, at most `MAX_WAIT`; None if the upstream named no time that makes sense.
 
     ``retry-after-ms`` wins over ``retry-after`` (seconds or an HTTP date, RFC 9110 section 10.2.3);
-    without either, the reset of a window that announces nothing remaining.
+    without either, the longest reset of the windows that announce nothing remaining.
+    ``headers`` have lower-case names.
     """
     for name, parse in (("retry-after-ms", _milliseconds), ("retry-after", _seconds_or_date)):
-        if (value := headers.get(name)) is not None and (wait := parse(value)) is not None:
+        if (value := headers.get(name)) is not None and (wait := parse(value.strip())) is not None:
             return wait
     waits = [
         wait
         for name, value in headers.items()
         if "ratelimit-reset" in name or ("ratelimit-" in name and name.endswith("-reset"))
         if headers.get(name.replace("reset", "remaining")) == "0"
-        if (wait := _reset(value)) is not None
+        if (wait := _reset(value.strip())) is not None
     ]
     return max(waits, default=None)
 
 
 def duration(text: str) -> float | None:
-    """Seconds in a Go or protobuf duration such as ``6m0s``, ``12ms`` or ``34.5s``; None if it is none."""
+    """Seconds in a Go or protobuf duration such as ``6m0s``, ``12ms`` or ``34.5s``, at most `MAX_WAIT`;
+    None if it is none."""
+    if len(text) > _MAX_LENGTH:
+        return None
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return _bounded(sum(float(number) * _UNITS[unit] for number, unit in parts))
-
-
-def _bounded(seconds: float) -> float | None:
-    return min(seconds, MAX_WAIT) if seconds >= 0 else None
+    return min(sum(float(number) * _UNITS[unit] for number, unit in parts), MAX_WAIT)
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", text) else None
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _until(moment: float) -> float:
+    """``moment``: seconds since the epoch."""
+    return min(max(moment - time.time(), 0.0), MAX_WAIT)
 
 
 def _milliseconds(text: str) -> float | None:
-    number = _number(text.strip())
-    return None if number is None else _bounded(number / 1000)
+    number = _number(text)
+    return None if number is None else min(number / 1000, MAX_WAIT)
 
 
 def _seconds_or_date(text: str) -> float | None:
-    number = _number(text.strip())
-    if number is not None:
-        return _bounded(number)
+    if (number := _number(text)) is not None:
+        return min(number, MAX_WAIT)
+    if len(text) > _MAX_LENGTH:
+        return None
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return _bounded(max(moment.timestamp() - time.time(), 0.0))
+    return _until((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _reset(text: str) -> float | None:
     number = _number(text)
     if number is not None:
-        return _bounded(number)
-    if (wait := duration(text)) is not None:
+        if number >= _EPOCH:
+            return _until(number / 1000 if number >= _EPOCH_MS else number)
+        return min(number, MAX_WAIT)
+    if (wait := duration(text)) is not None or len(text) > _MAX_LENGTH:
         return wait
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return _bounded(max(moment.timestamp() - time.time(), 0.0)) if moment.tzinfo else None
+    return _until(moment.timestamp()) if moment.tzinfo else None

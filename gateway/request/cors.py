@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.config.schema import CorsConfig
+from gateway.config.schema import Cors
 from gateway.server import Direct
 
 _EXPOSED = "x-request-id, retry-after, x-coo-provider, x-coo-model, x-coo-key, x-coo-attempts, x-coo-cost"
 
 
-def preflight(request: web.Request, cors: CorsConfig) -> web.StreamResponse | None:
+def preflight(request: web.Request, cors: Cors) -> web.StreamResponse | None:
     """The answer to a preflight request; None if it is none."""
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return None
@@ -24,7 +24,7 @@ def preflight(request: web.Request, cors: CorsConfig) -> web.StreamResponse | No
     return web.Response(status=204, headers=headers)
 
 
-def allow_origin(request: web.Request, response: web.StreamResponse, cors: CorsConfig) -> None:
+def allow_origin(request: web.Request, response: web.StreamResponse, cors: Cors) -> None:
     """Add what lets the page that sent the request read the answer."""
     headers = _allow(request, cors)
     if not headers or response.prepared:
@@ -36,7 +36,7 @@ def allow_origin(request: web.Request, response: web.StreamResponse, cors: CorsC
         response.headers.update(headers)
 
 
-def _allow(request: web.Request, cors: CorsConfig) -> dict[str, str]:
+def _allow(request: web.Request, cors: Cors) -> dict[str, str]:
     origin = request.headers.get("origin")
     if origin is None or not ("*" in cors.allowed_origins or origin in cors.allowed_origins):
         return {}

@@ -30,6 +30,7 @@ async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResp
         while True:
             choice = await plan.next()
             tx.target = choice.target
+            tx.tries += 1
             outcome = await _attempt(tx, choice, answer)
             if outcome is None:
                 return answer.response()

@@ -36,6 +36,8 @@ class Transaction:
     pool: Pool | None = None
     demand: Demand = field(default_factory=lambda: Demand(0, 0, ""))
     attempts: list[Attempt] = field(default_factory=list)
+    tries: int = 0
+    """Attempts begun; `attempts` holds those that have ended."""
     target: Target | None = None
     """The candidate of the last attempt."""
     upstream_seconds: float = 0.0
@@ -62,7 +64,7 @@ class Transaction:
     def headers(self) -> Headers:
         """The headers that every answer carries, as far as they are known by now."""
         headers = [("x-request-id", self.request_id), ("x-coo-cache", "off")]
-        headers.append(("x-coo-attempts", str(len(self.attempts))))
+        headers.append(("x-coo-attempts", str(self.tries)))
         if self.target is not None:
             headers.append(("x-coo-provider", self.target.provider))
             headers.append(("x-coo-model", self.target.model))

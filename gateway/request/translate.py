@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from gateway.api import Call, Chunk, Provider, Unsupported, Usage
-from gateway.dialects import chat, completions
+from gateway.dialects import completions
+from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost, with_cost
 from gateway.request.transaction import Transaction
 
 
@@ -25,13 +26,13 @@ class Translation:
         """The chunk in the client's dialect, its usage with the cost beside it (nano-dollars)."""
         value = chunk.value
         if value is None:
-            return chat.with_cost(chunk.raw, cost) if chunk.usage else chunk.raw
+            return with_cost(chunk.raw, cost) if chunk.usage else chunk.raw
         if chunk.usage:
             _fill_usage(value, usage)
-            chat.set_cost(value, cost)
+            set_cost(value, cost)
         if self.bridged:
             value = completions.from_chat(value)
-        return chat.encode_chunk(value) if self.call.stream else orjson.dumps(value)
+        return encode_chunk(value) if self.call.stream else orjson.dumps(value)
 
 
 def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | None) -> Translation:
@@ -58,4 +59,4 @@ def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | 
 def _fill_usage(value: dict[str, Any], usage: Usage | None) -> None:
     """Where the upstream named no figures, ours stand in the answer."""
     if usage is not None and usage.estimated:
-        value["usage"] = chat.openai_usage(usage)
+        value["usage"] = openai_usage(usage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.api import Limits, Meter, Store
-from gateway.config.schema import CircuitBreakerConfig
+from gateway.config.schema import CircuitBreaker
 from gateway.routing.circuit import Circuit
 from gateway.routing.estimate import OutputEstimate
 from gateway.routing.health import KeyModelHealth
@@ -64,7 +64,7 @@ class Memory:
         state.meter = meter
         return state
 
-    def model(self, key: KeyState, model: str, settings: CircuitBreakerConfig) -> ModelState:
+    def model(self, key: KeyState, model: str, settings: CircuitBreaker) -> ModelState:
         """The state of one model of a key."""
         if model not in key.models and len(key.models) >= MAX_MODELS:
             model = ""

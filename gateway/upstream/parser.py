@@ -60,7 +60,7 @@ class Parser:
         """Once complete: nothing follows the answer, and the connection may carry another one."""
 
     def mute(self) -> None:
-        """Call the receiver no more, not even for what is being parsed at the moment."""
+        """Call the receiver no more; whatever `feed` still returns or raises has no meaning then."""
         self._receiver = None
 
     def feed(self, data: bytes) -> bool:
@@ -181,7 +181,7 @@ def collect_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         if size > MAX_LINE or total > MAX_HEAD or room < 0:
             raise _invalid("its header section is too large")
         key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
+        text = value.decode("latin-1").rstrip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 

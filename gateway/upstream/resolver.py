@@ -49,6 +49,8 @@ class Resolver:
         try:
             addresses = await self._look_up(host)
         except (OSError, UnicodeError):
+            addresses = ()
+        if not addresses:
             return self._remembered(host, STALE)
         self._known[host] = (self._clock(), addresses)
         return addresses

@@ -1,0 +1,161 @@
+"""Reading a stream in OpenAI's own dialect: bytes pass as they came, each event is looked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.api import Call, Chunk, Kind, Outcome, Usage
+from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.chat_usage import parse_usage
+from gateway.dialects.sse import Event, EventTooLarge, Splitter
+
+_OUTPUT = (
+    "content",
+    "text",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "audio",
+)
+_TEXTS = ("text", "thinking", "transcript", "function", "custom", "name", "arguments", "input")
+_DEPTH = 6  # of texts in a delta; the deepest known are Mistral's thinking parts
+
+
+class NativeReader:
+    """Reads the stream of a chat or a completion: a `gateway.api.Reader`.
+
+    Events that arrive together go on as one chunk; only usage travels in chunks of its own. A usage chunk
+    (``choices: []``) is for a client that asked for it; usage beside choices passes in any case, since
+    an upstream that puts it there does so unasked.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self._include_usage = call.include_usage
+        self._splitter = Splitter()
+        self._done = False
+        self._last_index = 0
+        self._finished: set[int] = set()  # indexes of the choices that have their finish reason
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body."""
+        return self._read(self._events(data))
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended. A stream in which a choice has no finish reason was cut off."""
+        chunks = self._read(self._events(None))
+        if not self.complete and self.fault is None:
+            self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without a finish reason")
+        return chunks
+
+    def _events(self, data: bytes | None) -> list[Event]:
+        if self._done or self.fault is not None:
+            return []
+        try:
+            return self._splitter.finish() if data is None else self._splitter.feed(data)
+        except EventTooLarge as error:
+            self.fault = invalid(str(error))
+            return []
+
+    def _read(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        plain: list[bytes] = []  # what is to be joined, and
+        content = False  # whether there is output in it
+        for event in events:
+            value, shown = self._look(event)
+            if self._done or self.fault is not None:
+                break
+            if usage := value.get("usage"):
+                named = parse_usage(usage)
+                self.usage = named or self.usage
+                if self._include_usage and named is not None:
+                    if plain:
+                        chunks.append(Chunk(b"".join(plain), content=content))
+                        plain, content = [], False
+                    chunks.append(Chunk(event.raw, content=shown, usage=True))
+                    continue
+                if not self._include_usage and not value.get("choices"):
+                    continue
+            plain.append(event.raw)
+            content = content or shown
+        if plain:
+            chunks.append(Chunk(b"".join(plain), content=content))
+        return chunks
+
+    def _look(self, event: Event) -> tuple[dict[str, Any], bool]:
+        """The event's value, and whether there is output in it. Notes the end of the answer, good or bad."""
+        if not event.data:
+            self.fault = _misplaced(event.raw)
+            return {}, False
+        if event.data == b"[DONE]":
+            self._done = True
+            return {}, False
+        try:
+            value = orjson.loads(event.data)
+            if error := value.get("error") or (event.name == b"error" and value):
+                self.fault = in_band(error)
+            choices = value.get("choices")
+            return value, self._follow(choices) if choices else False
+        except (orjson.JSONDecodeError, AttributeError, TypeError):  # not JSON, or of another shape
+            self.fault = self.fault or invalid("an event is no chunk of an answer")
+            return {}, False
+
+    def _follow(self, choices: Any) -> bool:
+        """Note how far each choice is; say whether there is output in one."""
+        shown = False
+        for choice in choices:
+            index = choice.get("index") or 0
+            if index > self._last_index:
+                self._last_index = index
+                self.complete = False
+            delta = choice.get("delta") or choice  # a completion has its text in the choice itself
+            text = delta.get("content")
+            if len(delta) == 1 and type(text) is str:  # by far the most frequent form
+                shown = shown or text != ""
+                self.produced += len(text)
+            else:
+                found, length = output(delta)
+                shown = shown or found
+                self.produced += length
+            if choice.get("finish_reason"):
+                self._finished.add(index)
+                self.complete = len(self._finished) > self._last_index
+        return shown
+
+
+def output(message: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether a message, a delta or a completion's choice holds output, and how many characters of text."""
+    found = [value for name in _OUTPUT if (value := message.get(name))]
+    return bool(found), sum(_characters(value, _DEPTH) for value in found)
+
+
+def _characters(value: object, depth: int) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if depth == 0:
+        return 0
+    if isinstance(value, dict):
+        value = [value[name] for name in _TEXTS if name in value]
+    return sum(_characters(item, depth - 1) for item in value) if isinstance(value, list) else 0
+
+
+def _misplaced(raw: bytes) -> Outcome | None:
+    """What it means that these bytes, an event without data, are here: nothing, if they are a comment or
+    a field without data; else the answer is no stream of events but JSON (perhaps an error), or HTML."""
+    if raw[:1] not in (b"{", b"[", b"<"):
+        return None
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = None
+    if isinstance(value, dict) and (error := value.get("error")):
+        return in_band(error)
+    return invalid("the answer is no stream of events")

@@ -1,0 +1,50 @@
+"""Token counts: Anthropic's figures into our disjoint classes, and those into OpenAI's usage object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.api import Usage
+
+_ABSURD = 10**12
+
+
+def read_usage(raw: object) -> Usage | None:
+    """The figures of a Messages ``usage`` object; None if one is missing or makes no sense.
+
+    Anthropic's ``input_tokens`` leave the cache out, ``output_tokens`` include thinking.
+    """
+    if not isinstance(raw, Mapping):
+        return None
+    details = raw.get("output_tokens_details")
+    output = _count(raw.get("output_tokens"))
+    uncached = _count(raw.get("input_tokens"))
+    cache_read = _count(raw.get("cache_read_input_tokens") or 0)
+    cache_write = _count(raw.get("cache_creation_input_tokens") or 0)
+    thought = _count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
+    if output is None or uncached is None or cache_read is None or cache_write is None or thought is None:
+        return None
+    reasoning = min(thought, output)
+    return Usage(
+        input=uncached,
+        cache_read=cache_read,
+        cache_write=cache_write,
+        output=output - reasoning,
+        reasoning=reasoning,
+    )
+
+
+def chat_usage(usage: Usage) -> dict[str, Any]:
+    """OpenAI's ``usage``: its prompt tokens include the cache, its completion tokens the reasoning."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= _ABSURD else None

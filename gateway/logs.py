@@ -1,0 +1,222 @@
+"""Log lines: one JSON object each, free of secrets and of line breaks, written by a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+import select
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+MAX_STRING = 2048
+"""Bytes of UTF-8 that are kept of a string."""
+QUEUE_LINES = 10_000
+"""Lines waiting for a slow reader; what comes after them is dropped and counted."""
+
+SECRET = re.compile(
+    r"(?P<prefix>\b(?:(?:sk|rk|pk)-|gsk_|xai-|AIza|ya29\.|AKIA|(?i:bearer)\s+))[\w\-.~+/]{8,}=*"
+    r"|(?P<name>(?i:api[-_]?key|passw(?:or)?d|secret|[?&]key)\\?[\"']?\s*[=:]\s*\\?[\"']?)[^\s\"'\\&,;}]{4,}"
+)
+"""What looks like a credential: the last net, for nobody should log one to begin with."""
+_SECRET_FIELD = re.compile(r"(?i)(?:api[-_]?key|password|secret|authorization|cookie)$")
+_DECEPTIVE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_MAX_DEPTH = 8
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """Any fields as one line of JSON, whatever is in them.
+
+    Strings are cut at `MAX_STRING`; secrets are masked; control characters, Unicode line
+    breaks and direction overrides are escaped, lone surrogates spelt out.
+    """
+    text = orjson.dumps(_plain(fields)).decode()
+    return _DECEPTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else str(value)
+    if depth < _MAX_DEPTH:
+        if isinstance(value, Mapping):
+            return {
+                _text(name): "***" if _SECRET_FIELD.search(str(name)) else _plain(item, depth + 1)
+                for name, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_plain(item, depth + 1) for item in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    data = str(value).encode("utf-8", "backslashreplace")
+    text = data.decode()
+    if len(data) > MAX_STRING:
+        text = data[: MAX_STRING - 3].decode("utf-8", "ignore") + "…"
+    return SECRET.sub(lambda match: (match["prefix"] or match["name"]) + "***", text)
+
+
+class JsonFormatter(logging.Formatter):
+    """``time``, ``level``, ``message``, ``request_id`` if there is one, then what was given as ``extra``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
+        fields: dict[str, Any] = {
+            "time": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if "request_id" in extra:
+            fields["request_id"] = extra["request_id"]
+        fields = fields | {name: value for name, value in extra.items() if name not in fields}
+        fields.setdefault("logger", record.name)
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            fields["error"] = f"{type(error).__name__}: {error}"
+            fields["traceback"] = _frames(error.__traceback__)
+        return encode(fields).decode()
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    """Where, innermost last: neither source lines nor locals, for both may hold secrets."""
+    return [
+        f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_qualname}"
+        for frame, line in traceback.walk_tb(trace)
+    ]
+
+
+class LineWriter:
+    """Writes to a file descriptor from a thread, so that nobody ever waits for whoever reads it."""
+
+    def __init__(self, fd: int, dropped: Callable[[int], None]) -> None:
+        """``dropped`` is told, in any thread, how many lines were lost."""
+        self._fd = fd
+        self._dropped = dropped
+        self._queue: queue.Queue[tuple[bytes, int] | None] = queue.Queue(QUEUE_LINES)
+        self._thread = threading.Thread(target=self._run, name=f"log writer {fd}", daemon=True)
+        self._thread.start()
+
+    def put(self, data: bytes, lines: int = 1) -> None:
+        """Queue ``lines`` whole lines. Never blocks."""
+        try:
+            self._queue.put_nowait((data, lines))
+        except queue.Full:
+            self._dropped(lines)
+
+    def close(self, timeout: float) -> None:
+        """Wait at most ``timeout`` seconds for what is queued to be written."""
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            data, lines = item
+            try:
+                self._write(data)
+            except OSError:
+                self._dropped(lines)
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:  # someone we share the descriptor with made it non-blocking
+                select.select([], [self._fd], [])
+
+
+class LogHandler(logging.Handler):
+    """Operational lines to stderr, with a priority before each where the journal listens (sd-daemon(3))."""
+
+    def __init__(self, fd: int = 2, environ: Mapping[str, str] = os.environ) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self.forward: Callable[[bytes], None] | None = None
+        """Gets every line as well: the log file's inlet. Called in any thread."""
+        self.dropped: Callable[[str, int], None] = lambda sink, count: None
+        """Told of lost lines: ``"stderr"`` and how many. Called in any thread."""
+        self._journal = _is_journal(fd, environ)
+        self._writer = LineWriter(fd, lambda count: self.dropped("stderr", count))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record).encode()
+        except Exception as error:
+            line = encode({
+                "time": rfc3339(record.created),
+                "level": record.levelname.lower(),
+                "message": "a log line could not be formatted",
+                "logger": record.name,
+                "error": type(error).__name__,
+                "where": f"{record.pathname}:{record.lineno}",
+            })  # fmt: skip
+        self.write_lines([line], record.levelno)
+        if self.forward is not None:
+            self.forward(line)
+
+    def write_lines(self, lines: Sequence[bytes], level: int = logging.INFO) -> None:
+        """Queue finished lines for stderr only."""
+        prefix = _priority(level) if self._journal else b""
+        self._writer.put(b"".join([prefix + line + b"\n" for line in lines]), len(lines))
+
+    def close(self) -> None:
+        self._writer.close(timeout=1.0)
+        super().close()
+
+
+class StderrSink:
+    """Where request records go without a log file: the same stderr, in turn with the other lines."""
+
+    def __init__(self, handler: LogHandler) -> None:
+        self._handler = handler
+
+    async def write(self, lines: Sequence[bytes]) -> None:
+        self._handler.write_lines(lines)
+
+    async def close(self) -> None:
+        """Nothing to do: the handler outlives it."""
+
+
+def configure(level: str, fd: int = 2) -> LogHandler:
+    """Send everything the process logs through one `LogHandler`; ``level`` as in ``logging.level``.
+
+    Starts a thread, which a fork does not inherit: call it in the process that logs.
+    """
+    handler = LogHandler(fd)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+    return handler
+
+
+def _is_journal(fd: int, environ: Mapping[str, str]) -> bool:
+    """Whether ``fd`` is the very stream that systemd connected to the journal."""
+    try:
+        stat = os.fstat(fd)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
+
+
+def _priority(level: int) -> bytes:
+    for threshold, priority in ((50, b"<2>"), (40, b"<3>"), (30, b"<4>"), (20, b"<6>")):
+        if level >= threshold:
+            return priority
+    return b"<7>"

@@ -1,0 +1,178 @@
+"""The request log: usage records become lines off the request's path and go to every sink in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from operator import attrgetter
+
+import orjson
+
+from gateway.api.record import Record
+from gateway.api.sink import Batch, LogSink
+from gateway.logs import MAX_STRING, QUEUE_LINES, SECRET, encode, rfc3339
+
+_logger = logging.getLogger("coo_llm.request_log")
+
+_FIELDS = [
+    "request_id",
+    *(field.name for field in fields(Record) if field.name not in ("time", "request_id")),
+]
+_NAMES = ("time", "level", "message", *_FIELDS, "cost_usd")
+_VALUES = attrgetter(*_FIELDS)
+_FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecond
+_COMPLAINT_SECONDS = 10.0
+_AT_ONCE = Batch(size=1000, interval_seconds=0)
+_ONE_BY_ONE = Batch(size=1, interval_seconds=0)
+
+
+def record_line(record: Record) -> bytes:
+    """The record as a log line: its fields, and the cost in dollars as well."""
+    nano = record.cost_nano_usd
+    dollars = None if nano is None else nano / 1e9
+    values = (rfc3339(record.time), "info", "request", *_VALUES(record), dollars)
+    line = dict(zip(_NAMES, values, strict=True))
+    try:
+        data = orjson.dumps(line)
+    except TypeError:
+        data = b""
+    if (
+        0 < len(data) <= MAX_STRING
+        and data.isascii()
+        and b"\x7f" not in data
+        and not SECRET.search(record.alias)
+    ):
+        return data
+    return encode(line | {"attempts": [asdict(attempt) for attempt in record.attempts]})
+
+
+class RequestLog:
+    """Takes records and feeds the sinks. To be made, used and closed on the running event loop."""
+
+    def __init__(
+        self, sinks: Mapping[str, LogSink], dropped: Callable[[str, int], None], interval: float = 0.1
+    ) -> None:
+        """``dropped`` is told the name of a sink and how many lines it lost (`Metrics.sink_dropped`);
+        records are encoded every ``interval`` seconds."""
+        self._loop = asyncio.get_running_loop()
+        self._queues = {name: SinkQueue(name, sink, dropped) for name, sink in sinks.items()}
+        self._dropped = dropped
+        self._interval = interval
+        self._records: deque[Record] = deque()
+        self._armed = False
+
+    def put(self, record: Record) -> None:
+        """Log a finished request. Never waits, never fails; the record must not change any more."""
+        if len(self._records) >= QUEUE_LINES:
+            for name in self._queues:
+                self._dropped(name, 1)
+            return
+        self._records.append(record)
+        if not self._armed:
+            self._armed = True
+            self._loop.call_later(self._interval, self._flush)
+
+    def inlet(self, name: str) -> Callable[[bytes], None]:
+        """A function that hands finished lines to the sink ``name`` alone, from any thread."""
+        queue = self._queues[name]
+
+        def put(line: bytes) -> None:
+            try:
+                self._loop.call_soon_threadsafe(queue.put, (line,))
+            except RuntimeError:  # the loop is closed
+                self._dropped(name, 1)
+
+        return put
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Deliver what is queued, within ``timeout`` seconds, and close the sinks. The rest is dropped."""
+        while self._records:
+            self._flush()
+        await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
+
+    def _flush(self) -> None:
+        records = self._records
+        lines = [record_line(records.popleft()) for _ in range(min(len(records), _FLUSH_RECORDS))]
+        for queue in self._queues.values():
+            queue.put(lines)
+        self._armed = bool(records)
+        if records:
+            self._loop.call_soon(self._flush)
+
+
+class SinkQueue:
+    """The bounded queue of one sink, and the task that empties it."""
+
+    def __init__(self, name: str, sink: LogSink, dropped: Callable[[str, int], None]) -> None:
+        self._name = name
+        self._sink = sink
+        self._dropped = dropped
+        batch = getattr(sink, "batch", _AT_ONCE)
+        self._batch: Batch = batch if batch.enabled else _ONE_BY_ONE
+        self._lines: deque[bytes] = deque()
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._quiet_until = 0.0
+        self._task = asyncio.create_task(self._run(), name=f"log sink {name}")
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        room = 0 if self._closing else QUEUE_LINES - len(self._lines)
+        self._lines.extend(lines[:room])
+        if len(lines) > room:
+            self._dropped(self._name, len(lines) - room)
+        if len(self._lines) >= self._batch.size:
+            self._due.set()
+        elif self._timer is None and self._lines:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._batch.interval_seconds, self._due.set)
+
+    async def close(self, timeout: float) -> None:
+        self._closing = True
+        self._due.set()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._task
+        except TimeoutError:
+            _logger.warning("log sink did not finish in time", extra={"sink": self._name})
+        try:
+            async with asyncio.timeout(1.0):
+                await self._sink.close()
+        except Exception as error:
+            self._complain(error)
+
+    async def _run(self) -> None:
+        while not self._closing or self._lines:
+            await self._due.wait()
+            self._due.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            due = len(self._lines)
+            while due > 0:
+                due -= await self._deliver()
+
+    async def _deliver(self) -> int:
+        lines = [self._lines.popleft() for _ in range(min(len(self._lines), self._batch.size))]
+        try:
+            await self._sink.write(lines)
+        except Exception as error:
+            self._dropped(self._name, len(lines))
+            self._complain(error)
+        except asyncio.CancelledError:
+            self._dropped(self._name, len(lines) + len(self._lines))
+            raise
+        return len(lines)
+
+    def _complain(self, error: Exception) -> None:
+        """Log a sink's failure, but not each of a thousand."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _COMPLAINT_SECONDS
+            _logger.warning(
+                "log sink failed; its lines are dropped",
+                extra={"sink": self._name, "error": f"{type(error).__name__}: {error}"},
+            )

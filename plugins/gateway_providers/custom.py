@@ -1,0 +1,46 @@
+"""Any server that speaks OpenAI's dialect, at any address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.api import Call
+from gateway_providers.openai import OpenAI, addressed, ask_for_usage, without_extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Custom(OpenAI):
+    """A server that speaks OpenAI's dialect. An empty key sends no credentials."""
+
+    base_url: str = field()
+    """With or without a trailing ``/v1``."""
+    api_path: str = "/v1"
+    """What comes between ``base_url`` and, say, ``/chat/completions``; may be empty."""
+    auth_header: str = "authorization"
+    """The header that carries the key."""
+    auth_scheme: str = "Bearer"
+    """What precedes the key there; empty for the bare key."""
+    stream_usage: bool = True
+    """Whether to ask for usage at the end of streams; false for servers that refuse ``stream_options``."""
+    message_extensions: bool = True
+    """Whether it takes messages with ``reasoning_content`` and the like; false: they are taken out."""
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"
+
+    def _headers(self, secret: str) -> list[tuple[str, str]]:
+        headers = [("content-type", "application/json")]
+        if secret:
+            headers.append((self.auth_header.lower(), f"{self.auth_scheme} {secret}".lstrip()))
+        return headers
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        body = addressed(call, "max_tokens")
+        if call.stream and self.stream_usage:
+            ask_for_usage(body)
+        elif not self.stream_usage:
+            body.pop("stream_options", None)
+        if call.operation == "chat" and not self.message_extensions:
+            body["messages"] = without_extensions(body["messages"])
+        return body

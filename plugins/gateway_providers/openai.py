@@ -1,0 +1,118 @@
+"""OpenAI: requests go up as they came, but for the model, the key and the operator's ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+from gateway.api import Call, Outcome, Reader, Upstream
+from gateway.dialects import chat_errors
+from gateway.dialects.chat import NativeReader
+from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+
+PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+_CEILINGS = ("max_completion_tokens", "max_tokens")
+_MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details"})
+_CALL_EXTENSION = "extra_content"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI:
+    """The OpenAI API, or what is its equal."""
+
+    operations: ClassVar[Mapping[str, str]] = {
+        "chat": "chat",
+        "completions": "completions",
+        "embeddings": "embeddings",
+    }
+
+    base_url: str = "https://api.openai.com"
+    """With or without the trailing ``/v1``."""
+    organization: str | None = None
+    """Sent as ``OpenAI-Organization``."""
+    project: str | None = None
+    """Sent as ``OpenAI-Project``."""
+
+    def prepare(self, call: Call, secret: str) -> Upstream:
+        """The client's request, addressed; see the module's description."""
+        return Upstream(
+            "POST", self._url(PATHS[call.operation]), self._headers(secret), orjson.dumps(self._body(call))
+        )
+
+    def reader(self, call: Call) -> Reader:
+        """A fresh reader for the answer to ``call``."""
+        return native_reader(call)
+
+    def diagnose(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Say what a non-2xx answer means."""
+        return chat_errors.diagnose(status, headers, body)
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/').removesuffix('/v1')}/v1{path}"
+
+    def _headers(self, secret: str) -> list[tuple[str, str]]:
+        headers = [("content-type", "application/json"), ("authorization", f"Bearer {secret}")]
+        if self.organization:
+            headers.append(("openai-organization", self.organization))
+        if self.project:
+            headers.append(("openai-project", self.project))
+        return headers
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        body = addressed(call, "max_completion_tokens" if call.operation == "chat" else "max_tokens")
+        if call.stream:
+            ask_for_usage(body)
+        if call.operation == "chat":
+            body["messages"] = without_extensions(body["messages"])
+        return body
+
+
+def native_reader(call: Call) -> Reader:
+    """A reader for what an OpenAI-shaped upstream answers to ``call``."""
+    if call.stream:
+        return NativeReader(call)
+    return EmbeddingsReader(call) if call.operation == "embeddings" else BodyReader(call)
+
+
+def addressed(call: Call, ceiling: str) -> dict[str, Any]:
+    """A copy of the body with the upstream's model and the operator's ceiling in it.
+
+    ``ceiling`` names the parameter that gets it if the client sent neither of the two there are.
+    """
+    body = {**call.body, "model": call.model}
+    if (highest := call.max_tokens) is not None:
+        sent = {name: value for name in _CEILINGS if (value := body.get(name)) is not None}
+        body.update({name: min(value, highest) for name, value in sent.items()} or {ceiling: highest})
+    return body
+
+
+def ask_for_usage(body: dict[str, Any]) -> None:
+    """Have the stream end with a usage chunk, whatever else the client wants of it."""
+    options = body.get("stream_options")
+    body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+
+
+def without_extensions(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages without the fields that this gateway adds to answers: a client sends them back with
+    the history, and OpenAI refuses them. The same list if there are none."""
+    if not any(_extended(message) for message in messages):
+        return messages
+    return [_plain(message) if _extended(message) else message for message in messages]
+
+
+def _extended(message: dict[str, Any]) -> bool:
+    return not _MESSAGE_EXTENSIONS.isdisjoint(message) or any(
+        _CALL_EXTENSION in call for call in message.get("tool_calls") or ()
+    )
+
+
+def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in message.items() if name not in _MESSAGE_EXTENSIONS}
+    if calls := plain.get("tool_calls"):
+        plain["tool_calls"] = [
+            {name: value for name, value in call.items() if name != _CALL_EXTENSION} for call in calls
+        ]
+    return plain

@@ -1,0 +1,76 @@
+"""Services that speak OpenAI's dialect, by name: what differs from `Custom` is in the class, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from gateway_providers.custom import Custom
+
+_CHAT = {"chat": "chat"}
+_CHAT_AND_EMBEDDINGS = {"chat": "chat", "embeddings": "embeddings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Azure(Custom):
+    """Azure OpenAI's v1 surface: ``base_url: https://RESOURCE.openai.azure.com/openai``; the model is the
+    name of the deployment."""
+
+    base_url: str = field()
+    auth_header: str = "api-key"
+    auth_scheme: str = ""
+    message_extensions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeepSeek(Custom):
+    operations: ClassVar[Mapping[str, str]] = _CHAT
+    base_url: str = "https://api.deepseek.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Fireworks(Custom):
+    base_url: str = "https://api.fireworks.ai/inference"
+
+
+@dataclass(frozen=True, slots=True)
+class Groq(Custom):
+    operations: ClassVar[Mapping[str, str]] = _CHAT
+    base_url: str = "https://api.groq.com/openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistral(Custom):
+    """It refuses parameters it does not know, ``stream_options`` among them, and sends usage unasked."""
+
+    operations: ClassVar[Mapping[str, str]] = _CHAT_AND_EMBEDDINGS
+    base_url: str = "https://api.mistral.ai"
+    stream_usage: bool = False
+    message_extensions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ollama(Custom):
+    base_url: str = "http://127.0.0.1:11434"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRouter(Custom):
+    base_url: str = "https://openrouter.ai/api"
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Custom):
+    base_url: str = "https://api.together.xyz"
+
+
+@dataclass(frozen=True, slots=True)
+class VLLM(Custom):
+    base_url: str = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class XAI(Custom):
+    operations: ClassVar[Mapping[str, str]] = _CHAT
+    base_url: str = "https://api.x.ai"

@@ -1,0 +1,138 @@
+"""Log lines in a file that rotates by size."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+@dataclass
+class JsonLines:
+    """Appends to ``path``; several processes may share one. A line is in the file whole or not at all.
+
+    Whoever moves or removes the file (logrotate) finds the next batch in a new one.
+    """
+
+    path: str
+    """Its missing directories are created. Must not be a symbolic link."""
+    max_size_mb: float = 100
+    """Megabytes (10⁶ bytes) after which the file becomes ``path.1``."""
+    max_backups: int = 5
+    """How many of ``path.1`` … are kept."""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError("path: must not be empty")
+        if self.max_size_mb <= 0:
+            raise ValueError(f"max_size_mb: must be above 0 (got {self.max_size_mb})")
+        if self.max_backups < 0:
+            raise ValueError(f"max_backups: must not be negative (got {self.max_backups})")
+        self._max_bytes = int(self.max_size_mb * 1_000_000)
+        self._fd: int | None = None
+
+    async def write(self, lines: Sequence[bytes]) -> None:
+        """Raises `OSError` if the disk is full, the path cannot be written, …"""
+        if lines:
+            await asyncio.to_thread(self._append, lines)
+
+    async def close(self) -> None:
+        self._close()
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        rest = [line + b"\n" for line in lines]
+        while rest:
+            with self._locked() as fd:
+                size = os.fstat(fd).st_size
+                fitting = _fitting(rest, self._max_bytes - size)
+                if not fitting and size:
+                    self._rotate()
+                    continue
+                fitting = fitting or 1  # a line larger than a whole file gets one of its own
+                _write_whole(fd, size, b"".join(rest[:fitting]))
+                del rest[:fitting]
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The file that now has our name, locked against other processes' writing and rotating."""
+        while True:
+            if self._fd is None:
+                self._fd = _open(self.path)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            if _same_file(self._fd, self.path):
+                break
+            self._close()
+        try:
+            yield self._fd
+        finally:
+            if self._fd is not None:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _rotate(self) -> None:
+        """Rename from the oldest on, so that each name is free, or to be forgotten, when it is taken."""
+        for number in range(self.max_backups, 1, -1):
+            with suppress(FileNotFoundError):
+                os.rename(f"{self.path}.{number - 1}", f"{self.path}.{number}")
+        if self.max_backups:
+            os.rename(self.path, f"{self.path}.1")
+        else:
+            os.unlink(self.path)
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _fitting(lines: Sequence[bytes], room: int) -> int:
+    """How many of the first lines go into ``room`` bytes."""
+    for count, line in enumerate(lines):
+        room -= len(line)
+        if room < 0:
+            return count
+    return len(lines)
+
+
+def _open(path: str) -> int:
+    _make_directory(os.path.dirname(path))
+    fd = os.open(path, _FLAGS, 0o600)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return fd
+
+
+def _make_directory(path: str) -> None:
+    """Every missing directory private, not only the last as with `os.makedirs`."""
+    if path and not os.path.isdir(path):
+        _make_directory(os.path.dirname(path))
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
+def _same_file(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _write_whole(fd: int, size: int, data: bytes) -> None:
+    """Append ``data`` to a file of ``size`` bytes, or nothing of it."""
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        data = b"\n" + data  # someone died in the middle of a line: it stays the only broken one
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(fd, size)
+        raise

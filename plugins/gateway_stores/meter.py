@@ -1,0 +1,153 @@
+"""One subject's windows in this process: requests, tokens, session and parallel slots, taken all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from gateway.api import Limits, Meter, Reading, Refusal
+from gateway_stores.window import Bucket, Window
+
+MINUTE = 60.0
+PARALLEL_WAIT = 1.0
+"""Seconds to tell who finds every slot taken: nobody knows when one gets free."""
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A granted reservation, and which buckets hold what of it."""
+
+    meter: Meter
+    tokens: int
+    charges: list[tuple[Window, Bucket, int]]
+    settled: bool = False
+
+
+class WindowMeter:
+    """Implements `gateway.api.Meter`. A subject without limits only counts what is in flight."""
+
+    __slots__ = (
+        "_clock",
+        "_requests",
+        "_shortest",
+        "_token_windows",
+        "_windows",
+        "cooled_until",
+        "in_flight",
+        "limits",
+        "request_share",
+        "subject",
+        "token_share",
+        "valid_until",
+    )
+
+    def __init__(self, subject: str, limits: Limits, clock: Callable[[], float]) -> None:
+        self.subject = subject
+        self.in_flight = 0
+        self.cooled_until = 0.0
+        self._clock = clock
+        self._windows: dict[str, Window] = {}
+        self.configure(limits)
+
+    def configure(self, limits: Limits) -> None:
+        """Go on with other limits; a window that stays limited keeps what was used."""
+        self.limits = limits
+        known = self._windows
+        self._windows = {}
+        for kind, limit, seconds in (
+            ("requests", limits.requests, MINUTE),
+            ("tokens", limits.tokens, MINUTE),
+            ("session", limits.session, limits.session_seconds),
+        ):
+            if limit:
+                self._windows[kind] = window = known.get(kind) or Window(limit, seconds)
+                window.change(limit, seconds)
+        self._requests = self._windows.get("requests")
+        self._shortest = min((window.seconds for window in self._windows.values()), default=inf)
+        self.request_share = 0.0
+        self._token_windows = [window for kind, window in self._windows.items() if kind != "requests"]
+        self.refresh(self._clock())
+
+    def refresh(self, now: float) -> None:
+        """Let windows slide to ``now`` (monotonic seconds)."""
+        self.valid_until = inf
+        for window in self._windows.values():
+            window.slide(now)
+            if window.buckets:
+                self.valid_until = min(self.valid_until, window.buckets[0].leaves)
+        self._share(now)
+
+    def readings(self) -> list[Reading]:
+        """Every window that has a limit, as of now."""
+        now = self._clock()
+        self.refresh(now)
+        readings = [
+            Reading(kind, window.limit, window.used, window.reset(now))
+            for kind, window in self._windows.items()
+        ]
+        if self.limits.parallel:
+            readings.append(Reading("parallel", self.limits.parallel, self.in_flight, 0.0))
+        return readings
+
+    def take(self, tokens: int, now: float, *, force: bool) -> Held | Refusal:
+        """Reserve one request, ``tokens`` and a slot, or say which window refuses and for how long."""
+        if now >= self.valid_until:
+            self.refresh(now)
+        if not (force or self._fits(tokens)):
+            return self._refusal(tokens, now)
+        self.in_flight += 1
+        charges: list[tuple[Window, Bucket, int]] = []
+        if self._windows:
+            if self._requests is not None:
+                self._requests.add(now, 1)
+            for window in self._token_windows:
+                amount = min(tokens, window.limit)
+                charges.append((window, window.add(now, amount), amount))
+            self._share(now)
+        return Held(self, tokens, charges)
+
+    def settle(self, held: Held, tokens: int, now: float) -> None:
+        """Free the slot; refund what was reserved too much, charge what was too little now."""
+        if held.settled:
+            return
+        held.settled = True
+        self.in_flight -= 1
+        if now >= self.valid_until:
+            self.refresh(now)
+        for window, bucket, amount in held.charges:
+            if tokens < amount:
+                window.refund(now, bucket, amount - tokens)
+            elif tokens > amount:
+                window.add(now, tokens - amount)
+        if held.charges:
+            self._share(now)
+
+    def _fits(self, tokens: int) -> bool:
+        parallel = self.limits.parallel
+        if parallel and self.in_flight >= parallel:
+            return False
+        requests = self._requests
+        if requests is not None and requests.used >= requests.limit:
+            return False
+        return all(window.used + min(tokens, window.limit) <= window.limit for window in self._token_windows)
+
+    def _refusal(self, tokens: int, now: float) -> Refusal:
+        refusals = []
+        for kind, window in self._windows.items():
+            amount = 1 if kind == "requests" else min(tokens, window.limit)
+            refusals.append(Refusal(kind, window.limit, window.wait(now, amount)))
+        parallel = self.limits.parallel
+        if parallel and self.in_flight >= parallel:
+            refusals.append(Refusal("parallel", parallel, PARALLEL_WAIT))
+        return max(refusals, key=lambda refusal: refusal.retry_after)
+
+    def _share(self, now: float) -> None:
+        """Bring the public figures up to date after windows changed."""
+        if self._requests is not None:
+            self.request_share = self._requests.used / self._requests.limit
+        share = 0.0
+        for window in self._token_windows:
+            share = max(share, window.used / window.limit)
+        self.token_share = share
+        self.valid_until = min(self.valid_until, now + self._shortest)

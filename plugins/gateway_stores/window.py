@@ -1,0 +1,81 @@
+"""A sliding window: what was used in the last so many seconds, never too little, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+
+BUCKETS = 120
+"""How finely a window is cut: a bucket takes what arrives within this part of it."""
+
+
+class Bucket:
+    """What arrived within a short time. It leaves its window whole, when the newest of it leaves."""
+
+    __slots__ = ("closes", "count", "leaves")
+
+    def __init__(self, closes: float, leaves: float, count: int) -> None:
+        self.closes = closes
+        self.leaves = leaves
+        self.count = count
+
+
+class Window:
+    """Counts what was used in the last ``seconds``.
+
+    Everything counts for at least ``seconds`` and at most one bucket longer, so in no interval of that
+    length is more than ``limit`` admitted; what arrives alone in its bucket counts exactly so long.
+    Times are monotonic seconds and never run backwards. A window holds at most `BUCKETS` + 2 buckets.
+    """
+
+    __slots__ = ("buckets", "limit", "seconds", "used", "width")
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self.limit = limit
+        self.seconds = seconds
+        self.width = seconds / BUCKETS
+        self.used = 0
+        self.buckets: deque[Bucket] = deque()
+
+    def slide(self, now: float) -> None:
+        """Let go of what has left the window."""
+        buckets = self.buckets
+        while buckets and buckets[0].leaves <= now:
+            self.used -= buckets.popleft().count
+
+    def add(self, now: float, count: int) -> Bucket:
+        """Count ``count`` more, beyond the limit if need be; return the bucket they are in."""
+        self.used += count
+        if self.buckets and now < (newest := self.buckets[-1]).closes:
+            newest.count += count
+            newest.leaves = now + self.seconds
+            return newest
+        bucket = Bucket(now + self.width, now + self.seconds, count)
+        self.buckets.append(bucket)
+        return bucket
+
+    def refund(self, now: float, bucket: Bucket, count: int) -> None:
+        """Take back ``count`` of what is in ``bucket``, unless that has left already."""
+        if bucket.leaves > now:
+            bucket.count -= count
+            self.used -= count
+
+    def wait(self, now: float, count: int) -> float:
+        """Seconds until ``count`` more (at most the limit) fit in, if nothing else comes."""
+        excess = self.used + count - self.limit
+        moment = now
+        for bucket in self.buckets:
+            if excess <= 0:
+                break
+            excess -= bucket.count
+            moment = bucket.leaves
+        return moment - now
+
+    def reset(self, now: float) -> float:
+        """Seconds until the window is empty, if nothing else comes."""
+        return self.buckets[-1].leaves - now if self.buckets else 0.0
+
+    def change(self, limit: int, seconds: float) -> None:
+        """Go on with other settings. A longer window cannot recall what the shorter one let go."""
+        for bucket in self.buckets:
+            bucket.leaves += seconds - self.seconds
+        self.limit, self.seconds, self.width = limit, seconds, seconds / BUCKETS

@@ -1,0 +1,1 @@
+"""Tests mirror the tree; fakes/ holds upstreams, daemon/ runs whole gateways, bench/ measures."""

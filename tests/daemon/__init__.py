@@ -1,0 +1,1 @@
+"""End to end: a whole gateway, real clients, fake upstreams."""

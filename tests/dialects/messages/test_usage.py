@@ -1,0 +1,55 @@
+"""Token counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dialects.messages.usage import chat_usage, read_usage
+
+_counts = st.integers(0, 10**6)
+
+
+@given(_counts, _counts, _counts, _counts, _counts)
+def test_no_token_is_lost_or_counted_twice(
+    uncached: int, written: int, cached: int, output: int, thought: int
+) -> None:
+    usage = read_usage(
+        {
+            "input_tokens": uncached,
+            "cache_creation_input_tokens": written,
+            "cache_read_input_tokens": cached,
+            "output_tokens": output,
+            "output_tokens_details": {"thinking_tokens": thought},
+        }
+    )
+    assert usage is not None
+    assert usage.prompt == uncached + written + cached
+    assert usage.completion == output and usage.output >= 0
+    assert chat_usage(usage)["total_tokens"] == usage.total
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        "12",
+        {},
+        {"input_tokens": 1},
+        {"input_tokens": 1, "output_tokens": "2"},
+        {"input_tokens": -1, "output_tokens": 2},
+        {"input_tokens": 1, "output_tokens": 10**18},
+        {"input_tokens": True, "output_tokens": 2},
+        {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": -3},
+    ],
+)
+def test_no_figures(raw: Any) -> None:
+    assert read_usage(raw) is None
+
+
+def test_absent_classes_are_zero() -> None:
+    usage = read_usage({"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": None})
+    assert usage is not None and usage.total == 3

@@ -1,0 +1,1 @@
+"""Upstreams that tests start in their own process: strict ones that judge requests, a nasty one that lies."""
