@@ -1,4 +1,4 @@
-"""What is valid but wants a second look."""
+"""What is valid but wants a second look: warnings, and settings that are accepted but not served yet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
+from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
 from gateway.config.section import Section
 
 _MIN_ADMIN_KEY = 16
+_UNSERVED = (
+    "server.trusted_proxies",
+    "server.admin_rate_limit",
+    "server.max_upload_mb",
+    "server.webui",
+    "logging.content",
+    "logging.audit",
+    "storage.journal",
+    "storage.retention",
+    "storage.on_trouble",
+    "storage.master_key",
+)
+"""What this version accepts and does not act on: named where it is set, to whatever."""
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -46,3 +60,32 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from _secrets(item, (*path, i))
+
+
+def unserved(config: Config) -> list[str]:
+    """Each setting of ``config`` that this version does not serve yet, in words."""
+    policy, storage = config.policy, config.storage
+    budgets = [client.id for client in config.api_keys or () if client.budget.usd]
+    words = {
+        "server.workers (one process serves)": config.server.workers != 1,
+        f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
+        f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
+        "policy.cache.enabled": policy.cache.enabled,
+        "policy.affinity.enabled": policy.affinity.enabled,
+        f"policy.algorithm {policy.algorithm}": policy.algorithm in PLANNED_ALGORITHMS,
+        f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
+    }
+    words |= {path: _is_set(config, path) for path in _UNSERVED}
+    return [what for what, asked in words.items() if asked]
+
+
+def _planned(store: str) -> bool:
+    return store in PLANNED_STORES - {"memory"}
+
+
+def _is_set(config: Config, path: str) -> bool:
+    section: Section = config
+    *outer, last = path.split(".")
+    for name in outer:
+        section = getattr(section, name)
+    return last in section.model_fields_set

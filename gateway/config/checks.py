@@ -14,12 +14,12 @@ from gateway.config.schema import (
     ClientConfig,
     ConfigStore,
     PluginSection,
-    PolicyConfig,
+    Policy,
     ProviderConfig,
     RuntimeStore,
     Section,
-    SinkConfig,
-    StoreConfig,
+    Sink,
+    StoreSection,
 )
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
 from gateway.config.suggest import hint, nearest
@@ -38,9 +38,9 @@ class Draft:
     provider_ids: set[str] = field(default_factory=set)
     """Also of providers that are not sound."""
     clients: dict[Path, ClientConfig] = field(default_factory=dict)
-    sinks: dict[Path, SinkConfig] = field(default_factory=dict)
-    stores: dict[Path, StoreConfig] = field(default_factory=dict)
-    policy: PolicyConfig | None = None
+    sinks: dict[Path, Sink] = field(default_factory=dict)
+    stores: dict[Path, StoreSection] = field(default_factory=dict)
+    policy: Policy | None = None
     misspelt: list[Fault] = field(default_factory=list)
 
 
@@ -52,16 +52,16 @@ def draft(root: dict[str, Any]) -> Draft:
     found.provider_ids = {str(p.get("id") or p.get("type")) for _, p in providers if isinstance(p, dict)}
     found.clients = _sound(ClientConfig, _entries(root, ("api_keys",)))
     sinks = _entries(root, ("logging", "providers"))
-    found.sinks = _sound(SinkConfig, sinks)
+    found.sinks = _sound(Sink, sinks)
     config_store = [(("storage", "config"), _at(root, ("storage", "config")))]
     runtime_store = [(("storage", "runtime"), _at(root, ("storage", "runtime")))]
     found.stores |= _sound(ConfigStore, config_store)
     found.stores |= _sound(RuntimeStore, runtime_store)
-    found.policy = _sound(PolicyConfig, [((), root.get("policy") or {})]).get(())
+    found.policy = _sound(Policy, [((), root.get("policy") or {})]).get(())
     for kind, entries in (
         (ProviderConfig, providers),
-        (SinkConfig, sinks),
-        (StoreConfig, config_store + runtime_store),
+        (Sink, sinks),
+        (StoreSection, config_store + runtime_store),
     ):
         found.misspelt += _misspelt(kind, entries)
     return found

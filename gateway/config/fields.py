@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
+from gateway.config import listen
 from gateway.config.substitute import Substituted
-from gateway.listen import parse_listen
 
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 TEN_YEARS = 3650 * 86400
@@ -130,7 +130,7 @@ def _url(value: str) -> str:
 
 
 def _listen(value: str) -> str:
-    parse_listen(value)
+    listen.parse(value)
     return value
 
 

@@ -46,7 +46,7 @@ def _add_older_forms(schema: Schema, definitions: dict[str, Schema]) -> None:
     }
     schema["anyOf"] = [{"required": ["llm_providers"]}, {"required": ["providers"]}]
     del schema["required"]
-    policy = definitions["PolicyConfig"]["properties"]
+    policy = definitions["Policy"]["properties"]
     policy["strategy"] = policy["algorithm"] | {"deprecated": True}
 
 

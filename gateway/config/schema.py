@@ -10,88 +10,75 @@ from pydantic import Field
 from gateway.config.fields import NotEmpty, Text, Unquoted
 from gateway.config.schema_clients import (
     Alias,
-    BudgetConfig,
+    Budget,
     ClientConfig,
-    ClientLimitsConfig,
+    ClientLimits,
     ResolvedAlias,
     Target,
 )
-from gateway.config.schema_logging import (
-    AuditConfig,
-    BatchConfig,
-    LogFileConfig,
-    LoggingConfig,
-    PrometheusConfig,
-    SinkConfig,
-)
+from gateway.config.schema_logging import Audit, Batch, LogFile, Logging, Prometheus, Sink
 from gateway.config.schema_policy import (
-    AffinityConfig,
-    CacheConfig,
-    CircuitBreakerConfig,
-    FallbackConfig,
-    HybridWeightsConfig,
-    PolicyConfig,
-    QueueConfig,
-    RetryConfig,
+    Affinity,
+    Cache,
+    CircuitBreaker,
+    Fallback,
+    HybridWeights,
+    Policy,
+    Queue,
+    Retry,
 )
 from gateway.config.schema_providers import (
     KeyConfig,
-    LimitsConfig,
+    KeyLimits,
     ModelConfig,
-    PricingConfig,
+    Pricing,
     ProviderConfig,
-    TimeoutConfig,
+    Timeout,
 )
-from gateway.config.schema_server import CorsConfig, ServerConfig, TlsConfig, WebUiConfig
-from gateway.config.schema_storage import (
-    ConfigStore,
-    RetentionConfig,
-    RuntimeStore,
-    StorageConfig,
-    StoreConfig,
-)
+from gateway.config.schema_server import Cors, Server, Tls, WebUi
+from gateway.config.schema_storage import ConfigStore, Retention, RuntimeStore, Storage, StoreSection
 from gateway.config.section import PluginSection, Section
 
 __all__ = [
     "DERIVED",
-    "AffinityConfig",
+    "Affinity",
     "Alias",
-    "AuditConfig",
-    "BatchConfig",
-    "BudgetConfig",
-    "CacheConfig",
-    "CircuitBreakerConfig",
+    "Audit",
+    "Batch",
+    "Budget",
+    "Cache",
+    "CircuitBreaker",
     "ClientConfig",
-    "ClientLimitsConfig",
+    "ClientLimits",
     "Config",
     "ConfigStore",
-    "CorsConfig",
-    "FallbackConfig",
-    "HybridWeightsConfig",
+    "Cors",
+    "Fallback",
+    "HybridWeights",
     "KeyConfig",
-    "LimitsConfig",
-    "LogFileConfig",
-    "LoggingConfig",
+    "KeyLimits",
+    "LogFile",
+    "Logging",
     "ModelConfig",
     "PluginSection",
-    "PolicyConfig",
-    "PricingConfig",
-    "PrometheusConfig",
+    "Policy",
+    "Pricing",
+    "Prometheus",
     "ProviderConfig",
-    "QueueConfig",
+    "Queue",
     "ResolvedAlias",
-    "RetentionConfig",
-    "RetryConfig",
+    "Retention",
+    "Retry",
     "RuntimeStore",
     "Section",
-    "ServerConfig",
-    "SinkConfig",
-    "StorageConfig",
-    "StoreConfig",
+    "Server",
+    "Sink",
+    "Storage",
+    "StoreSection",
     "Target",
-    "TimeoutConfig",
-    "TlsConfig",
-    "WebUiConfig",
+    "Timeout",
+    "Tls",
+    "WebUi",
 ]
 
 
@@ -99,7 +86,7 @@ DERIVED: Mapping[str, frozenset[str]] = {
     "ProviderConfig": frozenset({"id", "name", "type"}),
     "KeyConfig": frozenset({"id"}),
     "ClientConfig": frozenset({"id"}),
-    "SinkConfig": frozenset({"name"}),
+    "Sink": frozenset({"name"}),
 }
 """By section: what it requires and what is filled in from its other settings if it is left out."""
 
@@ -108,11 +95,11 @@ class Config(Section):
     """The whole of it."""
 
     version: Annotated[Literal["1.0"], Unquoted] = "1.0"
-    server: ServerConfig = ServerConfig()
-    logging: LoggingConfig = LoggingConfig()
-    storage: StorageConfig = StorageConfig()
+    server: Server = Server()
+    logging: Logging = Logging()
+    storage: Storage = Storage()
     llm_providers: Annotated[tuple[ProviderConfig, ...], NotEmpty] = Field(json_schema_extra={"minItems": 1})
     api_keys: tuple[ClientConfig, ...] | None = None
     """None: no clients are configured (as opposed to a list that is empty)."""
     model_aliases: dict[Text, Alias] = Field(default={})
-    policy: PolicyConfig = PolicyConfig()
+    policy: Policy = Policy()

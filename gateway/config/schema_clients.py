@@ -16,7 +16,7 @@ ANY = "*"
 TARGET = r"^[^:\s]+:\S.*$"
 
 
-class ClientLimitsConfig(Section):
+class ClientLimits(Section):
     """What one client may use; 0 means no limit."""
 
     req_per_min: Whole = 0
@@ -24,7 +24,7 @@ class ClientLimitsConfig(Section):
     max_parallel: Whole = 0
 
 
-class BudgetConfig(Section):
+class Budget(Section):
     """What one client may spend in any ``window``; 0 means no budget."""
 
     usd: Dollars = Decimal(0)
@@ -40,8 +40,8 @@ class ClientConfig(Section):
     allowed_providers: tuple[Text, ...] = (ANY,)
     allowed_models: tuple[Text, ...] = (ANY,)
     description: str = ""
-    limits: ClientLimitsConfig = ClientLimitsConfig()
-    budget: BudgetConfig = BudgetConfig()
+    limits: ClientLimits = ClientLimits()
+    budget: Budget = Budget()
     expires_at: Moment | None = None
 
     @model_validator(mode="before")
@@ -57,8 +57,7 @@ class Target(Section):
 
     target: Annotated[str, Field(pattern=TARGET)]
     """``PROVIDER_ID:MODEL`` or ``TYPE:MODEL``."""
-    weight: Weight | None = None
-    """Shared by the target's keys; None: each of them counts 1."""
+    weight: Weight = 1.0
 
 
 def _target(value: Any) -> Any:

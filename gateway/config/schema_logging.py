@@ -10,7 +10,7 @@ from gateway.config.fields import Duration, Flag, Name, Positive, Text, Whole
 from gateway.config.section import PluginSection, Section
 
 
-class LogFileConfig(Section):
+class LogFile(Section):
     """The gateway's own log file, rotated by size."""
 
     enabled: Flag = True
@@ -19,7 +19,7 @@ class LogFileConfig(Section):
     max_backups: Whole = 5
 
 
-class PrometheusConfig(Section):
+class Prometheus(Section):
     """Metrics in Prometheus' text format."""
 
     enabled: Flag = True
@@ -27,14 +27,14 @@ class PrometheusConfig(Section):
     public: Flag = False
 
 
-class AuditConfig(Section):
+class Audit(Section):
     """The chained log of what was done through the admin API."""
 
     enabled: Flag = True
     path: Text = "./logs/audit.log"
 
 
-class BatchConfig(Section):
+class Batch(Section):
     """How lines are gathered before a sink gets them."""
 
     enabled: Flag = True
@@ -42,13 +42,13 @@ class BatchConfig(Section):
     interval_seconds: Duration = 5.0
 
 
-class SinkConfig(PluginSection):
+class Sink(PluginSection):
     """A further log sink."""
 
     name: Name
     """Unique; default: its type."""
     type: Name
-    batch: BatchConfig = BatchConfig()
+    batch: Batch = Batch()
 
     @model_validator(mode="before")
     @classmethod
@@ -58,13 +58,13 @@ class SinkConfig(PluginSection):
         return value
 
 
-class LoggingConfig(Section):
+class Logging(Section):
     """Logs, metrics and audit trail."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: LogFileConfig = LogFileConfig()
-    prometheus: PrometheusConfig = PrometheusConfig()
+    file: LogFile = LogFile()
+    prometheus: Prometheus = Prometheus()
     content: Flag = False
     """True: prompts and answers in the request log."""
-    audit: AuditConfig = AuditConfig()
-    providers: tuple[SinkConfig, ...] = ()
+    audit: Audit = Audit()
+    providers: tuple[Sink, ...] = ()

@@ -8,7 +8,7 @@ from gateway.config.fields import Duration, Factor, Flag, Name, Positive, Ratio,
 from gateway.config.section import Section
 
 
-class HybridWeightsConfig(Section):
+class HybridWeights(Section):
     """What each term of ``hybrid`` counts, 0 to 1; they need not add up to 1."""
 
     token_ratio: Ratio = 0.2
@@ -18,7 +18,7 @@ class HybridWeightsConfig(Section):
     cost_ratio: Ratio = 0.2
 
 
-class RetryConfig(Section):
+class Retry(Section):
     """Further attempts after a failure."""
 
     max_attempts: Positive = 3
@@ -27,7 +27,7 @@ class RetryConfig(Section):
     interval: Seconds = 1.0
 
 
-class FallbackConfig(Section):
+class Fallback(Section):
     """Providers to turn to when those of the model are spent."""
 
     enabled: Flag = True
@@ -36,7 +36,7 @@ class FallbackConfig(Section):
     """Empty: those that serve the same model."""
 
 
-class CacheConfig(Section):
+class Cache(Section):
     """Answers given again to the same request."""
 
     enabled: Flag = False
@@ -47,7 +47,7 @@ class CacheConfig(Section):
     coalesce: Flag = True
 
 
-class CircuitBreakerConfig(Section):
+class CircuitBreaker(Section):
     """When a key and model is left alone, and how it comes back."""
 
     failure_ratio: Ratio = 0.5
@@ -57,14 +57,14 @@ class CircuitBreakerConfig(Section):
     slow_start: Seconds = 30.0
 
 
-class QueueConfig(Section):
+class Queue(Section):
     """``on_exhausted: queue``."""
 
     max_wait: Duration = 5.0
     max_size: Positive = 1000
 
 
-class AffinityConfig(Section):
+class Affinity(Section):
     """Sends the same client, model and message prefix to the key used last."""
 
     enabled: Flag = False
@@ -72,18 +72,18 @@ class AffinityConfig(Section):
     max_skew: Factor = 1.25
 
 
-class PolicyConfig(Section):
+class Policy(Section):
     """How requests find their way."""
 
     algorithm: Name = "hybrid"
     priority: Literal["balanced", "cost", "req", "token", "latency"] = "balanced"
-    hybrid_weights: HybridWeightsConfig | None = None
+    hybrid_weights: HybridWeights | None = None
     """None unless set; set, they win over ``priority``."""
-    retry: RetryConfig = RetryConfig()
-    fallback: FallbackConfig = FallbackConfig()
-    cache: CacheConfig = CacheConfig()
-    circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
+    retry: Retry = Retry()
+    fallback: Fallback = Fallback()
+    cache: Cache = Cache()
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
     on_exhausted: Literal["reject", "queue", "burst"] = "reject"
-    queue: QueueConfig = QueueConfig()
-    affinity: AffinityConfig = AffinityConfig()
+    queue: Queue = Queue()
+    affinity: Affinity = Affinity()
     on_lossy: Literal["allow", "refuse"] = "allow"

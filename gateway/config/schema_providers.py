@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from gateway.config.fields import Credential, Dollars, Duration, Headers, Name, Text, Url, Whole
 from gateway.config.section import PluginSection, Section
-
-_S = TypeVar("_S", bound=Section)
 
 
 def identity(prefix: str, secret: str) -> str:
@@ -26,7 +24,7 @@ def _keyed(value: Any) -> Any:
     return {"key": value} if isinstance(value, str) else value
 
 
-class PricingConfig(Section):
+class Pricing(Section):
     """US dollars per 1,000 tokens; None where unknown. All but the first two fall back to one of these."""
 
     input_token_cost: Dollars | None = None
@@ -39,7 +37,7 @@ class PricingConfig(Section):
     currency: Literal["USD"] = "USD"
 
 
-class LimitsConfig(Section):
+class KeyLimits(Section):
     """What one key may be used for; 0 means no limit."""
 
     req_per_min: Whole = 0
@@ -53,13 +51,13 @@ class LimitsConfig(Section):
 
 
 class KeyConfig(Section):
-    """A provider's key. What it sets of prices and limits wins over the provider's."""
+    """A provider's key. Prices or limits of its own stand in place of the provider's."""
 
     id: Name
     """Unique in its provider; default: ``k-`` and 8 hex digits of the key's SHA-256."""
     key: Credential
-    pricing: PricingConfig | None = None
-    limits: LimitsConfig | None = None
+    pricing: Pricing | None = None
+    limits: KeyLimits | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -73,10 +71,10 @@ class ModelConfig(Section):
     """A further model of a provider."""
 
     name: Text
-    pricing: PricingConfig | None = None
+    pricing: Pricing | None = None
 
 
-class TimeoutConfig(Section):
+class Timeout(Section):
     """Seconds: to connect, to a stream's first token, between its chunks, for the whole client request."""
 
     connect: Duration = 5.0
@@ -105,10 +103,10 @@ class ProviderConfig(PluginSection):
     models: tuple[
         Annotated[ModelConfig, BeforeValidator(_named, json_schema_input_type=str | ModelConfig)], ...
     ] = ()
-    pricing: PricingConfig = PricingConfig()
-    limits: LimitsConfig = LimitsConfig()
+    pricing: Pricing = Pricing()
+    limits: KeyLimits = KeyLimits()
     headers: Headers = Field(default={}, repr=False)
-    timeout: TimeoutConfig = TimeoutConfig()
+    timeout: Timeout = Timeout()
 
     @model_validator(mode="before")
     @classmethod
@@ -119,22 +117,3 @@ class ProviderConfig(PluginSection):
                 if source in value:
                     value.setdefault(name, value[source])
         return value
-
-    def usable_keys(self) -> tuple[KeyConfig, ...]:
-        """The keys to route over: `KEYLESS` alone where none is configured."""
-        return self.api_keys or (KEYLESS,)
-
-    def limits_for(self, key: KeyConfig) -> LimitsConfig:
-        """The provider's limits with the key's own in their place."""
-        return _overridden(self.limits, key.limits)
-
-    def pricing_for(self, key: KeyConfig, model: str) -> PricingConfig:
-        """The provider's prices with the key's in their place, and with the model's own in place of both."""
-        own = next((listed.pricing for listed in self.models if listed.name == model), None)
-        return _overridden(_overridden(self.pricing, key.pricing), own)
-
-
-def _overridden(base: _S, own: _S | None) -> _S:
-    if own is None:
-        return base
-    return base.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

@@ -24,7 +24,7 @@ from gateway.config.fields import (
 from gateway.config.section import Section
 
 
-class TlsConfig(Section):
+class Tls(Section):
     """The certificate; both files are read again when they are renewed."""
 
     cert_file: Text
@@ -32,7 +32,7 @@ class TlsConfig(Section):
     min_version: Annotated[Literal["1.2", "1.3"], Unquoted] = "1.2"
 
 
-class CorsConfig(Section):
+class Cors(Section):
     """Which web pages may call the client API."""
 
     enabled: Flag = False
@@ -43,7 +43,7 @@ class CorsConfig(Section):
     max_age: Whole = 86400
 
 
-class WebUiConfig(Section):
+class WebUi(Section):
     """The dashboard."""
 
     enabled: Flag = True
@@ -53,7 +53,7 @@ class WebUiConfig(Section):
     web_ui_path: Annotated[Text | None, BlankIsNone] = None
 
 
-class ServerConfig(Section):
+class Server(Section):
     """The server as a whole."""
 
     listen: Address = ":2906"
@@ -68,8 +68,8 @@ class ServerConfig(Section):
     """0: derived from the limit on open files."""
     sse_keepalive: Duration = 15.0
     trusted_proxies: tuple[Network, ...] = ()
-    tls: TlsConfig | None = None
+    tls: Tls | None = None
     admin_rate_limit: Whole = 100
     max_upload_mb: Positive = 200
-    cors: CorsConfig = Field(default=CorsConfig())
-    webui: WebUiConfig = Field(default=WebUiConfig())
+    cors: Cors = Field(default=Cors())
+    webui: WebUi = Field(default=WebUi())

@@ -8,7 +8,7 @@ from gateway.config.fields import BlankIsNone, Credential, Duration, Name, Secre
 from gateway.config.section import PluginSection, Section
 
 
-class StoreConfig(PluginSection):
+class StoreSection(PluginSection):
     """A store and how to reach it; which of these settings count depends on its type."""
 
     type: Name = "file"
@@ -21,30 +21,30 @@ class StoreConfig(PluginSection):
     timeout: Duration = 5.0
 
 
-class ConfigStore(StoreConfig):
+class ConfigStore(StoreSection):
     """Keeps the overlay, clients and provider keys made through the admin API."""
 
     path: Text = "./data/config.json"
 
 
-class RuntimeStore(StoreConfig):
+class RuntimeStore(StoreSection):
     """Keeps windows, usage records and cache entries."""
 
 
-class RetentionConfig(Section):
+class Retention(Section):
     """How long is kept what grows, in seconds."""
 
     requests: Duration = 30 * 86400.0
     rollups: Duration = 400 * 86400.0
 
 
-class StorageConfig(Section):
+class Storage(Section):
     """Everything that outlives a request."""
 
     config: ConfigStore = ConfigStore()
     runtime: RuntimeStore = RuntimeStore()
     journal: Text = "./data/journal"
-    retention: RetentionConfig = RetentionConfig()
+    retention: Retention = Retention()
     on_trouble: Literal["local", "closed", "open"] = "local"
     master_key: Annotated[Secret | None, BlankIsNone] = None
     """Encrypts provider keys at rest; also taken from ``COO_LLM_MASTER_KEY``."""

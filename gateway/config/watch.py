@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -33,9 +32,7 @@ class Watcher(FileSystemEventHandler):
     configuration, so that no change falls in between.
     """
 
-    def __init__(
-        self, path: str | Path, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, path: str, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         self._path = os.path.abspath(path)
         self._on_change = on_change
         self._loop = loop
