@@ -79,7 +79,7 @@ class Circuit:
         if share >= 1:
             self._ramp_from = None
             return True
-        self._credit = min(self._credit + share, 1.0)
+        self._credit = min(self._credit + share, 2.0)
         return self._credit >= 1
 
     def begin(self, now: float) -> int:
@@ -89,7 +89,7 @@ class Circuit:
                 return 0
             self._probing = True
             self._epoch += 1
-        self._credit = 0.0
+        self._credit = max(self._credit - 1, 0.0)
         return self._epoch
 
     def on_success(self, now: float, ticket: int) -> None:
