@@ -18,6 +18,8 @@ from gateway_providers.echo_schema import smallest
 
 _PIECE = re.compile(r"\S+\s*|\s+")
 _DIMENSIONS = 64
+_MOST_DIMENSIONS = 8192
+_MOST_CHOICES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def answers(call: Call, reply: str) -> tuple[int, list[Answer]]:
         prompts = _items(call.body.get("prompt"))
         texts = [item if isinstance(item, str) else f"{len(item)} tokens" for item in prompts]
         found = [_cut(reply.replace("{message}", text), call) for text in texts]
-    copies = call.body.get("n") or 1
+    copies = min(call.body.get("n") or 1, _MOST_CHOICES)
     return sum(len(pieces(text)) for text in texts), [answer for answer in found for _ in range(copies)]
 
 
@@ -51,7 +53,7 @@ def embeddings(call: Call) -> dict[str, Any]:
     """A unit vector for each input, always the same for the same model, input and dimensions."""
     body = call.body
     items = _items(body.get("input"))
-    size = body.get("dimensions") or _DIMENSIONS
+    size = min(body.get("dimensions") or _DIMENSIONS, _MOST_DIMENSIONS)
     packed = [pack_base64(_vector(call.model, item, size)) for item in items]
     as_text = body.get("encoding_format") == "base64"
     tokens = sum(len(pieces(item) if isinstance(item, str) else item) for item in items)
@@ -99,7 +101,7 @@ def _cut(text: str, call: Call) -> Answer:
     """The text up to a stop sequence, and no longer than the client or the operator allows."""
     stops = call.body.get("stop") or []
     for stop in [stops] if isinstance(stops, str) else stops:
-        text = text.partition(stop)[0]
+        text = text.partition(stop)[0] if stop else text
     limits = (call.body.get("max_completion_tokens"), call.body.get("max_tokens"), call.max_tokens)
     most = min((number for number in limits if number is not None), default=None)
     said = pieces(text)
