@@ -113,6 +113,7 @@ class Conversation:
         if message.get("function_call") is not None:
             raise Unsupported("messages", "function_call, which tool_calls replaced")
         parts = self._parts(message.get("content") or message.get("refusal"))
+        parts += self._parts(message.get("images"))  # ours, of an earlier answer
         if parts and self.generation >= 2.5 and (signature := carried(message)):
             parts[-1]["thoughtSignature"] = signature
         unsigned = self.generation >= 3
