@@ -1,4 +1,4 @@
-"""What whole and streamed answers of Gemini's to a chat have in common."""
+"""What Gemini said so far to a chat: the half of a reader that does not depend on how it came."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class Answer:
-    """What whole and streamed answers have in common: the `Reader` without its input."""
+    """A `Reader` without its input. Its subclasses say how bytes become GenerateContentResponse objects."""
 
     kind = ""
     streamed = False
@@ -31,6 +31,7 @@ class Answer:
         self._id = ""
 
     def value(self, choices: list[Json]) -> Json:
+        """A completion or chunk with ``choices``, without usage."""
         return {
             "id": f"chatcmpl-{self._id}",
             "object": self.kind,
@@ -51,7 +52,10 @@ class Answer:
             self._model = model
 
     def take(self, answer: Any) -> list[tuple[Choice, Json, Json | None]]:
-        """Read one GenerateContentResponse: per candidate its choice, delta and logprobs."""
+        """Read one GenerateContentResponse: per candidate its choice, delta and logprobs.
+
+        Raises `ValueError` as `Choice.read` does.
+        """
         if not isinstance(answer, dict):
             self.invalid("not an object")
             return []
@@ -73,11 +77,12 @@ class Answer:
         return taken
 
     def _candidate(self, candidate: Json) -> tuple[Choice, Json, Json | None]:
-        index = candidate.get("index", 0)
-        choice = self.choices.get(index if type(index) is int else 0)
+        index = candidate.get("index")
+        if type(index) is not int:
+            index = 0  # the default, which is left out
+        choice = self.choices.get(index)
         if choice is None:
-            choice = Choice(index if type(index) is int else 0, self._id, streamed=self.streamed)
-            self.choices[choice.index] = choice
+            choice = self.choices[index] = Choice(index, self._id, streamed=self.streamed)
         result = candidate.get("logprobsResult")
         return choice, choice.read(candidate), None if result is None else logprobs(result)
 

@@ -65,7 +65,10 @@ class Choice:
         return "tool_calls" if finish == "stop" and self._calls else finish
 
     def read(self, candidate: Json) -> Json:
-        """What ``candidate`` adds: a delta, whose parts of one kind are joined."""
+        """What ``candidate`` adds: a delta, whose parts of one kind are joined.
+
+        Raises `ValueError` for arguments of a call that no client could read.
+        """
         reason = candidate.get("finishReason")
         if isinstance(reason, str):
             self.reason = reason
@@ -96,7 +99,7 @@ class Choice:
         name, arguments = function.get("name"), function.get("args")
         if not isinstance(name, str):
             return
-        encoded = orjson.dumps(arguments).decode() if isinstance(arguments, dict) else "{}"
+        encoded = _encoded(arguments) if isinstance(arguments, dict) else "{}"
         call_id = function.get("id")
         if not isinstance(call_id, str) or not call_id:
             call_id = f"{self._call_prefix}{self._calls}"
@@ -117,6 +120,13 @@ class Choice:
         image = {"index": self._images, "type": "image_url", "image_url": {"url": url}}
         self._images += 1
         return image
+
+
+def _encoded(arguments: Json) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError as error:  # read from JSON, so this can only be depth
+        raise ValueError("arguments nested too deeply") from error
 
 
 def message(delta: Json, signature: str | None) -> Json:

@@ -37,7 +37,7 @@ class WholeReader(Answer):
             if isinstance(answer, list) and len(answer) == 1:
                 answer = answer[0]
             taken = self.take(answer)
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        except ValueError:
             self.invalid("no JSON that could be read")
             return []
         if self.fault is None and not taken:
@@ -111,10 +111,12 @@ class StreamReader(Answer):
         for event in events:
             try:
                 self._read(event, chunks)
-            except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            except ValueError:
                 self.invalid("no JSON that could be read")
             if self.fault is not None:
                 break
+        reasons = [choice.reason for choice in self.choices.values()]
+        self.complete = self.fault is None and bool(reasons) and None not in reasons
         return chunks
 
     def _read(self, event: Event, chunks: list[Chunk]) -> None:

@@ -122,26 +122,6 @@ def test_calls_without_ids_get_some() -> None:
     ]
 
 
-def test_several_candidates() -> None:
-    _, value = whole((WIRE / "chat_two_candidates.json").read_bytes())
-    got = [(c["index"], c["message"]["content"], c["finish_reason"]) for c in value["choices"]]
-    assert got == [(0, "one", "stop"), (1, "two", "length")]
-
-
-def test_logprobs() -> None:
-    _, value = whole((WIRE / "chat_logprobs.json").read_bytes())
-    content = value["choices"][0]["logprobs"]["content"]
-    assert content[0] == {
-        "token": "Hi",
-        "logprob": -0.25,
-        "bytes": [72, 105],
-        "top_logprobs": [
-            {"token": "Hi", "logprob": -0.25, "bytes": [72, 105]},
-            {"token": "Hé", "logprob": -2.5, "bytes": [72, 195, 169]},
-        ],
-    }
-
-
 def test_a_blocked_prompt_is_a_filtered_choice() -> None:
     body = (WIRE / "blocked.json").read_bytes()
     reader, value = whole(body)
@@ -242,6 +222,16 @@ def test_a_stream_in_an_array_is_read() -> None:
     end = {"candidates": [{"finishReason": "STOP"}]}
     _, chunks = streamed(orjson.dumps([answer, end]))
     assert assembled(chunks)[0]["content"] == "a"
+
+
+def test_a_stream_is_complete_with_its_finish_reason() -> None:
+    reader = StreamReader(call(stream=True))
+    reader.feed(sse({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}))
+    assert not reader.complete
+    reader.feed(sse({"candidates": [{"finishReason": "STOP"}]}))
+    assert reader.complete
+    reader.feed(sse({"error": {"code": 500}}))
+    assert not reader.complete
 
 
 def test_a_stop_in_every_event_finishes_once() -> None:
