@@ -141,7 +141,7 @@ class StreamReader(Answer):
             chunks.append(Chunk(value=self._delta(index, role, None, None)))
         if delta or probabilities is not None:
             value = self._delta(index, delta, None, probabilities)
-            chunks.append(Chunk(value=value, content=bool(delta)))
+            chunks.append(Chunk(value=value, content=True))
 
     def _delta(self, index: int, delta: Json, finish: str | None, probabilities: Json | None) -> Json:
         value = self.value(
