@@ -119,8 +119,8 @@ def test_a_value_that_holds_itself_ends() -> None:
     "text",
     [
         "sk-CANARYCANARY", "sk-proj-CANARY_CANARY-1", "Authorization: Bearer CANARYCANARY",
-        "AIzaCANARYCANARY", "https://host/?key=CANARYCANARY", "x-api-key: CANARYCANARY", '{"api_key": "CANARY"}',
-        "password=CANARY", "line\nsk-CANARYCANARY", '{\\"api_key\\": \\"CANARY\\"}', "'secret': 'CANARY'",
+        "AIzaCANARYCANARY", "https://host/?key=CANARYCANARY", "x-api-key: CANARYCANARY",
+        '{"api_key": "CANARY"}', "password=CANARY", "line\nsk-CANARYCANARY", '{\\"api_key\\": \\"CANARY\\"}', "'secret': 'CANARY'",
     ],
 )  # fmt: skip
 def test_secrets_are_masked(text: str) -> None:
