@@ -118,11 +118,19 @@ def test_a_value_that_holds_itself_ends() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "sk-CANARYCANARY", "sk-proj-CANARY_CANARY-1", "Authorization: Bearer CANARYCANARY",
-        "AIzaCANARYCANARY", "https://host/?key=CANARYCANARY", "x-api-key: CANARYCANARY",
-        '{"api_key": "CANARY"}', "password=CANARY", "line\nsk-CANARYCANARY", '{\\"api_key\\": \\"CANARY\\"}', "'secret': 'CANARY'",
+        "sk-CANARYCANARY",
+        "sk-proj-CANARY_CANARY-1",
+        "Authorization: Bearer CANARYCANARY",
+        "AIzaCANARYCANARY",
+        "https://host/?key=CANARYCANARY",
+        "x-api-key: CANARYCANARY",
+        '{"api_key": "CANARY"}',
+        "password=CANARY",
+        "line\nsk-CANARYCANARY",
+        '{\\"api_key\\": \\"CANARY\\"}',
+        "'secret': 'CANARY'",
     ],
-)  # fmt: skip
+)
 def test_secrets_are_masked(text: str) -> None:
     for fields in ({"message": text}, {"deep": [{"in": text}]}, {text: 1}):
         assert b"CANARY" not in encode(fields)

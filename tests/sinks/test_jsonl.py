@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +162,29 @@ def test_two_writers_rotate_one_file_together(path: Path) -> None:
     assert min(path.with_name(name).stat().st_size for name in backups(path)) > 480, (
         "rotated before it was full"
     )
+
+
+def test_closing_waits_for_a_write_that_was_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, go = threading.Event(), threading.Event()
+
+    def flock(fd: int, operation: int) -> None:
+        stuck.set()
+        go.wait()
+
+    monkeypatch.setattr("fcntl.flock", flock)
+
+    async def give_up_and_close() -> None:
+        sink = JsonLines(str(path))
+        writing = asyncio.ensure_future(sink.write([b"x"]))
+        await asyncio.to_thread(stuck.wait)
+        writing.cancel()
+        closing = asyncio.ensure_future(sink.close())
+        assert await asyncio.wait({closing}, timeout=0.01) == (set(), {closing})
+        go.set()
+        await closing
+
+    asyncio.run(give_up_and_close())
+    assert path.read_bytes() == b"x\n"
 
 
 @pytest.mark.parametrize(
