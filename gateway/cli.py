@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gateway import __version__
-from gateway.config.known import Known
 from gateway.config.read import ConfigError, read
 from gateway.config.starter import starter
 
@@ -69,10 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
+    return int(text)
 
 
 def _complain(message: object) -> None:
@@ -89,16 +87,17 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return run(options.config)
 
 
-def _known() -> Known:
-    from gateway.registry import Registry
-
-    return Registry.discover().known()
-
-
 def _check(path: str) -> int:
+    from gateway.build import build_runtime
+    from gateway.registry import PluginError, Registry
+    from gateway.routing.memory import Memory
+
+    registry = Registry.discover()
     try:
-        loaded = read(path, known=_known())
-    except ConfigError as error:
+        loaded = read(path, known=registry.known())
+        store = registry.build("stores", "memory", {}, "storage.runtime")
+        build_runtime(loaded, store, Memory(store), registry)  # the plugins check their own settings
+    except (ConfigError, PluginError) as error:
         _complain(error)
         return INVALID
     for warning in loaded.warnings:

@@ -27,6 +27,8 @@ from gateway.config.suggest import hint, nearest
 PLANNED_STORES = frozenset({"memory", "file", "redis", "http"})
 PLANNED_ALGORITHMS = frozenset({"adaptive"})
 _NEED_KEYS = frozenset({"openai", "claude", "gemini"})
+_SURELY_MEANT = 0.8
+"""So close to a setting of ours that it is none of a plugin's."""
 _S = TypeVar("_S", bound=Section)
 
 
@@ -112,7 +114,7 @@ def _sound(kind: type[_S], entries: Iterable[tuple[Path, Any]]) -> dict[Path, _S
 def _misspelt(kind: type[PluginSection], entries: Iterable[tuple[Path, Any]]) -> Iterator[Fault]:
     for path, entry in entries:
         for name in entry.keys() - kind.model_fields.keys() if isinstance(entry, dict) else ():
-            if near := nearest(name, kind.model_fields):
+            if near := nearest(name, kind.model_fields, _SURELY_MEANT):
                 yield Fault((*path, name), f'unknown setting; did you mean "{near}"?')
 
 

@@ -38,7 +38,9 @@ class Loaded:
     """12 hex digits that change when, and only when, the effective configuration does."""
 
 
-def read(path: str, environ: Mapping[str, str] = os.environ, known: Known | None = None) -> Loaded:
+def read(
+    path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ, known: Known | None = None
+) -> Loaded:
     """Read, substitute and validate the file at ``path``.
 
     ``known`` names the plugins there are; without it the names of plugins are not checked.
@@ -64,7 +66,7 @@ def fingerprint(config: Config) -> str:
     return sha256(orjson.dumps(revealed(config), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def _contents(path: str) -> tuple[bytes, int]:
+def _contents(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     try:
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode

@@ -14,6 +14,7 @@ from gateway.config.section import Section
 RESERVED_CLIENT_IDS = frozenset({"list", "anonymous"})
 ANY = "*"
 TARGET = r"^[^:\s]+:\S.*$"
+TargetName = Annotated[str, Field(pattern=TARGET)]
 
 
 class ClientLimits(Section):
@@ -55,7 +56,7 @@ class ClientConfig(Section):
 class Target(Section):
     """A member of an alias' pool."""
 
-    target: Annotated[str, Field(pattern=TARGET)]
+    target: TargetName
     """``PROVIDER_ID:MODEL`` or ``TYPE:MODEL``."""
     weight: Weight = 1.0
 
@@ -68,10 +69,12 @@ def _pool(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
-ResolvedAlias = tuple[Annotated[Target, BeforeValidator(_target, json_schema_input_type=str | Target)], ...]
+ResolvedAlias = tuple[
+    Annotated[Target, BeforeValidator(_target, json_schema_input_type=TargetName | Target)], ...
+]
 Alias = Annotated[
     ResolvedAlias,
     NotEmpty,
-    BeforeValidator(_pool, json_schema_input_type=str | Target | ResolvedAlias),
+    BeforeValidator(_pool, json_schema_input_type=TargetName | Target | ResolvedAlias),
 ]
 """In the file one target or a list of them; read, always a tuple."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from gateway.config.fields import BlankIsNone, Credential, Duration, Name, Secret, Text, Whole
 from gateway.config.section import PluginSection, Section
 
@@ -13,8 +15,8 @@ class StoreSection(PluginSection):
 
     type: Name = "file"
     path: Text = "./data/coo-llm.db"
-    addr: Annotated[Text | None, BlankIsNone] = None
-    """redis: ``host:6379`` or a URL; http: a URL."""
+    addr: Annotated[Text | None, BlankIsNone] = Field(default=None, repr=False)
+    """redis: ``host:6379`` or a URL, which may hold a password; http: a URL."""
     password: Annotated[Secret | None, BlankIsNone] = None
     database: Whole = 0
     api_key: Annotated[Credential | None, BlankIsNone] = None

@@ -35,7 +35,8 @@ class PluginSection(Section):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Without the plugin's settings: any of them may be a secret."""
-        return ((name, getattr(self, name)) for name in type(self).model_fields)
+        fields = type(self).model_fields
+        return ((name, value) for name, value in super().__repr_args__() if name in fields)
 
 
 def section_at(root: type[Section], path: Path) -> type[Section]:

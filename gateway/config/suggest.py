@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_CLOSE = 0.75
+_CLOSE = 0.7
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of ``names`` that ``name`` is probably a misspelling of, if any."""
+def nearest(name: str, names: Iterable[str], closeness: float = _CLOSE) -> str | None:
+    """The one of ``names`` that ``name`` is probably a misspelling of, if any; ``closeness``: 0 to 1."""
     spelled = {known.lower(): known for known in names}
-    matches = get_close_matches(name.lower(), spelled, n=1, cutoff=_CLOSE)
+    matches = get_close_matches(name.lower(), spelled, n=1, cutoff=closeness)
     return spelled[matches[0]] if matches else None
 
 

@@ -1,0 +1,65 @@
+"""Warnings, and what is not served."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.cautions import unserved
+from gateway.config.read import read
+from tests.config.conftest import ECHO, KNOWN, Load
+
+MEMORY = ECHO + "storage: {config: {type: memory}, runtime: {type: memory}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("server: {admin_api_key: short}", "server.admin_api_key: is weak"),
+        ("server: {cors: {allow_credentials: true}}", "server.cors: allow_credentials"),
+        ("model_aliases: {a: 'nobody:b'}", 'model_aliases.a: there is no provider "nobody"'),
+        ("model_aliases: {gpt-4.1: 'nobody:b'}", 'model_aliases."gpt-4.1": there is no provider'),
+    ],
+)
+def test_warnings(load: Load, text: str, start: str) -> None:
+    (warning,) = load(ECHO + text).warnings
+    assert warning.startswith(start)
+
+
+def test_nothing_to_warn_of(load: Load) -> None:
+    text = "server: {admin_api_key: 0123456789abcdef}\nmodel_aliases: {a: 'echo:b'}\n"
+    assert load(ECHO + text).warnings == []
+
+
+def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("open") / "config.yaml"
+    path.write_text("llm_providers: [{type: openai, api_keys: [sk-literal, '${KEY}']}]\n")
+    path.chmod(0o644)
+    (warning,) = read(str(path), {"KEY": "sk-other"}, KNOWN).warnings
+    assert "holds llm_providers.0.api_keys.0.key:" in warning
+    path.chmod(0o600)
+    assert read(str(path), {"KEY": "sk-other"}, KNOWN).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", []),
+        ("server: {workers: auto}", ["server.workers"]),
+        ("server: {webui: {enabled: true}}", ["server.webui"]),
+        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.cache", "policy.affinity"]),
+        ("policy: {algorithm: adaptive}", ["policy.algorithm adaptive"]),
+        ("api_keys: [{id: a, key: k, budget: {usd: 5}}]", ["api_keys: the budget of a"]),
+        ("logging: {audit: {enabled: false}}", ["logging.audit"]),
+    ],
+)
+def test_unserved(load: Load, text: str, named: list[str]) -> None:
+    found = unserved(load(MEMORY + text).config)
+    assert len(found) == len(named)
+    assert all(one.startswith(start) for one, start in zip(found, named, strict=True))
+
+
+def test_stores_that_run_in_memory_are_named_even_by_default(load: Load) -> None:
+    assert [what.split(" ")[:2] for what in unserved(load(ECHO).config)] == [
+        ["storage.config.type", "file"],
+        ["storage.runtime.type", "file"],
+    ]
