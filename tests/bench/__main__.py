@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ import orjson
 
 from tests.bench import growth, nginx, requests, streams
 from tests.bench.config import Shape
-from tests.bench.measure import raise_open_files
+from tests.bench.measure import Void, raise_open_files
 from tests.bench.runs import Row
 from tests.bench.target import Plan, gateway
 from tests.bench.work import works
@@ -31,14 +32,19 @@ def main() -> int:
     """Run the tables asked for."""
     options = _options()
     asked = [name for name in TABLES if getattr(options, name)]
+    if missing := [tool for tool in ("nginx", "wrk", "taskset") if shutil.which(tool) is None]:
+        print(f"not installed: {', '.join(missing)}", file=sys.stderr)
+        return 1
     raise_open_files()
     with tempfile.TemporaryDirectory(prefix="coo-llm-bench-") as folder:
         runs = options.runs or (1 if options.quick else 3)
-        plan = Plan(Path(folder), runs, 1 if options.quick else 3, options.control, options.long)
-        if options.profile:
-            asyncio.run(_profile(plan))
-            return 0
-        found = asyncio.run(_measure(list(TABLES) if options.all or not asked else asked, plan))
+        plan = Plan(Path(folder), runs, 1 if options.quick else 2, options.control, options.long)
+        names = list(TABLES) if options.all or not asked else asked
+        try:
+            found = asyncio.run(_profile(plan) if options.profile else _measure(names, plan))
+        except (RuntimeError, Void) as why:
+            print(why, file=sys.stderr)
+            return 1
     if options.json:
         options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     return 0
@@ -67,9 +73,10 @@ async def _measure(names: list[str], plan: Plan) -> dict[str, list[Row]]:
     return found
 
 
-async def _profile(plan: Plan) -> None:
+async def _profile(plan: Plan) -> dict[str, list[Row]]:
     async with nginx.mock(plan.folder) as upstream, gateway(upstream, plan, Shape(), profiled=True) as target:
         await saturate(target, works()[0], Shape().clients, plan.seconds, plan.folder)
+    return {}
 
 
 if __name__ == "__main__":

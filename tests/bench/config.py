@@ -8,6 +8,7 @@ from typing import Any
 _MODELS = {"openai": "gpt-bench", "claude": "claude-bench", "gemini": "gemini-bench"}
 STREAM_MODELS = ("mock-paced", "mock-burst", "mock-short", "mock-idle")
 _PLENTY = 1_000_000_000
+_CLIENT_LIMITS = {"req_per_min": 100_000_000, "tokens_per_min": 100_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Shape:
 
 
 def client_key(number: int) -> str:
-    return f"bench-client-key-{number:05d}"
+    return f"bench-{number:05d}"
 
 
 def config(upstream: str, shape: Shape) -> dict[str, Any]:
@@ -41,7 +42,10 @@ def config(upstream: str, shape: Shape) -> dict[str, Any]:
         },
         "storage": {"config": {"type": "memory"}, "runtime": {"type": "memory"}},
         "llm_providers": providers,
-        "api_keys": [_client(number) for number in range(shape.clients)],
+        "api_keys": [
+            {"id": f"c{number}", "key": client_key(number), "limits": dict(_CLIENT_LIMITS)}
+            for number in range(shape.clients)
+        ],
         "model_aliases": {
             f"alias-{number}": f"{(p := providers[number % len(providers)])['id']}:{p['model']}"
             for number in range(shape.aliases)
@@ -66,8 +70,3 @@ def _provider(name: str, kind: str, upstream: str, keys: int) -> dict[str, Any]:
             "session_type": "1h",
         },
     }
-
-
-def _client(number: int) -> dict[str, Any]:
-    limits = {"req_per_min": _PLENTY, "tokens_per_min": _PLENTY}
-    return {"id": f"client-{number}", "key": client_key(number), "limits": limits}

@@ -6,7 +6,7 @@ from functools import partial
 
 from tests.bench import nginx
 from tests.bench.config import Shape
-from tests.bench.measure import rss_bytes
+from tests.bench.measure import Void, rss_bytes
 from tests.bench.runs import Numbers, Row, medians
 from tests.bench.table import show
 from tests.bench.target import Plan, Target, gateway
@@ -15,6 +15,8 @@ from tests.bench.wrk import saturate
 
 _MB = 1024 * 1024
 _ONE = ("openai",)
+_VOID_ROUNDS = 5
+"""After so many, the row on memory reports on the requests there were."""
 SHAPES = {
     "4 keys in pools of four": Shape(_ONE, keys=4, aliases=1),
     "1,000 keys in pools of four": Shape(_ONE * 250, keys=4, aliases=250),
@@ -32,18 +34,24 @@ async def measure(plan: Plan) -> list[Row]:
     rows = list[Row]()
     async with nginx.mock(plan.folder) as upstream:
         for what, shape in SHAPES.items():
-            async with gateway(upstream, plan, shape) as target:
-                idle = rss_bytes(target.pid) / _MB
-                work = _work(target, f"alias-{shape.aliases - 1}")
-                measures = {"gateway": partial(_once, target, work, shape, plan)}
-                seen = (await medians(plan.runs, what, measures))["gateway"]
-            rows.append({"what": what, **seen, "mb": idle})
+            try:
+                rows.append(await _row(what, shape, upstream, plan))
+            except RuntimeError as why:
+                print(f"void: {what}: {why}", flush=True)
         rows.append(await _after_many(upstream, plan))
     print(show("Growth", list(_COLUMNS.values()), [[row.get(name) for name in _COLUMNS] for row in rows]))
     return rows
 
 
-def _work(target: Target, alias: str) -> Work:
+async def _row(what: str, shape: Shape, upstream: int, plan: Plan) -> Row:
+    async with gateway(upstream, plan, shape) as target:
+        idle = rss_bytes(target.pid) / _MB
+        once = partial(_once, target, _work(f"alias-{shape.aliases - 1}"), shape, plan)
+        seen = await medians(plan.runs, what, {"gateway": once})
+    return {"what": what, **seen["gateway"], "mb": idle}
+
+
+def _work(alias: str) -> Work:
     return Work("growth", alias, "/v1/chat/completions", chat_body(alias, 900))
 
 
@@ -56,7 +64,12 @@ async def _after_many(upstream: int, plan: Plan) -> Row:
     """Resident memory after very many requests."""
     goal, done = 1_000_000 if plan.long else 100_000, 0
     async with gateway(upstream, plan, Shape()) as target:
-        while done < goal:
-            work = _work(target, "alias-0")
-            done += (await saturate(target, work, Shape().clients, plan.seconds, plan.folder)).requests
+        void = 0
+        while done < goal and void < _VOID_ROUNDS:
+            try:
+                full = await saturate(target, _work("alias-0"), Shape().clients, plan.seconds, plan.folder)
+                done += full.requests
+            except Void as why:
+                print(f"void: many requests: {why}", flush=True)
+                void += 1
         return {"what": f"after {done:,} requests", "mb": rss_bytes(target.pid) / _MB}

@@ -4,13 +4,13 @@ stdin and prints a `Result`. It samples the measured process itself, so that bot
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
+import httptools
 import orjson
 import uvloop
 
@@ -18,7 +18,6 @@ from tests.bench.config import client_key
 from tests.bench.measure import Void, cpu_seconds, rss_bytes
 from tests.bench.work import MARK
 
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _DATA = b"data: "
 _RAMP = 50
 """Connections opened at a time."""
@@ -41,8 +40,9 @@ class Spec:
     count: int = 0
     rate: int = 0
     seconds: float = 3.0
+    streams: bool = False
     data_lines: int = 0
-    """How many a finished stream must have had."""
+    """``data:`` lines that a stream has when it ends; 0 for one that does not."""
 
     def at(self, **changes: Any) -> Spec:
         """The same with other figures."""
@@ -74,13 +74,8 @@ class Connection(asyncio.Protocol):
         self.opened = asyncio.get_running_loop().create_future()
         self._spec = spec
         self._done = done
-        self._reset()
-
-    def _reset(self) -> None:
-        self.lines, self.first = 0, 0.0
-        self._need = -1  # bytes of a whole answer; -1: the head is not complete
-        self._streaming = False
-        self._buffer = b""
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
@@ -89,50 +84,37 @@ class Connection(asyncio.Protocol):
         self._fail("the connection was closed")
 
     def send(self, head: bytes, body: bytes) -> None:
-        self._reset()
+        self.lines, self.first, self._tail = 0, 0.0, b""
         self.sent = time.perf_counter()
         self.transport.writelines((head, body))
 
     def data_received(self, data: bytes) -> None:
-        if self._streaming:
-            self._stream(data)
-            return
-        self._buffer += data
-        if self._need < 0 and not self._head():
-            return
-        if self._streaming:
-            data, self._buffer = self._buffer, b""
-            self._stream(data)
-        elif len(self._buffer) >= self._need:
-            if MARK not in self._buffer:
-                self._fail(f"a wrong body: {self._buffer[:200]!r}")
-            self.first = time.perf_counter()
-            self._done(self)
+        self._parser.feed_data(data)
 
-    def _head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        if not self._buffer.startswith(b"HTTP/1.1 200 "):
-            self._fail(f"an error answer: {self._buffer[:400]!r}")
-        length = _LENGTH.search(self._buffer, 0, end)
-        self._streaming = length is None
-        self._need = end + 4 + (int(length[1]) if length else 0)
-        return True
+    def on_headers_complete(self) -> None:
+        if (status := self._parser.get_status_code()) != 200:
+            self._fail(f"an answer with status {status}")
 
-    def _stream(self, data: bytes) -> None:
-        whole = self._buffer + data
-        lines = whole.count(_DATA)
-        if lines and not self.first:
+    def on_body(self, body: bytes) -> None:
+        whole = self._tail + body
+        if not self._spec.streams:
+            self._tail = whole
+            return
+        self.lines += whole.count(_DATA)
+        self._tail = whole[-len(_DATA) + 1 :]
+        if self.lines and not self.first:
             self.first = time.perf_counter()
             if not self.opened.done():
                 self.opened.set_result(None)
-        self.lines += lines
-        self._buffer = whole[-5:]  # shorter than what is counted, as long as what ends a stream
-        if self._buffer == b"0\r\n\r\n":
-            if self.lines != self._spec.data_lines:
-                self._fail(f"a stream of {self.lines} data lines, not {self._spec.data_lines}")
-            self._done(self)
+
+    def on_message_complete(self) -> None:
+        if not self._spec.streams:
+            self.first = time.perf_counter()
+            if MARK not in self._tail:
+                self._fail(f"a wrong body: {self._tail[:200]!r}")
+        elif self.lines != self._spec.data_lines:
+            self._fail(f"a stream of {self.lines} data lines, not {self._spec.data_lines}")
+        self._done(self)
 
     def _fail(self, why: str) -> None:
         self.fault = self.fault or why
@@ -196,7 +178,7 @@ async def rate(load: Load) -> Result:
         result.latencies.append((connection.first - connection.sent) * 1000)
         free.append(connection)
 
-    await load.connect(spec.rate // 10, done)
+    await load.connect(spec.rate // 4, done)
     free += load.connections
     total, warm = int(spec.rate * (spec.seconds + 0.5)), spec.rate // 2
     start, cpu = time.perf_counter(), 0.0

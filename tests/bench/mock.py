@@ -41,7 +41,7 @@ _EVENT = _words("x" * (EVENT_BYTES - len(_words("x")) + 1))
 _USAGE = {"prompt_tokens": 220, "completion_tokens": 30, "total_tokens": 250}
 _END = _chunk(_words("", "stop") + _event([], usage=_USAGE) + b"data: [DONE]\n\n") + b"0\r\n\r\n"
 _ONE = _chunk(_EVENT)
-_QUARTER = _chunk(_EVENT * (BURST // 4))
+_QUARTER = _ONE * (BURST // 4)
 DATA_LINES = {"mock-burst": BURST + 3, "mock-short": 4}
 """``data:`` lines of the streams that end."""
 

@@ -67,7 +67,7 @@ async def _compare(
 def _spec(kind: str, target: Target, model: str, seconds: int) -> Spec:
     work = streaming(model)
     spec = Spec(kind, target.port, target.pid, target.path(work), work.body.decode(), Shape().clients)
-    return spec.at(seconds=seconds, data_lines=DATA_LINES.get(model, 0))
+    return spec.at(seconds=seconds, streams=True, data_lines=DATA_LINES.get(model, 0))
 
 
 def _per_event(result: Result, seconds: float) -> Numbers:

@@ -21,7 +21,7 @@ local body = io.open("%(body)s", "rb"):read("*a")
 local requests, turn = {}, 0
 function init()
     for client = 0, %(clients)d - 1 do
-        local key = string.format("Bearer bench-client-key-%%05d", client)
+        local key = string.format("Bearer bench-%%05d", client)
         requests[client] = wrk.format("POST", "%(path)s",
             {["Authorization"] = key, ["Content-Type"] = "application/json", ["Host"] = "127.0.0.1"}, body)
     end

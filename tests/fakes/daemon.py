@@ -72,7 +72,9 @@ class Daemon:
         """Put ``config`` in place by an atomic rename, listening on this daemon's port."""
         server = {**config.get("server", {}), "listen": f"127.0.0.1:{self.port}"}
         draft = self.config_path.with_suffix(".new")
-        draft.write_text(yaml.dump({**config, "server": server}, Dumper=yaml.CSafeDumper, sort_keys=False))
+        whole = {**config, "server": server}
+        text = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None)
+        draft.write_text(text)
         draft.replace(self.config_path)
 
     async def __aenter__(self) -> Self:
