@@ -62,6 +62,13 @@ def test_a_bomb_comes_in_small_pieces() -> None:
     assert sum(map(len, pieces)) == 16 << 20
 
 
+def test_nothing_is_held_back() -> None:
+    encoded = gzip.compress(bytes(PIECE + 1000))
+    for end in range(len(encoded)):
+        expected = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(encoded[:end])
+        assert b"".join(Inflater("gzip").pieces(encoded[:end])) == expected
+
+
 def test_damage_is_an_error() -> None:
     with pytest.raises(zlib.error):
         list(Inflater("gzip").pieces(b"this is not gzip at all"))

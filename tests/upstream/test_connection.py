@@ -204,6 +204,9 @@ async def test_leaving_while_trying_anew(serve: Serve, monkeypatch: pytest.Monke
         await names.asked_again.wait()
         if how == "abort":
             handle.abort()
+            names.answer.set()
+            await exchange(client, serve(answering(OK)))
+    assert server.connections == 1
     assert notes.ends == (how == "close")
 
 

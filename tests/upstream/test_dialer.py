@@ -16,7 +16,13 @@ import trustme
 from gateway.api.provider import Upstream
 from gateway.upstream.client import Client
 from gateway.upstream.collect import collect
+from gateway.upstream.connection import Connection
+from gateway.upstream.dialer import Dialer
 from gateway.upstream.failure import FailureKind, UpstreamFailure
+from gateway.upstream.parser import Parser
+from gateway.upstream.pool import Pool
+from gateway.upstream.resolver import Resolver
+from gateway.upstream.target import Origin
 from tests.upstream.conftest import Serve, running
 from tests.upstream.peers import OK, Notes, Peer, answering
 
@@ -34,13 +40,17 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @asynccontextmanager
-async def tls_server(configure: Callable[[ssl.SSLContext], None]) -> AsyncIterator[Upstream]:
-    """A server that answers `OK` over TLS; yields a request to it."""
+async def tls_server(
+    configure: Callable[[ssl.SSLContext], None], reply: bytes = OK
+) -> AsyncIterator[Upstream]:
+    """A server that gives ``reply`` over TLS, closing what has no length; yields a request to it."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(OK)
+                writer.write(reply)
+                if reply is not OK:
+                    writer.close()
         except (asyncio.IncompleteReadError, OSError):
             writer.transport.abort()
 
@@ -80,6 +90,20 @@ async def test_tls(ca: trustme.CA, ca_file: str) -> None:
             assert await reached(client, request)
         handle = await client.send(request, Notes(), 5)
         assert handle.reused
+
+
+async def test_tls_answer_ended_by_the_connection(ca: trustme.CA, ca_file: str) -> None:
+    configure = ca.issue_cert("localhost").configure_cert
+    for length, kind in (("X: y", None), ("Content-Length: 9", FailureKind.TRUNCATED)):
+        async with (
+            tls_server(configure, f"HTTP/1.1 200 OK\r\n{length}\r\n\r\nok".encode()) as request,
+            running(Client(ca_file=ca_file, look_up=localhost)) as client,
+        ):
+            notes = Notes()
+            await client.send(request, notes, 5)
+            await notes.over.wait()
+            assert notes.body == b"ok"
+            assert (notes.failure and notes.failure.kind) is kind
 
 
 async def test_tls_by_address(ca: trustme.CA, ca_file: str) -> None:
@@ -130,6 +154,20 @@ async def test_server_that_speaks_no_tls_of_ours(client: Client, serve: Serve, g
         await peer.gone()
 
     assert await failing(client, serve(script).request(scheme="https")) is FailureKind.TLS
+
+
+async def test_no_second_address_after_failed_tls(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(OK)
+        await peer.gone()
+
+    async def look_up(host: str) -> list[str]:
+        return ["127.0.0.1"] * 2
+
+    server = serve(script)
+    async with running(Client(look_up=look_up)) as client:
+        assert await failing(client, server.request(scheme="https", host="upstream.test")) is FailureKind.TLS
+    assert server.connections == 1
 
 
 async def test_handshake_cut_short(client: Client, serve: Serve) -> None:
@@ -205,16 +243,19 @@ async def test_a_dead_address_leaves_time_for_the_next(ca: trustme.CA, ca_file: 
             handle.abort()
 
 
-async def test_closed_as_soon_as_made(client: Client, serve: Serve) -> None:
-    """Whether we notice before or after sending is a race; a failure it is in any case."""
+async def test_closed_as_soon_as_made(serve: Serve) -> None:
+    class Closing(Connection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.transport.abort()
 
-    async def script(peer: Peer) -> None:
-        peer.reset()
-
+    origin, pool = Origin("http", "127.0.0.1", serve(answering()).port), Pool(1, 1)
     with pytest.raises(UpstreamFailure) as caught:
-        await collect(client, serve(script).request(), 5)
-    assert caught.value.kind in (FailureKind.CONNECT, FailureKind.RESET)
-    assert not caught.value.answered
+        await Dialer(Resolver(), None).open(
+            origin, 5, lambda: Closing(origin, pool, Parser(1), lambda exchange, origin: None)
+        )
+    assert caught.value.kind is FailureKind.CONNECT
+    await pool.close()
 
 
 async def test_socket_options(client: Client, serve: Serve) -> None:

@@ -94,7 +94,6 @@ async def test_sweeping_goes_on_while_any_are_left(serve: Serve, clock: Clock) -
         await together(client, second, 1)
         clock.now = 0.03
         await first.finish()
-        assert not (await client.send(first.request(), Notes(), 5)).reused
         clock.now = 0.04
         await second.finish()
 
@@ -117,12 +116,14 @@ async def test_origins_do_not_mix(client: Client, serve: Serve) -> None:
 
 
 async def test_close_ends_what_is_open(serve: Serve) -> None:
-    idle, busy = serve(answering(OK)), serve(answering())
+    idle, busy = serve(answering(OK)), serve(answering(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"))
     notes = Notes()
     async with running(Client()) as client:
         await together(client, idle, 1)
         await client.send(busy.request(), notes, 5)
-    assert notes.failure is not None
+        await notes.heard.wait()
+    assert notes.failure is not None and notes.failure.answered
+    assert notes.ends == 1
     await idle.finish()
     await busy.finish()
 
