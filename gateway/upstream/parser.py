@@ -76,6 +76,7 @@ class Parser:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 _explain(error)
+            # The answer is whole; what follows it, nobody asked for.
             self.reusable = False
         if self._barren > MAX_HEAD and not self.complete:
             raise _invalid("its header section, or the framing of its body, is too large")
@@ -99,8 +100,9 @@ class Parser:
         self._finish()
 
     def on_message_begin(self) -> None:
-        """Called by httptools: with an answer complete, this is one that nobody asked for."""
-        self.reusable = False
+        """Called by httptools with the first byte of each head."""
+        if self.complete:
+            raise _invalid("another one follows it")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by httptools, for trailers too; those are never looked at."""

@@ -126,6 +126,7 @@ class Notes:
     """A receiver that writes down what it hears."""
 
     def __init__(self) -> None:
+        self.heads = 0
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.data: list[bytes] = []
@@ -139,16 +140,14 @@ class Notes:
         return b"".join(self.data)
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
-        assert self.status == 0
+        self.heads += 1
         self.status, self.headers = status, headers
 
     def on_data(self, data: bytes) -> None:
-        assert data and self.status and not self.ends
         self.data.append(data)
         self.heard.set()
 
     def on_end(self) -> None:
-        assert self.status
         self.ends += 1
         self.over.set()
 

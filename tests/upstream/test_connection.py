@@ -81,7 +81,7 @@ async def test_no_reuse(client: Client, serve: Serve, answer: bytes) -> None:
     server = serve(answering(answer))
     for _ in range(2):
         notes, handle = await exchange(client, server)
-        assert notes.body == b"ok"
+        assert (notes.heads, notes.body, notes.ends) == (1, b"ok", 1)
         assert not handle.reused
     assert server.connections == 2
     await server.finish()
@@ -375,6 +375,22 @@ async def test_abort_from_within(client: Client, serve: Serve) -> None:
     await notes.heard.wait()
     await server.finish()
     assert (notes.body, notes.ends) == (b"ok", 0)
+
+
+async def test_a_receiver_that_raises_is_told_of_a_failure(client: Client, serve: Serve) -> None:
+    class Broken(Notes):
+        def on_data(self, data: bytes) -> None:
+            raise ZeroDivisionError
+
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context.get("exception")))
+    server, notes = serve(answering(OK)), Broken()
+    await client.send(server.request(), notes, 5)
+    await notes.over.wait()
+    assert failure(notes) == (FailureKind.RESET, True)
+    assert [type(error) for error in reported] == [ZeroDivisionError]
+    await server.finish()
 
 
 async def test_after_the_end_the_handle_is_harmless(client: Client, serve: Serve) -> None:

@@ -55,7 +55,8 @@ def test_split_anywhere(name: str) -> None:
     splits = [(answer[:at], answer[at:]) for at in range(1, len(answer))]
     for parts in (*splits, [bytes([byte]) for byte in answer]):
         notes, parser = parse(parts)
-        assert (notes.status, notes.body) == (200, b"hello world")
+        assert (notes.heads, notes.status, notes.body) == (1, 200, b"hello world")
+        assert all(notes.data)
         assert parser.complete and parser.reusable
         assert "link" not in notes.headers and "trailer" not in notes.headers
 
@@ -101,7 +102,7 @@ def test_nothing_may_follow(extra: bytes, apart: bool) -> None:
     answer = ANSWERS["length"]
     notes, parser = parse([answer, extra] if apart else [answer + extra])
     assert parser.complete and not parser.reusable
-    assert notes.body == b"hello world"
+    assert (notes.heads, notes.body) == (1, b"hello world")
 
 
 @pytest.mark.parametrize(
