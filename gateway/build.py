@@ -21,6 +21,7 @@ from gateway.config.schema import (
 )
 from gateway.config.schema_providers import KEYLESS
 from gateway.registry import Registry
+from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
 
@@ -76,7 +77,9 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
 
 
 def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
-    limits = key.limits or provider.limits
+    limits = provider.limits
+    if key.limits is not None:
+        limits = limits.model_copy(update={name: getattr(key.limits, name) for name in key.limits.model_fields_set})
     state = memory.key(provider.id, key.id, _limits(limits))
     return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
 
@@ -94,6 +97,7 @@ def _limits(config: KeyLimits) -> Limits:
 def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog:
     sections = {section.id: section for section in config.llm_providers}
     models = _listed_models(config)
+    circuit = CircuitSettings(**config.policy.circuit_breaker.model_dump())
     cache: dict[tuple[str, str, float], tuple[Target, ...]] = {}
 
     def make(service: Service, model: str, listed: bool, weight: float) -> tuple[Target, ...]:
@@ -112,7 +116,7 @@ def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog
     ) -> Target:
         model, listed, weight = named
         prices = _prices(section, key.id, model) if listed else Prices()
-        state = memory.model(key.state, model if listed else "", config.policy.circuit_breaker)
+        state = memory.model(key.state, model if listed else "", circuit)
         return Target(
             provider=service.id,
             key=key.id,

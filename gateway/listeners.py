@@ -63,7 +63,9 @@ class Listeners:
     async def _listen(self, address: str, context: ssl.SSLContext | None) -> None:
         match parse(address):
             case Inherited():
-                raise CannotBind(f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)")
+                raise CannotBind(
+                    f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)"
+                )
             case Unix(path):
                 await self._start(self._unix_site(path, context), address)
             case Tcp(host, port):

@@ -32,4 +32,5 @@ def on_admin_listener(request: web.Request) -> bool:
             return bool(name == path)
         case Tcp(_, port):
             return isinstance(name, tuple) and bool(name[1] == port)
-    return False
+        case _:
+            return False

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.api import Kind, Outcome
 from gateway.dialects.retry_after import duration, retry_after
+from gateway.dialects.wording import clean
 
 Json = dict[str, Any]
 
@@ -70,7 +71,7 @@ def reported(error: Any) -> Outcome:
 
 def _outcome(status: int, headers: Mapping[str, str], error: Json) -> Outcome:
     given = error.get("message")
-    message = _printable(given) if isinstance(given, str) else ""
+    message = clean(given) if isinstance(given, str) else ""
     kind = _kind(status, error, message.lower())
     if kind not in (Kind.CALLER, Kind.MODEL):
         waits = kind in (Kind.LIMITED, Kind.OVERLOADED)
@@ -121,8 +122,3 @@ def _details(error: Json) -> Iterator[Json]:
     return (
         (detail for detail in details if isinstance(detail, dict)) if isinstance(details, list) else iter(())
     )
-
-
-def _printable(text: str) -> str:
-    """One line of at most 500 characters without control characters."""
-    return "".join(letter for letter in " ".join(text[:500].split()) if letter.isprintable())

@@ -17,8 +17,8 @@ _OFF_LOOP = 1024 * 1024
 """Bodies beyond this are parsed in a thread, so that one large request does not hold up the others."""
 
 
-async def read_json(request: web.Request, max_bytes: int) -> tuple[dict[str, Any], int]:
-    """The body as a JSON object, and its size in bytes (decoded).
+async def read_json(request: web.Request, max_bytes: int) -> tuple[dict[str, Any], bytes]:
+    """The body as a JSON object, and its bytes (decoded).
 
     Raises `ApiError`: ``request_too_large``, ``unsupported_media_type``, ``request_timeout``,
     ``invalid_json``, ``json_too_deep`` or ``invalid_type``.
@@ -30,7 +30,7 @@ async def read_json(request: web.Request, max_bytes: int) -> tuple[dict[str, Any
         value = parse(body)
     if not isinstance(value, dict):
         raise ApiError("invalid_type", "The body must be a JSON object.")
-    return value, len(body)
+    return value, body
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:

@@ -22,7 +22,7 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
         usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
     tx.usage = usage
     tx.cost = choice.target.prices.cost(usage)
-    tx.live.memory.output(choice.target.label).learn(usage.completion)
+    tx.live.memory.outputs.learn(choice.target.label, usage.completion)
     await tx.live.store.settle(choice.reservation, usage.total)
 
 

@@ -60,15 +60,15 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     try:
         outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
     except asyncio.CancelledError:
-        judge.cancelled(tx, target, began, attempt.status)
+        judge.cancelled(tx, choice, began, attempt.status)
         await settle(tx, choice, attempt.reader)
         tx.partial = True
         raise
     tx.upstream_request_id = attempt.request_id
     if outcome is None:
-        await judge.succeeded(tx, target, began, answer.first_token or time.monotonic(), attempt.status)
+        judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     else:
-        await judge.failed(tx, target, began, outcome)
+        await judge.failed(tx, choice, began, outcome)
     billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
     await settle(tx, choice, attempt.reader if billed else None)
     return outcome

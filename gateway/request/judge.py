@@ -7,6 +7,7 @@ import time
 
 from gateway.api import Attempt, Kind, Outcome
 from gateway.catalog import Target
+from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -15,37 +16,30 @@ _UNHEALTHY = frozenset({Kind.OVERLOADED, Kind.FAILED, Kind.TIMEOUT, Kind.INVALID
 CANCELLED = "cancelled"
 
 
-async def succeeded(tx: Transaction, target: Target, began: float, first_token: float, status: int) -> None:
+def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float, status: int) -> None:
     """``began`` and ``first_token`` (of a stream; else the end) in monotonic seconds."""
     now = time.monotonic()
+    target = choice.target
     target.state.health.record_success(now, first_token - began)
-    target.state.circuit.on_success(now)
-    target.secret.state.penalty.succeeded()
+    target.state.circuit.on_success(now, choice.ticket)
+    target.secret.state.penalty.on_success()
     _note(tx, target, now - began, status, "ok")
 
 
-async def failed(tx: Transaction, target: Target, began: float, outcome: Outcome) -> None:
+async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome) -> None:
     """Count the failure where it belongs: the caller's own mistakes count against nobody."""
     now = time.monotonic()
-    state, penalty = target.secret.state, target.secret.state.penalty
+    target = choice.target
+    key = target.secret.state
     if outcome.kind in _UNHEALTHY:
         target.state.health.record_failure(now)
-        target.state.circuit.on_failure(now)
+        target.state.circuit.on_failure(now, choice.ticket)
     else:
-        target.state.circuit.on_neutral(now)
-    seconds = 0.0
-    if outcome.kind is Kind.KEY:
-        seconds = penalty.rejected()
-    elif outcome.kind is Kind.QUOTA:
-        seconds = penalty.out_of_quota()
-    elif outcome.kind is Kind.LIMITED:
-        seconds = penalty.limited(outcome.retry_after)
-    elif outcome.kind is Kind.OVERLOADED:
-        seconds = penalty.overloaded(outcome.retry_after)
+        target.state.circuit.on_neutral(choice.ticket)
+    seconds = key.penalty.on_failure(outcome, now)
     if seconds > 0:
-        await tx.live.store.cool(state.meter, seconds)
-    tx.live.memory.trouble(now + seconds)
-    state.last_error = outcome.message
+        await tx.live.memory.cool(key, seconds, now)
+    key.last_error = outcome.message
     if outcome.kind in (Kind.KEY, Kind.QUOTA):
         log.error(
             "provider rejected key",
@@ -54,11 +48,10 @@ async def failed(tx: Transaction, target: Target, began: float, outcome: Outcome
     _note(tx, target, now - began, outcome.status, outcome.kind.name.lower())
 
 
-def cancelled(tx: Transaction, target: Target, began: float, status: int) -> None:
+def cancelled(tx: Transaction, choice: Choice, began: float, status: int) -> None:
     """The client went away: nobody's fault."""
-    now = time.monotonic()
-    target.state.circuit.on_neutral(now)
-    _note(tx, target, now - began, status, CANCELLED)
+    choice.target.state.circuit.on_neutral(choice.ticket)
+    _note(tx, choice.target, time.monotonic() - began, status, CANCELLED)
 
 
 def _note(tx: Transaction, target: Target, seconds: float, status: int, outcome: str) -> None:

@@ -28,6 +28,8 @@ class Choice:
     translation: Translation
     upstream: Upstream
     reservation: Reservation
+    ticket: int
+    """Of its circuit, to report the outcome with."""
 
 
 class Plan:
@@ -128,11 +130,16 @@ class Plan:
             return None
         ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
+        held_back = []
         for target in ranked:
-            if target.service.id in self._barred or not target.state.circuit.admits(now):
+            if target.service.id in self._barred:
                 continue
-            choice = await self._reserve(target, now, force)
-            if choice is not None:
+            if not target.state.circuit.admits(now):
+                held_back.append(target)
+            elif (choice := await self._reserve(target, now, force)) is not None:
+                return choice
+        for target in held_back:  # slow start only prefers others
+            if (choice := await self._reserve(target, now, force)) is not None:
                 return choice
         return None
 
@@ -151,6 +158,9 @@ class Plan:
 
     async def _reserve(self, target: Target, now: float, force: bool) -> Choice | None:
         tx = self._tx
+        ticket = target.state.circuit.begin(now)
+        if not ticket:
+            return None
         asked = tx.operation.asked_tokens(tx.body)
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
@@ -161,19 +171,19 @@ class Plan:
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
-            target.state.circuit.on_neutral(now)
+            target.state.circuit.on_neutral(ticket)
             return None
         tokens = tx.demand.input_tokens + tx.demand.output_tokens
         reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
         if isinstance(reservation, Refusal):
             self._refusals.append(reservation.retry_after)
             tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
-            target.state.circuit.on_neutral(now)
+            target.state.circuit.on_neutral(ticket)
             return None
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
-        return Choice(target, translated, upstream, reservation)
+        return Choice(target, translated, upstream, reservation, ticket)
 
     async def _wait_in_queue(self) -> bool:
         """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
@@ -213,7 +223,7 @@ class Plan:
                 + (f": {lost.reason}." if lost.reason else "."),
                 param=lost.param,
             )
-        if self._targets and all(t.secret.state.penalty.state == "disabled" for t in self._targets):
+        if self._targets and all(t.secret.state.penalty.disabled(time.monotonic()) for t in self._targets):
             return from_outcome(Outcome(Kind.KEY, 0, ""))
         if self._refusals:
             wait = min(self._refusals)

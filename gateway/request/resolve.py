@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.api import ApiError, Demand
 from gateway.catalog import Target
 from gateway.request.transaction import Transaction
-from gateway.routing.estimate import estimate_input, estimate_output
+from gateway.routing.estimate import estimate_output
 
 
 def resolve(tx: Transaction) -> Sequence[Target]:
@@ -27,9 +27,10 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     if not targets:
         raise ApiError("model_not_allowed", "This API key may not use this model.", param="model")
     asked = tx.operation.asked_tokens(tx.body)
-    learned = tx.live.memory.output(targets[0].label)
-    output = 0 if tx.operation.name == "embeddings" else estimate_output(asked and asked[1], learned.value)
-    tx.demand = Demand(estimate_input(tx.body_size), output * (tx.body.get("n") or 1), pool.name)
+    output = 0
+    if tx.operation.name != "embeddings":
+        output = estimate_output(asked and asked[1], tx.live.memory.outputs.of(targets[0].label))
+    tx.demand = Demand(tx.input_estimate, output * (tx.body.get("n") or 1), pool.name)
     return targets
 
 

@@ -18,6 +18,7 @@ from gateway.request.errors import error_response
 from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
+from gateway.routing.estimate import estimate_input
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def _check_room(tx: Transaction) -> None:
 
 async def _read(tx: Transaction) -> None:
     server = tx.runtime.config.server
-    tx.body, tx.body_size = await read_json(tx.http, server.max_body_mb * 1024 * 1024)
+    tx.body, raw = await read_json(tx.http, server.max_body_mb * 1024 * 1024)
+    tx.input_estimate = estimate_input(raw)
     tx.operation.check(tx.body)
     tx.alias = tx.body["model"]
     tx.stream = tx.body.get("stream") or False

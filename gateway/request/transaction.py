@@ -28,7 +28,8 @@ class Transaction:
     request_id: str
     started: float = field(default_factory=time.monotonic)
     body: dict[str, Any] = field(default_factory=dict)
-    body_size: int = 0
+    input_estimate: int = 0
+    """Input tokens, as well as can be said before the upstream does."""
     alias: str = ""
     """The model as the client named it."""
     stream: bool = False

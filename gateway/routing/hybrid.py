@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -32,7 +32,7 @@ class Hybrid:
 
     random: Callable[[], float] = field(default=random.random, init=False, repr=False, compare=False)
     _weights: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    _turns: Bounded[count[int]] = field(
+    _turns: Bounded[Iterator[int]] = field(
         init=False, repr=False, compare=False, default_factory=lambda: Bounded(count)
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -17,7 +17,7 @@ class LeastLoaded:
     """Takes the lowest share of the fuller token window, then the fewest in flight, then each in turn."""
 
     random: Callable[[], float] = field(default=random.random, init=False, repr=False, compare=False)
-    _turns: Bounded[count[int]] = field(
+    _turns: Bounded[Iterator[int]] = field(
         init=False, repr=False, compare=False, default_factory=lambda: Bounded(count)
     )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.api import Limits, Meter, Store
-from gateway.config.schema import CircuitBreaker
-from gateway.routing.circuit import Circuit
-from gateway.routing.estimate import OutputEstimate
+from gateway.routing.circuit import Circuit, CircuitSettings
+from gateway.routing.estimate import OutputAverages
 from gateway.routing.health import KeyModelHealth
 from gateway.routing.penalty import KeyPenalty
 
@@ -30,6 +29,8 @@ class KeyState:
     meter: Meter
     penalty: KeyPenalty
     last_error: str | None = None
+    near_limit: bool = False
+    """A window of it is used to 80 % and more, and that was said."""
     models: dict[str, ModelState] = field(default_factory=dict)
 
 
@@ -41,18 +42,12 @@ class Memory:
     trouble_until: float = 0.0
     """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
-    outputs: dict[str, OutputEstimate] = field(default_factory=dict)
+    outputs: OutputAverages = field(default_factory=OutputAverages)
 
-    def trouble(self, until: float) -> None:
-        """Some key is not to be used until then (monotonic seconds)."""
-        self.trouble_until = max(self.trouble_until, until)
-
-    def output(self, model: str) -> OutputEstimate:
-        """What answers of ``model`` (a listed name, or one for all others) have been long so far."""
-        estimate = self.outputs.get(model)
-        if estimate is None:
-            estimate = self.outputs[model] = OutputEstimate()
-        return estimate
+    async def cool(self, key: KeyState, seconds: float, now: float) -> None:
+        """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on."""
+        await self.store.cool(key.meter, seconds)
+        self.trouble_until = max(self.trouble_until, now + seconds)
 
     def key(self, provider: str, key: str, limits: Limits) -> KeyState:
         """The state of a key, with the limits of the newest configuration."""
@@ -61,14 +56,14 @@ class Memory:
         state = self.keys.get(subject)
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
-        state.meter = meter
         return state
 
-    def model(self, key: KeyState, model: str, settings: CircuitBreaker) -> ModelState:
-        """The state of one model of a key."""
+    def model(self, key: KeyState, model: str, settings: CircuitSettings) -> ModelState:
+        """The state of one model of a key, its circuit with the newest settings."""
         if model not in key.models and len(key.models) >= MAX_MODELS:
             model = ""
         state = key.models.get(model)
         if state is None:
             state = key.models[model] = ModelState(KeyModelHealth(), Circuit(settings))
+        state.circuit.settings = settings
         return state

@@ -13,8 +13,8 @@ import orjson
 
 from gateway.api import Kind, Outcome
 from gateway.dialects.retry_after import retry_after
+from gateway.dialects.wording import clean
 
-_MAX_MESSAGE = 500
 _TOO_LONG = ("prompt is too long", "exceed context limit", "exceeds the context window")
 # Compared with the beginning only: a 400 may quote the request, and no client shall disable a key by it.
 _NO_MONEY = ("your credit balance is too low", "you have reached your specified api usage limits")
@@ -36,7 +36,7 @@ def diagnose(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     text = text if isinstance(text, str) else ""
     kind, code = _classify(status, error, text.lower())
     if kind is Kind.CALLER or kind is Kind.MODEL:
-        words = _printable(text) or f"the provider refused the request with status {status}"
+        words = clean(text) or f"the provider refused the request with status {status}"
         param = "messages" if code == "context_length_exceeded" else None
         return Outcome(kind, status, words, code, param)
     words = _OWN_WORDS.get(kind, f"the provider failed with status {status}")
@@ -89,8 +89,3 @@ def _error(body: bytes) -> dict[str, Any]:
         return {}
     error = value.get("error") if isinstance(value, dict) else None
     return error if isinstance(error, dict) else {}
-
-
-def _printable(text: str) -> str:
-    clean = "".join([letter if letter.isprintable() else " " for letter in text[:_MAX_MESSAGE]])
-    return clean.strip()
