@@ -57,7 +57,6 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     """What lives as long as the application serves."""
     live = app[LIVE]
     await live.store.open()
-    await live.log.open()
     live.ready = True
     yield
     live.ready = False

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 
 import uvloop
 
-from gateway import systemd
+from gateway import __version__, systemd
 from gateway.app import make_app
 from gateway.build import build_runtime
 from gateway.config.cautions import unserved
 from gateway.config.read import ConfigError, Loaded, read
 from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
-from gateway.logs import build_log, set_up_logging
+from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
 from gateway.registry import PluginError, Registry
 from gateway.reload import Reloader
@@ -29,6 +29,7 @@ from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runtime import Live
 from gateway.server import Connection, MissingParser, Runner, Server
+from gateway.sinks import build_sinks, open_log
 from gateway.upstream.client import Client as UpstreamClient
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,8 @@ class Daemon:
         Raises `PluginError`, `CannotBind` or `OSError` if it cannot start.
         """
         config = self._loaded.config
-        metrics = Metrics(self._loaded.version)
-        live = self.live = self._make_live(metrics)
-        set_up_logging(config.logging, live.log)
+        handler = configure(config.logging.level)
+        live = self.live = self._make_live(handler)
         reloader = Reloader(self._path, live, self._registry)
         runner = Runner(make_app(live, reloader), HURRY)
         await runner.setup()
@@ -101,8 +101,10 @@ class Daemon:
         finally:
             await runner.cleanup()
 
-    def _make_live(self, metrics: Metrics) -> Live:
+    def _make_live(self, handler: LogHandler) -> Live:
         config = self._loaded.config
+        metrics = Metrics(__version__)
+        sinks = build_sinks(config.logging, self._registry, handler)
         store = self._registry.build("stores", "memory", {}, "storage.runtime")
         memory = Memory(store)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -111,7 +113,7 @@ class Daemon:
             store=store,
             memory=memory,
             metrics=metrics,
-            log=build_log(config.logging, self._registry, metrics),
+            log=open_log(sinks, handler, metrics),
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=config.server.max_inflight or max(files // FILES_PER_REQUEST - 64, 16),

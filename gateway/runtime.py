@@ -11,8 +11,8 @@ from gateway.api import Algorithm, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config
-from gateway.logs import RequestLog
 from gateway.metrics import Metrics
+from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.upstream.client import Client as UpstreamClient

@@ -70,4 +70,4 @@ def close_books(tx: Transaction) -> None:
     if tx.error is not None:
         tx.live.metrics.error(provider, tx.error.code)
     series.done(tx.status, total, overhead, first_token)
-    tx.live.log.add(record)
+    tx.live.log.put(record)

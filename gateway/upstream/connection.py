@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from gateway.upstream.exchange import Exchange
-from gateway.upstream.failure import UpstreamFailure
+from gateway.upstream.failure import FailureKind, UpstreamFailure
 from gateway.upstream.parser import Parser
 from gateway.upstream.target import Origin
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 JOINED = 65536
 """Bytes of a body up to which it is cheaper to copy it behind the head than to write twice."""
-
 
 Redial = Callable[[Exchange, Origin], None]
 
@@ -60,6 +59,12 @@ class Connection(asyncio.Protocol):
             self._detach(self._exchange)
         self.transport.abort()
 
+    def stop(self) -> None:
+        """Close the socket at once. The receiver, if there is one, hears a failure."""
+        self._fail(
+            UpstreamFailure(FailureKind.RESET, "The gateway is stopping.", answered=self._parser.answered)
+        )
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self.transport = cast(asyncio.Transport, transport)
@@ -72,7 +77,6 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             # An answer to nothing: never to be taken for the answer to the next request.
-            self._pool.remove(self)
             self.transport.abort()
             return
         try:
@@ -84,8 +88,8 @@ class Connection(asyncio.Protocol):
                 self._finish()
 
     def eof_received(self) -> None:
-        """Called by the event loop."""
-        self._end(clean=True)
+        """Called by the event loop; `connection_lost` follows."""
+        # Not `close`, which would wait for the upstream to read the rest of a request it has given up.
         self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -96,21 +100,20 @@ class Connection(asyncio.Protocol):
         del self._parser
 
     def _end(self, clean: bool) -> None:
-        self._pool.remove(self)
         exchange = self._exchange
         if exchange is None:
-            return
-        if exchange.reused and not self._parser.answered:
+            self._pool.remove(self)
+        elif exchange.reused and not self._parser.answered:
             # The upstream closed an idle connection just as we used it: nobody's fault, try a fresh one.
             self._detach(exchange)
             self._redial(exchange, self.origin)
-            return
-        try:
-            self._parser.end(clean)
-        except UpstreamFailure as failure:
-            self._fail(failure)
         else:
-            self._finish()
+            try:
+                self._parser.end(clean)
+            except UpstreamFailure as failure:
+                self._fail(failure)
+            else:
+                self._finish()
 
     def _finish(self) -> None:
         exchange = self._exchange

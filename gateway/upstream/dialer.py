@@ -67,9 +67,8 @@ class Dialer:
         except TimeoutError:
             raise _timed_out() from None
         except ssl.SSLError as error:
-            reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
             raise UpstreamFailure(
-                FailureKind.TLS, f"The upstream's TLS cannot be trusted: {reason}."
+                FailureKind.TLS, f"The TLS handshake with the upstream failed: {_reason(error)}."
             ) from None
         except OSError:
             raise UpstreamFailure(FailureKind.CONNECT, "The upstream cannot be reached.") from None
@@ -80,3 +79,10 @@ class Dialer:
 
 def _timed_out() -> UpstreamFailure:
     return UpstreamFailure(FailureKind.TIMEOUT, "No connection to the upstream within the connect timeout.")
+
+
+def _reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # After a comma OpenSSL names the host.
+        return error.verify_message.partition(",")[0]
+    return error.reason or "unknown reason"

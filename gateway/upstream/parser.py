@@ -43,6 +43,8 @@ class Parser:
         """``max_body``: bytes a decoded body may have (uncompressed event streams: any number)."""
         self._max_body = max_body
         self._http: Any = httptools.HttpResponseParser(self)
+        self.answered = False
+        """A byte of the answer has come."""
 
     def begin(self, receiver: Receiver, bodiless: bool) -> None:
         """Expect an answer for ``receiver``; ``bodiless``: it is one to HEAD."""
@@ -53,7 +55,6 @@ class Parser:
         self._in_body = False
         self._inflater: Inflater | None = None
         self.answered = False
-        """A byte of the answer has come."""
         self.complete = False
         """The answer has come to its end, and the receiver may be told so."""
         self.reusable = False
@@ -75,6 +76,7 @@ class Parser:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 _explain(error)
+            # The answer is whole; what follows it, nobody asked for.
             self.reusable = False
         if self._barren > MAX_HEAD and not self.complete:
             raise _invalid("its header section, or the framing of its body, is too large")
@@ -98,8 +100,9 @@ class Parser:
         self._finish()
 
     def on_message_begin(self) -> None:
-        """Called by httptools: with an answer complete, this is one that nobody asked for."""
-        self.reusable = False
+        """Called by httptools with the first byte of each head."""
+        if self.complete:
+            raise _invalid("another one follows it")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by httptools, for trailers too; those are never looked at."""
@@ -108,7 +111,7 @@ class Parser:
     def on_headers_complete(self) -> None:
         """Called by httptools after each head, informational ones included."""
         status = self._http.get_status_code()
-        if not 100 <= status <= 599 or status == 101:
+        if not 100 <= status <= 599:
             raise _invalid(f"its status is {status}")
         headers = collect_fields(self._fields)
         if status < 200:

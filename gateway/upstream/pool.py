@@ -50,7 +50,7 @@ class Pool:
         """Keep ``connection`` for its next request, unless it is too old for one."""
         now = time.monotonic()
         expires = min(now + self._max_idle, connection.born + self._max_age)
-        if expires <= now or self._closed is not None:
+        if expires <= now:
             connection.transport.abort()
             return
         idle = self._idle.get(connection.origin)
@@ -77,8 +77,8 @@ class Pool:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
         self._idle.clear()
-        for connection in self._open:
-            connection.transport.abort()
+        for connection in tuple(self._open):
+            connection.stop()
         if self._open:
             await self._closed.wait()
 

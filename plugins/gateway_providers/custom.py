@@ -29,11 +29,8 @@ class Custom(OpenAI):
     def _url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"
 
-    def _headers(self, secret: str) -> list[tuple[str, str]]:
-        headers = [("content-type", "application/json")]
-        if secret:
-            headers.append((self.auth_header.lower(), f"{self.auth_scheme} {secret}".lstrip()))
-        return headers
+    def _credentials(self, secret: str) -> list[tuple[str, str]]:
+        return [(self.auth_header.lower(), f"{self.auth_scheme} {secret}".lstrip())] if secret else []
 
     def _body(self, call: Call) -> dict[str, Any]:
         body = addressed(call, "max_tokens")

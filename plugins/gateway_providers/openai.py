@@ -54,12 +54,15 @@ class OpenAI:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}/v1{path}"
 
     def _headers(self, secret: str) -> list[tuple[str, str]]:
-        headers = [("content-type", "application/json"), ("authorization", f"Bearer {secret}")]
-        if self.organization:
-            headers.append(("openai-organization", self.organization))
-        if self.project:
-            headers.append(("openai-project", self.project))
-        return headers
+        account = (("openai-organization", self.organization), ("openai-project", self.project))
+        return [
+            ("content-type", "application/json"),
+            *self._credentials(secret),
+            *((name, value) for name, value in account if value),
+        ]
+
+    def _credentials(self, secret: str) -> list[tuple[str, str]]:
+        return [("authorization", f"Bearer {secret}")]
 
     def _body(self, call: Call) -> dict[str, Any]:
         body = addressed(call, "max_completion_tokens" if call.operation == "chat" else "max_tokens")

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class JsonLines:
             raise ValueError(f"max_backups: must not be negative (got {self.max_backups})")
         self._max_bytes = int(self.max_size_mb * 1_000_000)
         self._fd: int | None = None
+        self._thread_lock = threading.Lock()  # a write given up by its task may still be going on
 
     async def write(self, lines: Sequence[bytes]) -> None:
         """Raises `OSError` if the disk is full, the path cannot be written, …"""
@@ -44,20 +46,21 @@ class JsonLines:
             await asyncio.to_thread(self._append, lines)
 
     async def close(self) -> None:
-        self._close()
+        await asyncio.to_thread(self._finish)
 
     def _append(self, lines: Sequence[bytes]) -> None:
         rest = [line + b"\n" for line in lines]
-        while rest:
-            with self._locked() as fd:
-                size = os.fstat(fd).st_size
-                fitting = _fitting(rest, self._max_bytes - size)
-                if not fitting and size:
-                    self._rotate()
-                    continue
-                fitting = fitting or 1  # a line larger than a whole file gets one of its own
-                _write_whole(fd, size, b"".join(rest[:fitting]))
-                del rest[:fitting]
+        with self._thread_lock:
+            while rest:
+                with self._locked() as fd:
+                    size = os.fstat(fd).st_size
+                    fitting = _fitting(rest, self._max_bytes - size)
+                    if not fitting and size:
+                        self._rotate()
+                        continue
+                    fitting = fitting or 1  # a line larger than a whole file gets one of its own
+                    _write_whole(fd, size, b"".join(rest[:fitting]))
+                    del rest[:fitting]
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -84,6 +87,10 @@ class JsonLines:
             os.rename(self.path, f"{self.path}.1")
         else:
             os.unlink(self.path)
+
+    def _finish(self) -> None:
+        with self._thread_lock:
+            self._close()
 
     def _close(self) -> None:
         if self._fd is not None:

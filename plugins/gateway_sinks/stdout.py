@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+DESCRIPTOR = 1
 PATIENCE_SECONDS = 1.0
-_STDOUT = 1
 _PIECE = 4096  # PIPE_BUF: a pipe that polls as writable takes this much without blocking
 
 
@@ -33,13 +33,13 @@ class Stdout:
         torn, data = bool(self._torn), self._torn + data
         deadline = time.monotonic() + PATIENCE_SECONDS
         poll = select.poll()
-        poll.register(_STDOUT, select.POLLOUT)
+        poll.register(DESCRIPTOR, select.POLLOUT)
         done = 0
         try:
             while done < len(data):
                 if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
                     raise TimeoutError("standard output is not read")
-                done += os.write(_STDOUT, data[done : done + _PIECE])
+                done += os.write(DESCRIPTOR, data[done : done + _PIECE])
         finally:
             torn = data[done - 1] != ord("\n") if done else torn
             self._torn = data[done : data.find(b"\n", done) + 1] if torn else b""

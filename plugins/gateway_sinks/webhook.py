@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import random
@@ -49,6 +50,8 @@ class Webhook:
             self._url = URL()
         if self._url.scheme not in ("http", "https") or not self._url.host:
             raise ValueError("endpoint: must be an http or https URL with a host")
+        if _is_forbidden_literal(self._url.host):
+            raise ValueError("endpoint: must not be a link-local address or a metadata service")
         if self.secret == "":
             raise ValueError("secret: must not be empty (leave it out to send unsigned)")
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -60,11 +63,11 @@ class Webhook:
         """Raises `OSError` when all tries failed, or at once where trying again is of no use."""
         if not lines:
             return
+        if self._gone:
+            raise self._error("was answered with 410 and is not used any more")
         body = b'{"records":[' + b",".join(lines) + b"]}"
         delivery = secrets.token_hex(16)
         for attempt in range(1, TRIES + 1):
-            if self._gone:
-                raise self._error("was answered with 410 Gone and is not used any more")
             problem, wait = await self._try(body, delivery)
             if problem is None:
                 return
@@ -89,7 +92,7 @@ class Webhook:
             ) as answer:
                 status, wait = answer.status, retry_after(answer.headers)
         except (ClientError, OSError) as error:  # TimeoutError is an OSError
-            return f"failed: {type(error).__name__}", 0.0
+            return f"failed: {getattr(error, 'strerror', None) or type(error).__name__}", 0.0
         if 200 <= status < 300:
             return None, None
         self._gone = status == 410
@@ -117,7 +120,7 @@ def _guarded_socket(address: tuple[Any, ...]) -> socket.socket:
     """A socket for an address that was resolved (or written out), just before it is connected to."""
     family, kind, protocol, _, target = address
     if forbidden(target[0]):
-        raise OSError("link-local and metadata addresses are not allowed")
+        raise PermissionError(errno.EACCES, "link-local and metadata addresses are not allowed")
     return socket.socket(family, kind, protocol)
 
 
@@ -127,6 +130,13 @@ def forbidden(text: str) -> bool:
     if isinstance(address, IPv6Address):
         address = _embedded(address) or address
     return address.is_link_local or address in _METADATA
+
+
+def _is_forbidden_literal(host: str) -> bool:
+    try:
+        return forbidden(host)
+    except ValueError:
+        return False
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

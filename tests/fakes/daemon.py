@@ -14,7 +14,7 @@ from typing import Any, Self
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _POLL = 0.02
 _PROBE = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -72,7 +72,9 @@ class Daemon:
         """Put ``config`` in place by an atomic rename, listening on this daemon's port."""
         server = {**config.get("server", {}), "listen": f"127.0.0.1:{self.port}"}
         draft = self.config_path.with_suffix(".new")
-        draft.write_text(yaml.safe_dump({**config, "server": server}, sort_keys=False))
+        whole = {**config, "server": server}
+        text = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None)
+        draft.write_text(text)
         draft.replace(self.config_path)
 
     async def __aenter__(self) -> Self:

@@ -10,9 +10,9 @@ import yaml
 from tests.fakes.daemon import Daemon
 
 STAND_IN = """
-import http.server, os, signal, sys
+import http.server, os, signal, sys, yaml
 path = sys.argv[sys.argv.index("-c") + 1]
-port = [line for line in open(path) if "listen:" in line][0].strip().rpartition(":")[2]
+port = yaml.safe_load(open(path).read())["server"]["listen"].rpartition(":")[2]
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)

@@ -148,6 +148,9 @@ class FakeUpstream(ABC):
             answer = self.answer(recorded)
         except Rejected as no:
             return _json(self.refusal(no.body), headers, no.status)
+        except (AttributeError, KeyError, TypeError) as wrong:
+            # A value of a type that no rule foresaw: the service would not take it either.
+            return _json(self.error(400, f"malformed request: {wrong!r}"), headers, 400)
         if answer.events:
             return await self._stream(request, answer, headers)
         if self.gate is not None:

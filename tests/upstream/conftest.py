@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
@@ -19,11 +20,19 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
+@asynccontextmanager
+async def running(client: Client) -> AsyncIterator[Client]:
+    """Close the client in the end."""
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    client = Client()
-    yield client
-    await client.close()
+    async with running(Client()) as client:
+        yield client
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,11 @@ def bare_deflate(data: bytes) -> bytes:
     return stream.compress(data) + stream.flush()
 
 
-ENCODERS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
 
 
 @given(st.sampled_from(sorted(ENCODERS)), st.binary(max_size=400), st.integers(1, 50), st.integers(1, 300))
@@ -55,6 +60,13 @@ def test_a_bomb_comes_in_small_pieces() -> None:
     pieces = list(Inflater("gzip").pieces(bomb))
     assert max(map(len, pieces)) <= PIECE
     assert sum(map(len, pieces)) == 16 << 20
+
+
+def test_nothing_is_held_back() -> None:
+    encoded = gzip.compress(bytes(PIECE + 1000))
+    for end in range(len(encoded)):
+        expected = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(encoded[:end])
+        assert b"".join(Inflater("gzip").pieces(encoded[:end])) == expected
 
 
 def test_damage_is_an_error() -> None:

@@ -18,12 +18,14 @@ class Names:
         self.now = 1000.0
         self.asked: list[str] = []
         self.answer: Sequence[str] | Exception = ["10.0.0.1"]
+        self.waiting = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
         self.resolver = Resolver(self.look_up, lambda: self.now)
 
     async def look_up(self, host: str) -> Sequence[str]:
         self.asked.append(host)
+        self.waiting.set()
         await self.open.wait()
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -63,11 +65,10 @@ async def test_waiting_callers_share_a_look_up() -> None:
     names = Names()
     names.open.clear()
     first, second, third = (asyncio.create_task(names.resolver.resolve("a")) for _ in range(3))
-    while not names.asked:
-        await asyncio.sleep(0)
+    await names.waiting.wait()
     first.cancel()
     names.open.set()
-    assert await asyncio.gather(second, third) == [["10.0.0.1"], ["10.0.0.1"]]
+    assert await second == await third == ["10.0.0.1"]
     with pytest.raises(asyncio.CancelledError):
         await first
     assert names.asked == ["a"]

@@ -1,0 +1,119 @@
+"""Requests as clients send them, one for each thing a provider may stumble over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.api.provider import Call
+
+MODEL = "conformance-model-1"
+
+_WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["C", "F"]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+_TOOL = {"type": "function", "function": {"name": "get_weather", "description": "…", "parameters": _WEATHER}}
+_GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+def _user(content: object) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def _asked(name: str, arguments: str) -> dict[str, Any]:
+    call = {
+        "id": f"call_{name}",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": arguments},
+    }
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def _answered(name: str, content: object) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": f"call_{name}", "content": content}
+
+
+_CONVERSATIONS: tuple[list[dict[str, Any]], ...] = (
+    [_user("Hello")],
+    [{"role": "system", "content": "Be brief."}, _user("Hello"), _user("again")],
+    [_user("a"), {"role": "assistant", "content": "b"}, {"role": "developer", "content": "c"}, _user("d")],
+    [_user("a"), {"role": "assistant", "content": ""}, _user("")],
+    [_user([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": _GIF}}])],
+    [_user("a \u2028 \u2029 \u0085 \N{PILE OF POO} \0")],
+    [_user("Weather?"), _asked("1", '{"city":"Bern"}'), _answered("1", "sunny")],
+    [
+        _user("Weather?"),
+        _asked("1", ""),
+        _answered("1", [{"type": "text", "text": "sunny"}]),
+        _user("Thanks"),
+    ],
+    [_user("Weather?"), _asked("1", '{"city":'), _answered("1", ""), _asked("2", "[1]"), _answered("2", "x")],
+    [_user("a"), {"role": "assistant", "content": None, "refusal": "I will not."}, _user("b")],
+    [_user("a"), {"role": "assistant", "content": "b", "reasoning_content": "because"}, _user("c")],
+)
+_PARAMETERS: tuple[dict[str, Any], ...] = (
+    {"max_tokens": 5, "temperature": 0.0, "top_p": 0.5, "stop": "END"},
+    {"max_completion_tokens": 5, "temperature": 2.0, "stop": ["a", "b", "c", "d"], "n": 1},
+    {"tools": [_TOOL]},
+    {"tools": [_TOOL], "tool_choice": "required", "parallel_tool_calls": False},
+    {"tools": [_TOOL], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+    {"tools": [_TOOL], "tool_choice": "none"},
+    {"tool_choice": "auto", "parallel_tool_calls": True},
+    {"response_format": {"type": "json_object"}},
+    {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "x", "schema": _WEATHER, "strict": True},
+        }
+    },
+    {"reasoning_effort": "high", "verbosity": "low"},
+    {"n": 3, "logprobs": True, "top_logprobs": 2},
+    {"seed": 1, "presence_penalty": 1.0, "frequency_penalty": -1, "logit_bias": {"50256": -100}},
+    {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "metadata": {"a": "b"}, "store": False},
+    {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
+    {"temperature": None, "max_tokens": None, "stop": None, "tools": None, "stream_options": None},
+    {"something_new": {"nested": [1, 2.5, None, True]}},
+)
+_COMPLETIONS: tuple[dict[str, Any], ...] = (
+    {"prompt": "Once"},
+    {"prompt": ["Once"], "max_tokens": 5, "stop": "END"},
+    {"prompt": ["Once", "Twice"], "n": 2, "best_of": 3},
+    {"prompt": [1, 2, 3]},
+    {"prompt": [[1, 2], [3]], "echo": True, "suffix": "end", "logprobs": 1},
+)
+_EMBEDDINGS: tuple[dict[str, Any], ...] = (
+    {"input": "text"},
+    {"input": ["text", "and more"], "encoding_format": "base64"},
+    {"input": [1, 2, 3], "dimensions": 8},
+    {"input": [[1], [2, 3]], "encoding_format": "float", "user": "u"},
+)
+
+
+def _bodies(operation: str) -> list[dict[str, Any]]:
+    bodies = {
+        "chat": [
+            *({"messages": conversation} for conversation in _CONVERSATIONS),
+            *({"messages": _CONVERSATIONS[0], **parameters} for parameters in _PARAMETERS),
+        ],
+        "completions": list(_COMPLETIONS),
+        "embeddings": list(_EMBEDDINGS),
+    }
+    return bodies.get(operation, [])
+
+
+def calls(operation: str) -> list[Call]:
+    """All requests for ``operation``, the plainest first; streamed ones and a ceiling among them."""
+    found: list[Call] = []
+    for body in _bodies(operation):
+        sent = {"model": "an-alias", **body}
+        found.append(Call(operation, MODEL, sent, dialect=operation))
+        if operation == "embeddings":
+            continue
+        found.append(Call(operation, MODEL, {**sent, "stream": True}, stream=True, dialect=operation))
+        asking = {**sent, "stream": True, "stream_options": {"include_usage": True}}
+        found.append(
+            Call(operation, MODEL, asking, stream=True, include_usage=True, max_tokens=4, dialect=operation)
+        )
+    return found

@@ -1,0 +1,148 @@
+"""Conformance suite for stores: subclass `StoreConformance` in a test module and say how to make yours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from gateway.api import Limits, Meter, Record, Refusal, Reservation, Store
+from gateway.api.testing.clock import ManualClock
+from gateway.api.testing.windows import WindowMachine
+
+
+class StoreConformance:
+    """What every store must do. Each test opens a fresh, empty store."""
+
+    slack = 1 / 60
+    """The part of a window by which the store may count longer than the window is."""
+    examples = 40
+    """How many random histories are played."""
+
+    def make_store(self, clock: ManualClock) -> Store:
+        """A store not opened yet, empty, that takes its time from ``clock``."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def opened(self, clock: ManualClock) -> AsyncIterator[Store]:
+        store = self.make_store(clock)
+        await store.open()
+        yield store
+        await store.close()
+
+    def test_any_history_agrees_with_a_list_of_events(self) -> None:
+        class Machine(WindowMachine):
+            make_store = staticmethod(self.make_store)
+            slack = self.slack
+
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(max_examples=self.examples, stateful_step_count=40, deadline=None),
+        )
+
+    async def test_concurrent_reservations_share_one_limit(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("key:p/k", Limits(requests=7))
+            answers = await asyncio.gather(*(store.reserve(meter, 0) for _ in range(20)))
+        assert sum(not isinstance(answer, Refusal) for answer in answers) == 7
+
+    async def test_a_refusal_by_one_window_takes_nothing_from_the_others(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("key:p/k", Limits(requests=10, tokens=100, parallel=5, session=60))
+            await granted(store, meter, 50)
+            assert (await refused(store, meter, 20)).kind == "session"
+            assert used(meter) == {"requests": 1, "tokens": 50, "session": 50, "parallel": 1}
+
+    async def test_parallel_slots_come_back_with_settling(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("client:c", Limits(parallel=1))
+            first = await granted(store, meter)
+            assert (await refused(store, meter)).kind == "parallel"
+            await store.settle(first, 0)
+            await granted(store, meter)
+
+    async def test_an_estimate_above_the_limit_is_clamped_and_the_truth_carried(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("key:p/k", Limits(tokens=100))
+            reservation = await granted(store, meter, 1000)
+            assert used(meter)["tokens"] == 100
+            clock.advance(30.0)
+            await store.settle(reservation, 400)
+            assert used(meter)["tokens"] == 400
+            clock.advance(31.0)
+            assert used(meter)["tokens"] == 300
+            assert 0 < (await refused(store, meter, 1)).retry_after <= 30.0
+
+    async def test_a_subject_has_one_meter_whose_limits_may_change(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("key:p/k", Limits(requests=5))
+            for _ in range(3):
+                await granted(store, meter)
+            changed = store.meter("key:p/k", Limits(requests=2))
+            assert used(changed) == {"requests": 3}
+            await refused(store, changed)
+            again = store.meter("key:p/k", Limits(requests=4))
+            await granted(store, again)
+            await refused(store, again)
+
+    async def test_subjects_do_not_share(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            await granted(store, store.meter("client:a", Limits(requests=1)))
+            await granted(store, store.meter("client:b", Limits(requests=1)))
+
+    async def test_without_limits_only_flights_are_counted(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("key:p/k", Limits())
+            reservations = [await granted(store, meter, 10**9) for _ in range(50)]
+            assert (meter.in_flight, meter.request_share, meter.token_share) == (50, 0.0, 0.0)
+            assert meter.readings() == []
+            for reservation in reservations:
+                await store.settle(reservation, 10**9)
+            assert meter.in_flight == 0
+
+    async def test_the_longer_cooling_stays(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("key:p/k", Limits())
+            assert meter.cooled_until <= clock.now
+            await store.cool(meter, 30.0)
+            await store.cool(meter, 5.0)
+            assert meter.cooled_until == clock.now + 30.0
+            await store.cool(meter, 0)
+            assert meter.cooled_until <= clock.now
+
+    async def test_records_come_back_newest_first_and_once(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            records = [record(number) for number in range(5)]
+            await store.append(records[:3])
+            await store.append(records[2:])
+            assert await store.recent(3) == records[:1:-1]
+            assert await store.recent(100) == records[::-1]
+
+
+def record(number: int) -> Record:
+    """A usage record unlike those with other numbers."""
+    return Record(1_700_000_000.0 + number, "v1", f"r-{number}", "c", "chat", "m", cost_nano_usd=number)
+
+
+async def granted(store: Store, meter: Meter, tokens: int = 0) -> Reservation:
+    """Reserve; fail the test if it is refused."""
+    reservation = await store.reserve(meter, tokens)
+    assert not isinstance(reservation, Refusal), reservation
+    return reservation
+
+
+async def refused(store: Store, meter: Meter, tokens: int = 0) -> Refusal:
+    """Try to reserve; fail the test if it is granted."""
+    refusal = await store.reserve(meter, tokens)
+    assert isinstance(refusal, Refusal), "granted beyond the limit"
+    return refusal
+
+
+def used(meter: Meter) -> dict[str, int]:
+    """What the meter reads, by kind of window."""
+    return {reading.kind: reading.used for reading in meter.readings()}

@@ -1,0 +1,152 @@
+"""Readers of Gemini's answers to a chat: whole bodies and event streams, as OpenAI values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from gateway.api import Call, Chunk
+from gateway.dialects.gemini_answer import Answer
+from gateway.dialects.gemini_candidate import message
+from gateway.dialects.gemini_signature import extra_content
+from gateway.dialects.gemini_usage import usage_value
+from gateway.dialects.sse import Event, EventTooLarge, Splitter
+
+Json = dict[str, Any]
+
+
+class WholeReader(Answer):
+    """Reads the body of ``generateContent`` as one ``chat.completion``."""
+
+    kind = "chat.completion"
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._body: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Keep the bytes: nothing is ready before the end."""
+        self._body.append(data)
+        return []
+
+    def finish(self) -> list[Chunk]:
+        """The whole answer, or nothing and a fault."""
+        try:
+            answer = orjson.loads(b"".join(self._body))
+            if isinstance(answer, list) and len(answer) == 1:
+                answer = answer[0]
+            taken = self.take(answer)
+        except ValueError:
+            self.invalid("no JSON that could be read")
+            return []
+        if self.fault is None and not taken:
+            self.invalid("neither a candidate nor a blocked prompt")
+        for choice, delta, _ in taken:
+            if delta and choice.reason is None:
+                choice.reason = "STOP"  # a body that is whole need not name the default
+        if not self.end():
+            return []
+        value = self.value(
+            [
+                {
+                    "index": choice.index,
+                    "message": message(delta, choice.signature),
+                    "logprobs": probabilities,
+                    "finish_reason": choice.finish_reason,
+                }
+                for choice, delta, probabilities in taken
+            ]
+        )
+        value["usage"] = usage_value(self.usage)
+        return [Chunk(value=value, content=True, usage=True)]
+
+
+class StreamReader(Answer):
+    """Reads ``streamGenerateContent?alt=sse`` as ``chat.completion.chunk`` values.
+
+    Finish reasons and usage are given at the end: some models repeat both in every event.
+    """
+
+    kind = "chat.completion.chunk"
+    streamed = True
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self._include_usage = call.include_usage
+        self._splitter = Splitter()
+        self._started: set[int] = set()
+        self._events = 0
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """The chunks of the events that ``data`` completes."""
+        if self.fault is not None:
+            return []
+        try:
+            events = self._splitter.feed(data)
+        except EventTooLarge:
+            self.invalid("an event is too large")
+            return []
+        return self._chunks(events)
+
+    def finish(self) -> list[Chunk]:
+        """The rest: finish reasons and, for a client that asked for it, usage."""
+        if self.fault is not None:
+            return []
+        chunks = self._chunks(self._splitter.finish())
+        if not self.end():
+            return chunks
+        for choice in self.choices.values():
+            signature = choice.signature
+            delta = {} if signature is None else {"extra_content": extra_content(signature)}
+            chunks.append(Chunk(value=self._delta(choice.index, delta, choice.finish_reason, None)))
+        if self._include_usage:
+            value = self.value([])
+            value["usage"] = usage_value(self.usage)
+            chunks.append(Chunk(value=value, usage=True))
+        return chunks
+
+    def _chunks(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for event in events:
+            try:
+                self._read(event, chunks)
+            except ValueError:
+                self.invalid("no JSON that could be read")
+            if self.fault is not None:
+                break
+        reasons = [choice.reason for choice in self.choices.values()]
+        self.complete = self.fault is None and bool(reasons) and None not in reasons
+        return chunks
+
+    def _read(self, event: Event, chunks: list[Chunk]) -> None:
+        data = event.data
+        if not data and not self._events and event.raw.lstrip()[:1] in (b"{", b"[", b"<"):
+            data = event.raw  # no stream at all: an error, or somebody else's page
+        if not data or data == b"[DONE]":
+            return
+        self._events += 1
+        answer = orjson.loads(data)
+        for piece in answer if isinstance(answer, list) else (answer,):
+            for choice, delta, probabilities in self.take(piece):
+                self._emit(choice.index, delta, probabilities, chunks)
+            if self.fault is not None:
+                break
+
+    def _emit(self, index: int, delta: Json, probabilities: Json | None, chunks: list[Chunk]) -> None:
+        if index not in self._started:
+            self._started.add(index)
+            content = None if "tool_calls" in delta and "content" not in delta else ""
+            role: Json = {"role": "assistant", "content": content, "refusal": None}
+            chunks.append(Chunk(value=self._delta(index, role, None, None)))
+        if delta or probabilities is not None:
+            value = self._delta(index, delta, None, probabilities)
+            chunks.append(Chunk(value=value, content=True))
+
+    def _delta(self, index: int, delta: Json, finish: str | None, probabilities: Json | None) -> Json:
+        value = self.value(
+            [{"index": index, "delta": delta, "logprobs": probabilities, "finish_reason": finish}]
+        )
+        if self._include_usage:
+            value["usage"] = None
+        return value

@@ -1,0 +1,64 @@
+"""Gemini's ``usageMetadata`` in disjoint classes, and those in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.api import Usage
+
+_MOST = 2**31 - 1  # the fields are int32
+
+
+def read_usage(metadata: Any) -> Usage | None:
+    """The figures of ``usageMetadata``; None if they are not given or cannot be true.
+
+    ``promptTokenCount`` includes what came from the cache; ``candidatesTokenCount`` excludes thoughts.
+    """
+    if not isinstance(metadata, dict) or "promptTokenCount" not in metadata:
+        return None
+    prompt = _count(metadata, "promptTokenCount")
+    tools = _count(metadata, "toolUsePromptTokenCount")
+    cached = _count(metadata, "cachedContentTokenCount")
+    output = _count(metadata, "candidatesTokenCount")
+    reasoning = _count(metadata, "thoughtsTokenCount")
+    if prompt is None or tools is None or cached is None or output is None or reasoning is None:
+        return None
+    uncached = prompt + tools - cached
+    if uncached < 0:
+        return None
+    audio = _audio(metadata.get("promptTokensDetails")) - _audio(metadata.get("cacheTokensDetails"))
+    audio = min(max(audio, 0), uncached)
+    return Usage(
+        input=uncached - audio, cache_read=cached, audio_input=audio, output=output, reasoning=reasoning
+    )
+
+
+def usage_value(usage: Usage | None) -> dict[str, Any]:
+    """OpenAI's ``usage`` of a chat; zeros where nothing is known."""
+    usage = usage or Usage()
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": usage.audio_input},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": 0},
+    }
+
+
+def _count(metadata: Mapping[str, Any], name: str) -> int | None:
+    """A count; a missing one is zero, an impossible one None."""
+    value = metadata.get(name)
+    if value is None:
+        return 0
+    return value if type(value) is int and 0 <= value <= _MOST else None
+
+
+def _audio(details: Any) -> int:
+    if not isinstance(details, list):
+        return 0
+    return sum(
+        _count(detail, "tokenCount") or 0
+        for detail in details
+        if isinstance(detail, dict) and detail.get("modality") == "AUDIO"
+    )

@@ -1,0 +1,141 @@
+"""OpenAI: requests arrive as they were sent, but for model, key and ceiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.api import Call, Kind
+from gateway.dialects.chat import NativeReader
+from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+from gateway_providers.openai import OpenAI
+
+Json = dict[str, Any]
+HELLO: list[Json] = [{"role": "user", "content": "Hello"}]
+
+
+def sent(call: Call) -> Json:
+    body: Json = orjson.loads(OpenAI().prepare(call, "sk-1").body)
+    return body
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.openai.com",
+        "https://api.openai.com/",
+        "https://api.openai.com/v1",
+        "https://api.openai.com/v1/",
+    ],
+)
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [("chat", "/chat/completions"), ("completions", "/completions"), ("embeddings", "/embeddings")],
+)
+def test_addresses(base_url: str, operation: str, path: str) -> None:
+    upstream = OpenAI(base_url=base_url).prepare(Call(operation, "m", {"messages": HELLO}), "sk-1")
+    assert (upstream.method, upstream.url) == ("POST", f"https://api.openai.com/v1{path}")
+
+
+def test_headers() -> None:
+    call = Call("chat", "m", {"messages": HELLO})
+    plain = [("content-type", "application/json"), ("authorization", "Bearer sk-1")]
+    assert OpenAI().prepare(call, "sk-1").headers == plain
+    assert OpenAI(organization="org", project="proj").prepare(call, "sk-1").headers == [
+        *plain,
+        ("openai-organization", "org"),
+        ("openai-project", "proj"),
+    ]
+
+
+def test_only_the_model_changes() -> None:
+    body = {
+        "messages": [*HELLO, {"role": "assistant", "content": "\u2028", "annotations": []}, *HELLO],
+        "model": "alias",
+        "user": "u",
+        "stream_options": None,
+        "something_new": {"a": [1, 2.5, None]},
+    }
+    assert sent(Call("chat", "gpt", body)) == {**body, "model": "gpt"}
+    assert list(sent(Call("chat", "gpt", body))) == list(body)
+    assert sent(Call("embeddings", "e", {"model": "alias", "input": [[1]]})) == {"model": "e", "input": [[1]]}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"include_usage": True}),
+        ({"stream_options": None}, {"include_usage": True}),
+        ({"stream_options": {"include_usage": False}}, {"include_usage": True}),
+        (
+            {"stream_options": {"include_obfuscation": False}},
+            {"include_usage": True, "include_obfuscation": False},
+        ),
+    ],
+)
+@pytest.mark.parametrize("operation", ["chat", "completions"])
+def test_streams_are_asked_for_usage(
+    operation: str, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    body = {"messages": HELLO, "stream": True, **options}
+    before = orjson.dumps(body)
+    assert sent(Call(operation, "m", body, stream=True)) == {**body, "model": "m", "stream_options": expected}
+    assert orjson.dumps(body) == before
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, {"max_completion_tokens": 10}),
+        ({"max_tokens": None}, {"max_tokens": None, "max_completion_tokens": 10}),
+        ({"max_tokens": 50}, {"max_tokens": 10}),
+        ({"max_completion_tokens": 50}, {"max_completion_tokens": 10}),
+        ({"max_completion_tokens": 0}, {"max_completion_tokens": 0}),
+        ({"max_tokens": 5, "max_completion_tokens": 50}, {"max_tokens": 5, "max_completion_tokens": 10}),
+    ],
+)
+def test_the_operators_ceiling(limits: Json, expected: Json) -> None:
+    body = {"messages": HELLO, **limits}
+    assert sent(Call("chat", "m", body, max_tokens=10)) == {"messages": HELLO, "model": "m", **expected}
+    assert sent(Call("chat", "m", body)) == {**body, "model": "m"}
+
+
+def test_the_ceiling_of_a_completion() -> None:
+    assert sent(Call("completions", "m", {"prompt": "a"}, max_tokens=10))["max_tokens"] == 10
+
+
+def test_answers_sent_back_lose_what_the_gateway_added() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    extended = {**call, "extra_content": {"google": {}}}
+    messages = [
+        *HELLO,
+        {"role": "assistant", "content": "a", "reasoning_content": "hm", "reasoning_details": []},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [extended, call],
+        },
+        {"role": "assistant", "content": "b", "tool_calls": None},
+    ]
+    before = orjson.dumps(messages)
+    assert sent(Call("chat", "m", {"messages": messages}))["messages"] == [
+        *HELLO,
+        {"role": "assistant", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "assistant", "content": "b", "tool_calls": None},
+    ]
+    assert orjson.dumps(messages) == before
+
+
+def test_readers() -> None:
+    provider = OpenAI()
+    assert isinstance(provider.reader(Call("chat", "m", {}, stream=True)), NativeReader)
+    assert isinstance(provider.reader(Call("completions", "m", {}, stream=True)), NativeReader)
+    assert type(provider.reader(Call("chat", "m", {}))) is BodyReader
+    assert isinstance(provider.reader(Call("embeddings", "m", {})), EmbeddingsReader)
+
+
+def test_diagnose() -> None:
+    assert OpenAI().diagnose(401, {}, b"").kind is Kind.KEY
