@@ -37,8 +37,9 @@ def main() -> int:
         return 1
     raise_open_files()
     with tempfile.TemporaryDirectory(prefix="coo-llm-bench-") as folder:
-        runs = options.runs or (1 if options.quick else 3)
-        plan = Plan(Path(folder), runs, 1 if options.quick else 2, options.control, options.long)
+        runs, seconds, many = (1, 1, 20_000) if options.quick else (3, 2, 100_000)
+        many = 1_000_000 if options.long else many
+        plan = Plan(Path(folder), options.runs or runs, seconds, options.control, many)
         names = list(TABLES) if options.all or not asked else asked
         try:
             found = asyncio.run(_profile(plan) if options.profile else _measure(names, plan))
@@ -51,7 +52,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=sys.modules[__name__].__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     for name in TABLES:
         parser.add_argument(f"--{name}", action="store_true", help=f"the table of {name}")
     parser.add_argument("--all", action="store_true", help="all tables (the default)")

@@ -62,10 +62,9 @@ async def _once(target: Target, work: Work, shape: Shape, plan: Plan) -> Numbers
 
 async def _after_many(upstream: int, plan: Plan) -> Row:
     """Resident memory after very many requests."""
-    goal, done = 1_000_000 if plan.long else 100_000, 0
+    done, void = 0, 0
     async with gateway(upstream, plan, Shape()) as target:
-        void = 0
-        while done < goal and void < _VOID_ROUNDS:
+        while done < plan.many and void < _VOID_ROUNDS:
             try:
                 full = await saturate(target, _work("alias-0"), Shape().clients, plan.seconds, plan.folder)
                 done += full.requests

@@ -45,7 +45,8 @@ class Plan:
     runs: int
     seconds: int
     control: bool = False
-    long: bool = False
+    many: int = 100_000
+    """Requests after which memory is read."""
 
 
 @asynccontextmanager

@@ -12,7 +12,16 @@ _MESSAGE_FIELDS = {
     "developer": {"role", "content", "name"},
     "system": {"role", "content", "name"},
     "user": {"role", "content", "name"},
-    "assistant": {"role", "content", "name", "refusal", "audio", "tool_calls", "function_call"},
+    "assistant": {
+        "role",
+        "content",
+        "name",
+        "refusal",
+        "audio",
+        "tool_calls",
+        "function_call",
+        "annotations",
+    },
     "tool": {"role", "content", "tool_call_id", "name"},
     "function": {"role", "content", "name"},
 }

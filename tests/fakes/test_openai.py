@@ -95,7 +95,6 @@ async def test_tool_calls_want_their_answers(fake: FakeOpenAI) -> None:
     message = first["choices"][0]["message"]
     assert [call["function"]["arguments"] for call in message["tool_calls"]] == ['{"city":"x"}'] * 2
     results = [{"role": "tool", "tool_call_id": c["id"], "content": "sun"} for c in message["tool_calls"]]
-    message.pop("annotations")
     status, second = await post(fake, {**ask, "messages": [user("use tools"), message, *results]})
     assert (status, second["choices"][0]["message"]["content"]) == (200, "Results: sun; sun")
     status, wrong = await post(fake, {**ask, "messages": [user("use tools"), message, results[0]]})
