@@ -9,15 +9,9 @@ from typing import Any
 import orjson
 
 from gateway.api import Kind, Outcome
+from gateway.dialects.error_text import clean
 from gateway.dialects.retry_after import retry_after
 
-_MAX_MESSAGE = 500
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_PRIVATE = re.compile(
-    r"(?<!\w)(?:(?:sk|gsk|xai|fw|tgp)[-_][\w*.\u2026-]{4,}|AIza[\w-]{4,}|Bearer\s+[\w*.~+/=-]{8,}"
-    r"|(?:https?://)?(?:localhost|(?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?:/\S*)?)",
-    re.IGNORECASE,
-)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 _BY_CODE: Mapping[str, Kind] = {
@@ -100,17 +94,6 @@ def _outcome(kind: Kind, status: int, headers: Mapping[str, str], error: Mapping
         code=code if isinstance(code, str) and _CODE.fullmatch(code) else None,
         param=clean(error.get("param")) or None,
     )
-
-
-def clean(text: object) -> str:
-    """Text of an upstream as a client may see it: one line, at most 500 characters, nothing in it that
-    looks like a key or an internal address. Values that are no text become JSON; None becomes nothing."""
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        text = orjson.dumps(text).decode()
-    text = _PRIVATE.sub("[removed]", _CONTROL.sub(" ", text[: 4 * _MAX_MESSAGE])).strip()
-    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"
 
 
 def _named(error: Mapping[str, Any]) -> Kind | None:
