@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import Any
+from itertools import count
+from typing import Any, ClassVar, cast
 
+import orjson
 import pytest
 
-from gateway.api import Call, Provider
-from gateway.api.testing.providers import Sample, check_provider, check_reader
+from gateway.api import Call, Chunk, Kind, Outcome, Provider, Reader, Unsupported, Upstream
+from gateway.api.testing.providers import Sample, check_provider, check_reader, check_settings
+from gateway.dialects.chat import NativeReader
+from gateway_providers.openai import OpenAI
 
 GROUP = "coo_llm.providers"
 BUILT_IN = {"openai", "custom", "echo"}
@@ -95,3 +100,72 @@ def test_a_provider_reads_its_dialect(provider: Provider) -> None:
         for sample in SAMPLES.get(dialect, ()):
             if sample.call.operation == operation:
                 check_reader(provider, sample)
+
+
+class _Unsplittable(NativeReader):
+    """Reads each piece as if it were whole."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        return [Chunk(data, content=True)]
+
+
+@dataclass
+class _Thawed:
+    operations: ClassVar[Mapping[str, str]] = {"chat": "chat"}
+
+
+class _Broken(OpenAI):
+    """Breaks one promise, the one it is asked to."""
+
+    promise: ClassVar[str] = ""
+    noise: ClassVar[Iterator[int]] = count()
+
+    def prepare(self, call: Call, secret: str) -> Upstream:
+        upstream = super().prepare(call, secret)
+        match self.promise:
+            case "call":
+                cast(dict[str, Any], call.body)["model"] = call.model
+            case "url":
+                upstream.url += f"?key={secret}"
+            case "header":
+                upstream.headers.append(("Host", "elsewhere"))
+            case "stable":
+                upstream.body += b"%d" % next(self.noise)
+            case "refuse":
+                raise Unsupported("messages" if call.operation == "chat" else "prompt")
+            case "model":
+                upstream.body = b"{}"
+            case _:
+                pass
+        return upstream
+
+    def reader(self, call: Call) -> Reader:
+        return _Unsplittable(call) if self.promise == "cut" else super().reader(call)
+
+    def diagnose(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+        outcome = super().diagnose(status, headers, body)
+        match self.promise:
+            case "leak":
+                return replace(outcome, message=body.decode(errors="replace") or "?")
+            case "total":
+                orjson.loads(body)
+            case "kind":
+                return replace(outcome, kind=Kind.CALLER)
+            case _:
+                pass
+        return outcome
+
+
+PROMISES = ("call", "url", "header", "stable", "refuse", "model", "leak", "total", "kind", "cut")
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_suite_notices_a_broken_promise(promise: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Broken, "promise", promise)
+    with pytest.raises((AssertionError, ValueError)):
+        check_provider(_Broken(), SAMPLES["chat"])
+
+
+def test_the_suite_notices_settings_that_can_change() -> None:
+    with pytest.raises(AssertionError, match="frozen"):
+        check_settings(cast(Provider, _Thawed()))

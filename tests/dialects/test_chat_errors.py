@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api import Kind
-from gateway.dialects.chat_errors import clean, diagnose, in_band
+from gateway.dialects.chat_errors import diagnose, in_band
 
 
 def error(code: object = None, kind: object = None, message: object = "why", param: object = None) -> bytes:
@@ -127,31 +127,6 @@ def test_waiting() -> None:
 def test_in_band(value: object, kind: Kind, status: int) -> None:
     outcome = in_band(value)
     assert (outcome.kind, outcome.status) == (kind, status)
-
-
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("Incorrect API key: sk-proj-****abcd. Look", "Incorrect API key: [removed] Look"),
-        ("gsk_abcdefgh, xai-abcdefgh and AIzaSyAbcdef", "[removed], [removed] and [removed]"),
-        ("Authorization: Bearer abc.def-ghi", "Authorization: [removed]"),
-        ("a task-force at risk-level", "a task-force at risk-level"),
-        ("http://10.1.2.3:8000/v1 and localhost:11434 refused", "[removed] and [removed] refused"),
-        ("see https://platform.openai.com/docs", "see https://platform.openai.com/docs"),
-        ("a\r\n\t\x1b[31mb\u2028c\x00", "a [31mb c"),
-        (None, ""),
-        (7, "7"),
-    ],
-)
-def test_clean(text: object, cleaned: str) -> None:
-    assert clean(text) == cleaned
-
-
-@given(st.text())
-def test_cleaned_text_is_one_short_line(text: str) -> None:
-    cleaned = clean(text * 100)
-    assert len(cleaned) <= 500
-    assert cleaned.splitlines() in ([], [cleaned])
 
 
 @given(st.integers(100, 999), st.binary(max_size=60))
