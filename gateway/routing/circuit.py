@@ -75,11 +75,11 @@ class Circuit:
             return now >= self._open_until and not self._probing
         if self._ramp_from is None:
             return True
-        share = (now - self._ramp_from) / self.settings.slow_start
-        if share >= 1:
+        elapsed = now - self._ramp_from
+        if elapsed >= self.settings.slow_start:
             self._ramp_from = None
             return True
-        self._credit = min(self._credit + share, 2.0)
+        self._credit = min(self._credit + elapsed / self.settings.slow_start, 2.0)
         return self._credit >= 1
 
     def begin(self, now: float) -> int:
@@ -127,7 +127,7 @@ class Circuit:
 
     def _close(self, now: float) -> None:
         self._open_until = None
-        self._ramp_from = now if self.settings.slow_start > 0 else None
+        self._ramp_from = now
         self._reset()
 
     def _reset(self) -> None:

@@ -91,7 +91,7 @@ class Cycle:
                 heaviest = max(heaviest, candidate.weight)
                 self._heaviest = max(self._heaviest, heaviest)
                 savings = self._saved.get(candidate, 0.0) + candidate.weight / self._heaviest
-                if savings >= 1 - EQUAL:
+                if savings >= 1:
                     self._saved[candidate] = savings - 1
                     return self._cursor
                 self._saved[candidate] = savings

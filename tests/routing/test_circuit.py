@@ -76,6 +76,13 @@ def test_a_failed_probe_opens_it_again() -> None:
     assert circuit.admits(20.0 + SETTINGS.cooldown)
 
 
+def test_a_successful_probe_forgets_what_led_to_it() -> None:
+    circuit = opened()
+    circuit.on_success(16.0, circuit.begin(16.0))
+    circuit.on_failure(17.0, circuit.begin(17.0))
+    assert circuit.state(17.0) is CircuitState.CLOSED
+
+
 def test_a_cancelled_probe_makes_room_for_another() -> None:
     circuit = opened()
     circuit.on_neutral(circuit.begin(20.0))
@@ -91,6 +98,7 @@ def test_what_began_before_it_opened_changes_nothing() -> None:
     circuit.on_success(1.0, early)
     assert circuit.state(1.0) is CircuitState.OPEN
     probe = circuit.begin(SETTINGS.cooldown)
+    circuit.on_success(16.0, early)
     circuit.on_failure(16.0, early)
     circuit.on_neutral(early)
     assert circuit.begin(16.0) == 0

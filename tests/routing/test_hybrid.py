@@ -58,7 +58,7 @@ def test_cost_is_that_of_this_request() -> None:
 )
 def test_presets(priority: str, weights: list[float]) -> None:
     worst = candidate(
-        meter=FixedMeter(request_share=1.0, token_share=1.0), health=FixedHealth(latency=1.0, errors=1.0)
+        meter=FixedMeter(request_share=1.5, token_share=1.5), health=FixedHealth(latency=1.0, errors=1.0)
     )
     assert list(terms(Hybrid(priority), [worst])["k"].values()) == pytest.approx(weights)
 
