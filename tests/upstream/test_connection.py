@@ -287,6 +287,18 @@ async def test_failures(
     await server.finish()
 
 
+async def test_request_given_up_by_an_upstream_that_stays(client: Client, serve: Serve) -> None:
+    notes = Notes()
+
+    async def script(peer: Peer) -> None:
+        peer.close_sending()
+        await notes.over.wait()
+
+    await client.send(serve(script).request(bytes(32 * MIB)), notes, 5)
+    await notes.over.wait()
+    assert failure(notes) == (FailureKind.RESET, False)
+
+
 async def test_reset_in_mid_body(client: Client, serve: Serve) -> None:
     notes = Notes()
 
