@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvloop
@@ -37,8 +38,10 @@ async def client() -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Start a server that runs the given script for each connection."""
+    """Start a server that runs the given script for each connection; let no callback of the loop's fail."""
     servers: list[Server] = []
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
     def start(script: Script) -> Server:
         servers.append(Server(script))
@@ -47,3 +50,4 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for server in servers:
         await server.close()
+    assert reported == []

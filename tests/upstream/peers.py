@@ -9,9 +9,12 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.api.provider import Upstream
-from gateway.upstream.failure import UpstreamFailure
+from gateway.upstream.client import Client
+from gateway.upstream.exchange import Exchange
+from gateway.upstream.failure import FailureKind, UpstreamFailure
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Peer:
@@ -155,3 +158,17 @@ class Notes:
         self.failure = failure
         self.ends += 1
         self.over.set()
+
+
+async def exchange(client: Client, server: Server, body: bytes = b"{}") -> tuple[Notes, Exchange]:
+    """One whole exchange."""
+    notes = Notes()
+    handle = await client.send(server.request(body), notes, 5)
+    await notes.over.wait()
+    return notes, handle
+
+
+def failure(notes: Notes) -> tuple[FailureKind, bool]:
+    """What went wrong, and whether any byte of an answer had come."""
+    assert notes.failure is not None
+    return notes.failure.kind, notes.failure.answered

@@ -12,10 +12,9 @@ import pytest
 from gateway.upstream.coding import PIECE
 from gateway.upstream.failure import FailureKind, UpstreamFailure
 from gateway.upstream.parser import MAX_FIELDS, MAX_HEAD, MAX_LINE, Parser
-from tests.upstream.peers import Notes
+from tests.upstream.peers import CHUNKED, Notes
 
 MIB = 1 << 20
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def parse(parts: Iterable[bytes], *, method: str = "POST", max_body: int = MIB) -> tuple[Notes, Parser]:
