@@ -79,7 +79,9 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
 def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
     limits = provider.limits
     if key.limits is not None:
-        limits = limits.model_copy(update={name: getattr(key.limits, name) for name in key.limits.model_fields_set})
+        limits = limits.model_copy(
+            update={name: getattr(key.limits, name) for name in key.limits.model_fields_set}
+        )
     state = memory.key(provider.id, key.id, _limits(limits))
     return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
 

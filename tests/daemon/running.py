@@ -100,7 +100,10 @@ def configured(*providers: Mapping[str, Any], **sections: Any) -> dict[str, Any]
 async def running(config: dict[str, Any], folder: Path) -> AsyncIterator[Gateway]:
     """Serve ``config`` (its ``server.listen`` is filled in) until the block ends."""
     port = free_port()
-    config = {**config, "server": {"listen": f"127.0.0.1:{port}", "drain_timeout": 1, **config.get("server", {})}}
+    config = {
+        **config,
+        "server": {"listen": f"127.0.0.1:{port}", "drain_timeout": 1, **config.get("server", {})},
+    }
     config.setdefault("logging", {"file": {"enabled": False}, "audit": {"enabled": False}})
     path = folder / "coo-llm.yaml"
     path.write_text(yaml.safe_dump(config))

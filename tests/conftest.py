@@ -1,0 +1,19 @@
+"""What all tests share: the fake upstreams, and ``--long`` for the full-size runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.fixtures import fake_anthropic, fake_gemini, fake_openai, nasty
+
+__all__ = ["fake_anthropic", "fake_gemini", "fake_openai", "nasty"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="full-size runs of tests that have a short form")
+
+
+@pytest.fixture
+def long_run(request: pytest.FixtureRequest) -> bool:
+    """Whether full-size runs are wanted."""
+    return bool(request.config.getoption("--long"))
