@@ -11,7 +11,6 @@ import orjson
 from gateway.api import Kind, Outcome
 from gateway.dialects.error_text import clean
 from gateway.dialects.retry_after import retry_after
-from gateway.dialects.wording import clean
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from gateway.api import Kind, Outcome
+from gateway.dialects.error_text import clean
 from gateway.dialects.retry_after import duration, retry_after
-from gateway.dialects.wording import clean
 
 Json = dict[str, Any]
 

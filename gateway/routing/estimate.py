@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import string
+
 from gateway.routing.bounded import Bounded
 
 BYTES_PER_TOKEN = 4
-MEDIA_TOKENS = 1000
-"""What an image, an audio clip or a file in base64 counts, whatever its size."""
-LONG_BASE64 = 1024
-"""Bytes from which on a base64 string is taken for media."""
+MEDIA_BYTES_PER_TOKEN = 256
+"""Of images, audio and files in base64: about 1,600 tokens for an image of 300 kB."""
+BLOCK = 4096
+"""A body is taken for media or text in blocks of so many bytes, by the first `GLANCE` of each."""
+GLANCE = 64
 UNKNOWN_OUTPUT = 256.0
 """Output tokens of a model that has not answered yet."""
 LEARNING = 0.1
 """How much the newest answer moves a model's average."""
 
-_MEDIA_MARKS = (b";base64,", b'"data":"', b'"data": "')
+_BASE64 = (string.ascii_letters + string.digits + "+/-_=\\").encode()
 
 
 def tokens_of_text(length: int) -> int:
@@ -23,23 +26,13 @@ def tokens_of_text(length: int) -> int:
 
 
 def estimate_input(body: bytes) -> int:
-    """Input tokens of a request: a fourth of its bytes, each long base64 string counted `MEDIA_TOKENS`."""
-    length = len(body)
-    if length <= LONG_BASE64:
-        return tokens_of_text(length)
+    """Input tokens of a request: a fourth of its bytes, but far less of what looks like base64."""
     media = 0
-    for mark in _MEDIA_MARKS:
-        start = body.find(mark)
-        while start >= 0:
-            start += len(mark)
-            end = body.find(b'"', start)
-            if end < 0:
-                break
-            if end - start > LONG_BASE64:
-                length -= end - start
-                media += 1
-            start = body.find(mark, end)
-    return tokens_of_text(length) + media * MEDIA_TOKENS
+    for start in range(BLOCK, len(body), BLOCK):
+        if not body[start : start + GLANCE].translate(None, _BASE64):
+            media += BLOCK
+    media = min(media, len(body))
+    return tokens_of_text(len(body) - media) + media // MEDIA_BYTES_PER_TOKEN
 
 
 def estimate_output(asked: int | None, learned: float) -> int:

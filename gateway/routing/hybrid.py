@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from gateway.api import Candidate, Demand, Score
@@ -30,13 +30,9 @@ class Hybrid:
     hybrid_weights: Mapping[str, float] | None = None
     """Weights by term, 0 to 1; what is given here wins over ``priority``."""
 
-    random: Callable[[], float] = field(default=random.random, init=False, repr=False, compare=False)
-    _weights: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    _turns: Bounded[Iterator[int]] = field(
-        init=False, repr=False, compare=False, default_factory=lambda: Bounded(count)
-    )
-
     def __post_init__(self) -> None:
+        self.random: Callable[[], float] = random.random
+        self._turns: Bounded[Iterator[int]] = Bounded(count)
         if self.priority != "balanced" and self.priority not in _FAVOURITES:
             known = ", ".join(["balanced", *_FAVOURITES])
             raise ValueError(f"priority: must be one of {known} (got {self.priority!r})")
@@ -49,7 +45,7 @@ class Hybrid:
             if not 0 <= weight <= 1:
                 raise ValueError(f"hybrid_weights.{term}: must be from 0 to 1 (got {weight})")
             weights[term] = weight
-        self._weights = tuple(weights[term] for term in TERMS)
+        self._weights = [weights[term] for term in TERMS]
 
     def rank(self, candidates: Sequence[Candidate], demand: Demand, now: float) -> Sequence[Candidate]:
         """Best first; equals by fewest in flight, then in turn. Of more than 16 a sample is scored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from gateway.api import Candidate, Demand, Score
@@ -16,10 +16,9 @@ from gateway.routing.ranking import ranked, sample
 class LeastLoaded:
     """Takes the lowest share of the fuller token window, then the fewest in flight, then each in turn."""
 
-    random: Callable[[], float] = field(default=random.random, init=False, repr=False, compare=False)
-    _turns: Bounded[Iterator[int]] = field(
-        init=False, repr=False, compare=False, default_factory=lambda: Bounded(count)
-    )
+    def __post_init__(self) -> None:
+        self.random: Callable[[], float] = random.random
+        self._turns: Bounded[Iterator[int]] = Bounded(count)
 
     def rank(self, candidates: Sequence[Candidate], demand: Demand, now: float) -> Sequence[Candidate]:
         """Best first. Of more than 16 a sample is compared."""

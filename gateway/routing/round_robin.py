@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.api import Candidate, Demand, Score
 from gateway.routing.bounded import Bounded
@@ -17,9 +17,8 @@ EQUAL = 1e-9
 class RoundRobin:
     """Cycles through a pool, smoothly where weights differ; what is missing for a while loses its turns."""
 
-    _cycles: Bounded[Cycle] = field(
-        init=False, repr=False, compare=False, default_factory=lambda: Bounded(Cycle)
-    )
+    def __post_init__(self) -> None:
+        self._cycles: Bounded[Cycle] = Bounded(Cycle)
 
     def rank(self, candidates: Sequence[Candidate], demand: Demand, now: float) -> Sequence[Candidate]:
         """The one whose turn it is, then those that follow it in the pool."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from gateway.api import Limits, Meter, Record, Refusal, Reservation
@@ -18,11 +18,10 @@ KEPT_RECORDS = 10_000
 class MemoryStore:
     """For one process: windows, cool-downs and the last `KEPT_RECORDS` usage records. No settings."""
 
-    clock: Callable[[], float] = field(default=time.monotonic, init=False, repr=False)
-    """Monotonic seconds; not a setting, but tests put their own here before the first meter is made."""
-    shared: bool = field(default=False, init=False)
-
     def __post_init__(self) -> None:
+        self.shared = False
+        self.clock: Callable[[], float] = time.monotonic
+        """Monotonic seconds; tests put their own here before the first meter is made."""
         self._meters: dict[str, WindowMeter] = {}
         self._records: OrderedDict[tuple[str, float], Record] = OrderedDict()
 

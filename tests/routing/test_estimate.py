@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from gateway.routing.estimate import (
-    MEDIA_TOKENS,
+    BLOCK,
+    MEDIA_BYTES_PER_TOKEN,
     UNKNOWN_OUTPUT,
     OutputAverages,
     estimate_input,
@@ -19,19 +22,20 @@ def test_a_token_is_four_bytes_rounded_up() -> None:
     assert estimate_input(b"x" * 4000) == 1000
 
 
-@pytest.mark.parametrize("mark", [b'"url":"data:image/png;base64,', b'"data":"', b'"data": "'])
-def test_media_counts_by_the_piece(mark: bytes) -> None:
-    body = b"{" + mark + b"A" * 400_000 + b'"}'
-    rest = tokens_of_text(len(mark) + 4)
-    assert estimate_input(body) == pytest.approx(MEDIA_TOKENS + rest, abs=1)
-    assert estimate_input(body * 3) == pytest.approx(3 * (MEDIA_TOKENS + rest), abs=3)
+@pytest.mark.parametrize(
+    "before", [b'{"url":"data:image/png;base64,', b'{"data": "', b'{"a":"' + b"x y " * 3000]
+)
+def test_base64_counts_far_less_than_text(before: bytes) -> None:
+    media = base64.b64encode(bytes(range(256)) * 1200)
+    body = before + media + b'"}'
+    expected = len(before) / 4 + len(media) / MEDIA_BYTES_PER_TOKEN
+    assert estimate_input(body) == pytest.approx(expected, abs=2 * BLOCK / 4)
 
 
-def test_short_or_unfinished_base64_is_text() -> None:
-    short = b'{"data":"QUJD"}' + b" " * 2000
-    unfinished = b'{"data":"' + b"A" * 4000
-    assert estimate_input(short) == tokens_of_text(len(short))
-    assert estimate_input(unfinished) == tokens_of_text(len(unfinished))
+def test_prose_and_code_are_text() -> None:
+    for text in ("The quick brown fox jumps over the lazy dog. ", "def f(x): return {x: [1, 2]}; ", "日本語"):
+        body = text.encode() * 3000
+        assert estimate_input(body) == tokens_of_text(len(body))
 
 
 def test_output_is_what_is_usual_at_most_what_was_asked() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from gateway.api import Kind, Outcome
+from gateway.dialects.error_text import clean
 from gateway.dialects.retry_after import retry_after
-from gateway.dialects.wording import clean
 
 _TOO_LONG = ("prompt is too long", "exceed context limit", "exceeds the context window")
 # Compared with the beginning only: a 400 may quote the request, and no client shall disable a key by it.
