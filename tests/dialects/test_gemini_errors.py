@@ -88,7 +88,7 @@ def test_messages_tell_apart_what_statuses_do_not(status: int, name: str, messag
 def test_a_message_is_one_short_printable_line() -> None:
     body = orjson.dumps({"error": {"message": "a\r\n\x1b[31mb\u202e" + "x" * 5000}})
     message = diagnose(400, {}, body).message
-    assert message.startswith("a [31mbx") and len(message) <= 500
+    assert message.startswith("a [31mb x") and len(message) <= 500
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_statuses(status: int, answer: bytes, kind: Kind, code: str | None) -> N
 
 
 def test_only_the_callers_own_errors_are_passed_on_in_the_providers_words() -> None:
-    assert diagnose(400, {}, body(BAD, "a\r\nb\x00" + "c" * 600)).message == "a b" + "c" * 496 + "…"
+    assert diagnose(400, {}, body(BAD, "a\r\nb\x00" + "c" * 600)).message == "a b " + "c" * 495 + "…"
     secret = "key sk-ant-secret of org 12 is revoked"
     for status in (401, 402, 429, 500, 504, 529):
         assert "secret" not in diagnose(status, {}, body("any_error", secret)).message
