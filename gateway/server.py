@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +18,8 @@ from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.api.errors import ApiError
+
+log = logging.getLogger(__name__)
 
 HEADER_DEADLINE = 15.0
 IDLE_TIMEOUT = 75.0
@@ -132,6 +136,8 @@ class Connection(RequestHandler):
             if (error := _unacceptable(message)) is not None:
                 self._refuse(error)
                 break
+            if message.upgrade:  # never granted; what follows is lost to the parser, so this is the last
+                message = message._replace(should_close=True)
             self._request_in_progress = True
             try:
                 if not await self._answer(message, payload):
@@ -142,6 +148,9 @@ class Connection(RequestHandler):
                 self.force_close()
                 raise
             except ConnectionError:
+                break
+            except Exception:  # what the application itself should have caught
+                self._fail()
                 break
             finally:
                 self._request_in_progress = False
@@ -162,12 +171,12 @@ class Connection(RequestHandler):
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
 
-    async def _answer(self, message: Any, payload: Any) -> bool:
+    async def _answer(self, message: Any, body: Any) -> bool:
         """Handle one request and send its answer; False if the client is gone."""
         assert self._request_factory is not None and self._request_handler is not None
         assert self._task_handler is not None
         writer: AbstractStreamWriter = StreamWriter(self, self._loop)
-        request = self._request_factory(message, payload, self, writer, self._task_handler)
+        request = self._request_factory(message, body, self, writer, self._task_handler)
         self._current_request = request
         response = await self._request_handler(request)
         request._finish()
@@ -175,8 +184,10 @@ class Connection(RequestHandler):
             return False
         if isinstance(response, Direct):
             self._keepalive = not response.close and request.keep_alive
-            if response.payload:
-                self.transport.write(response.payload)
+            if payload := response.payload:
+                if request.method == "HEAD":
+                    payload = payload[: payload.index(b"\r\n\r\n") + 4]
+                self.transport.write(payload)
             return True
         await response.prepare(request)
         await response.write_eof()
@@ -199,14 +210,24 @@ class Connection(RequestHandler):
                 self._next_keepalive_close_time, self._process_keepalive
             )
 
-    def _refuse(self, error: ApiError) -> None:
+    def _fail(self) -> None:
+        """The last resort: say that it is our fault, if nothing was said yet."""
+        request_id = new_request_id()
+        log.exception("internal error", extra={"request_id": request_id})
+        if self._current_request is not None and not self._current_request.writer.output_size:
+            self._refuse(ApiError("internal_error", f"Internal error; request id {request_id}."), request_id)
+
+    def _refuse(self, error: ApiError, request_id: str | None = None) -> None:
         """Answer in JSON what broke HTTP itself; the connection ends with it."""
         if self.transport is None:
             return
+        assert isinstance(self._manager, Server)
+        self._manager.on_refusal(error.code)
         body = orjson.dumps(error.body())
         head = (
             f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nx-request-id: {request_id or new_request_id()}\r\n"
+            f"x-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
 
@@ -221,8 +242,16 @@ class Connection(RequestHandler):
             self._header_deadline = None
 
 
+def new_request_id() -> str:
+    """An id for a request that brought none."""
+    return f"{random.getrandbits(128):032x}"
+
+
 class Server(web.Server):
-    """Makes a `Connection` for each client that connects."""
+    """Makes a `Connection` for each client that connects. ``on_refusal`` is told the code of every error
+    that is answered below the application."""
+
+    on_refusal: Callable[[str], None]
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -230,13 +259,16 @@ class Server(web.Server):
 
 class Runner(web.AppRunner):
     """Runs the application on our own connections. ``drain``: seconds that requests in flight may take
-    to end once it is told to clean up."""
+    to end once it is told to clean up; ``on_refusal``: see `Server`."""
 
-    __slots__ = ()
+    __slots__ = ("_on_refusal",)
 
-    def __init__(self, app: web.Application, drain: float) -> None:
+    def __init__(
+        self, app: web.Application, drain: float, on_refusal: Callable[[str], None] = lambda code: None
+    ) -> None:
         if HttpRequestParser.__module__ != "aiohttp._http_parser":
             raise MissingParser
+        self._on_refusal = on_refusal
         super().__init__(
             app,
             access_log=None,
@@ -248,12 +280,14 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return Server(
+        server = Server(
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=True,
             **made._kwargs,
         )
+        server.on_refusal = self._on_refusal
+        return server
 
 
 def _unacceptable(message: RawRequestMessage) -> ApiError | None:
