@@ -34,6 +34,13 @@ _BY_KIND = {
 """Code and words for each kind of failure. CALLER and MODEL carry the provider's own words; those of the
 others may hold what only the operator should see."""
 
+MAX_ECHO = 64
+
+
+def quoted(text: str) -> str:
+    """A piece of the input as an error may repeat it: printable, and not more than is needed to find it."""
+    return repr(text if len(text) <= MAX_ECHO else f"{text[: MAX_ECHO - 1]}…")
+
 
 def from_outcome(outcome: Outcome) -> ApiError:
     """The error for a client whose last attempt ended like this."""

@@ -9,6 +9,7 @@ from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
+from gateway.request.errors import quoted
 from gateway.request.head import head
 from gateway.server import Direct
 
@@ -29,7 +30,7 @@ async def get_model(request: web.Request) -> web.StreamResponse:
     name = request.match_info["id"]
     pool = request.app[LIVE].current.catalog.names().get(name)
     if pool is None or not _usable(request[CLIENT], name, pool):
-        raise ApiError("model_not_found", f"The model {name[:256]!r} does not exist.", param="model")
+        raise ApiError("model_not_found", f"The model {quoted(name)} does not exist.", param="model")
     return _answer(request, _model(name, pool))
 
 
