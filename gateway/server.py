@@ -10,15 +10,17 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import StreamWriter
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
+from gateway.refusals import broken_http, unacceptable
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +61,13 @@ class Connection(RequestHandler):
     """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
     time a head may take, and tells a client that went away from one that only closed its sending side."""
 
-    __slots__ = ("_header_deadline", "on_eof", "on_writable")
+    __slots__ = ("_header_deadline", "held_back", "on_eof", "on_writable")
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_deadline: asyncio.TimerHandle | None = None
+        self.held_back = False
+        """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -81,6 +85,8 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._messages or self._request_in_progress:
             self._cancel_header_deadline()
+            if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+                self._give_up_body()
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
@@ -100,6 +106,12 @@ class Connection(RequestHandler):
             return False
         self._probe(0)
         return True
+
+    def ask_for_body(self) -> None:
+        """Give the go-ahead to a client that waits for it (RFC 9110, section 10.1.1)."""
+        if self.held_back and self.transport is not None:
+            self.held_back = False
+            self.transport.write(_CONTINUE)
 
     def _probe(self, times: int) -> None:
         """Write something harmless. To learn of a reset takes two writes: one to cause it, one to hit it."""
@@ -132,13 +144,17 @@ class Connection(RequestHandler):
             message, payload = self._messages.popleft()
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(_broken_http(message.exc))
+                self._refuse(broken_http(message.exc))
                 break
-            if (error := _unacceptable(message)) is not None:
+            if (error := unacceptable(message)) is not None:
                 self._refuse(error)
                 break
             if message.upgrade:  # never granted; what follows is lost to the parser, so this is the last
                 message = message._replace(should_close=True)
+            self.held_back = False
+            if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
+                self.held_back = message.version == HttpVersion11 and not payload.is_eof()
+                message = _without_expect(message)
             self._request_in_progress = True
             try:
                 if not await self._answer(message, payload):
@@ -165,6 +181,16 @@ class Connection(RequestHandler):
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
+
+    def _give_up_body(self) -> None:
+        """Tell who reads a body that the parser broke off in it: by itself it leaves them waiting."""
+        body: Any = None
+        if len(self._messages) > 1:
+            body = self._messages[-2][1]
+        elif self._current_request is not None:
+            body = self._current_request.content
+        if body is not None and not body.is_eof():
+            body.set_exception(web.RequestPayloadError("the body is broken"))
 
     def _resume_parser(self) -> None:
         if self._parser is not None:
@@ -294,7 +320,7 @@ class Runner(web.AppRunner):
 def buffered(content: StreamReader) -> bytes:
     """All of a body that has arrived whole. aiohttp's own `read_nowait` would resume a parser that never
     paused, at the price of a second pass through it."""
-    if content.exception() is None and not content._protocol._reading_paused:
+    if content is not EMPTY_PAYLOAD and content.exception() is None and not content._protocol._reading_paused:
         pieces = content._buffer
         if len(pieces) == 1 and not content._buffer_offset:
             piece = pieces.popleft()
@@ -303,26 +329,7 @@ def buffered(content: StreamReader) -> bytes:
     return content.read_nowait()
 
 
-def _unacceptable(message: RawRequestMessage) -> ApiError | None:
-    """What the parser lets pass but would be understood differently by others on the way."""
-    if message.version != HttpVersion11 and message.version != HttpVersion10:
-        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    if message.chunked and (
-        message.version != HttpVersion11 or message.headers["transfer-encoding"].lower() != "chunked"
-    ):
-        return ApiError("not_implemented", "The only transfer coding is chunked, and only in HTTP/1.1.")
-    return None
-
-
-def _broken_http(exc: BaseException | None) -> ApiError:
-    """What to tell the sender of ``exc``; nothing of the input is repeated."""
-    if isinstance(exc, LineTooLong):
-        if "bytearray" in exc.message:  # all by which the parser tells the target from a header
-            return ApiError("uri_too_long", "The request line is longer than 8190 bytes.")
-        return ApiError("headers_too_large", "A header is longer than 8190 bytes.")
-    text = getattr(exc, "message", "")
-    if "headers" in text.lower() and ("many" in text.lower() or "large" in text.lower()):
-        return ApiError("headers_too_large", "The request has too many headers.")
-    if isinstance(exc, BadStatusLine) and "version" in text.lower():
-        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    return ApiError("invalid_request", "The request is not valid HTTP/1.1.")
+def _without_expect(message: RawRequestMessage) -> RawRequestMessage:
+    headers = message.headers.copy()
+    del headers["expect"]
+    return message._replace(headers=CIMultiDictProxy(headers))

@@ -42,6 +42,14 @@ class Served:
             raise
         return web.Response(text="slow")
 
+    async def collect(self, request: web.Request) -> web.StreamResponse:
+        self.entered.set()
+        try:
+            await request.read()
+        except web.RequestPayloadError:
+            return Direct(400, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", close=True)
+        raise AssertionError("a broken body was taken for whole")
+
     async def bug(self, request: web.Request) -> web.StreamResponse:
         raise RuntimeError("boom")
 
@@ -57,6 +65,7 @@ async def served() -> AsyncIterator[Served]:
     app.router.add_get("/plain", state.plain)
     app.router.add_get("/slow", state.slow)
     app.router.add_get("/bug", state.bug)
+    app.router.add_post("/collect", state.collect)
     app.router.add_post("/unread", state.unread)
     runner = Runner(app, 1.0)
     await runner.setup()
@@ -209,3 +218,13 @@ async def test_what_follows_an_upgrade_that_is_not_granted_is_not_read(served: S
     got = await talk(served.port, upgrade + b"GET /direct HTTP/1.1\r\n" + CLOSE)
     assert got.count(b"HTTP/1.1 200 OK") == 1 and b"plain" in got
     assert served.seen == []
+
+
+async def test_who_reads_a_body_learns_that_it_is_broken(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /collect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await served.entered.wait()
+    writer.write(b"2\r\nabXX")
+    got = await asyncio.wait_for(reader.read(), 5)
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1") == 1
+    writer.close()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.api import ApiError, Kind, Outcome
 from gateway.request.head import head, line
-from gateway.server import Direct
+from gateway.server import Connection, Direct
 
 _BY_KIND = {
     Kind.CALLER: ("upstream_rejected", ""),
@@ -63,7 +63,7 @@ def error_event(error: ApiError) -> bytes:
 def error_response(request: web.Request, error: ApiError, lines: str = "") -> Direct:
     """The whole answer for an error before anything was sent. ``lines``: headers beside the error's own."""
     body = orjson.dumps(error.body())
-    close = error.status in (408, 413) or not request.keep_alive
+    close = error.status in (408, 413) or not request.keep_alive or _out_of_step(request)
     lines += line("x-coo-error-source", error.source)
     for name, value in error.headers.items():
         lines += line(name, value)
@@ -73,3 +73,9 @@ def error_response(request: web.Request, error: ApiError, lines: str = "") -> Di
     return Direct(
         error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
     )
+
+
+def _out_of_step(request: web.Request) -> bool:
+    """Whether nobody can say where the next request on this connection would begin."""
+    held_back = isinstance(request.protocol, Connection) and request.protocol.held_back
+    return held_back or request.content.exception() is not None
