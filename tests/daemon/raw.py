@@ -56,7 +56,8 @@ class Peer:
             while True:
                 status, headers = await self._head()
                 if status >= 200:
-                    return Answer(status, headers, await self._body(headers, to))
+                    bodiless = to == "HEAD" or status in (204, 304)
+                    return Answer(status, headers, b"" if bodiless else await self._body(headers))
                 self.interim.append(status)
 
     async def closed(self) -> bytes:
@@ -84,9 +85,7 @@ class Peer:
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         return int(status), headers
 
-    async def _body(self, headers: Mapping[str, str], to: str) -> bytes:
-        if to == "HEAD":
-            return b""
+    async def _body(self, headers: Mapping[str, str]) -> bytes:
         try:
             if headers.get("transfer-encoding") == "chunked":
                 return await self._chunks()
@@ -105,18 +104,21 @@ class Peer:
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Peer]:
-    """A fresh connection to ``port`` of this machine."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+async def connected(where: int | str) -> AsyncIterator[Peer]:
+    """A fresh connection to a port of this machine, or to a Unix socket."""
+    if isinstance(where, str):
+        reader, writer = await asyncio.open_unix_connection(where, limit=2**24)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", where, limit=2**24)
     try:
         yield Peer(reader, writer)
     finally:
         writer.close()
 
 
-async def exchange(port: int, data: bytes, *, to: str = "GET") -> Answer:
+async def exchange(where: int | str, data: bytes, *, to: str = "GET") -> Answer:
     """Send ``data`` on a fresh connection; its first answer."""
-    async with connected(port) as peer:
+    async with connected(where) as peer:
         await peer.send(data)
         return await peer.answer(to=to)
 
