@@ -108,6 +108,7 @@ async def stand(tmp_path_factory: TempPathFactory) -> AsyncIterator[Stand]:
                     "models": ["gpt-4o", "text-embedding-3-small"],
                 }
             ],
+            "policy": {"retry": {"interval": "1ms"}},
             "model_aliases": {"smart": ["up:gpt-4o"]},
             "api_keys": [
                 {"id": "one", "key": KEY, "limits": {"req_per_min": 1_000_000}},
