@@ -18,6 +18,8 @@ from gateway.request.translate import Translation, translation
 NEAR_LIMIT = 0.8
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
+_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
+"""Failures after which a key is not used for a while."""
 
 
 @dataclass(slots=True)
@@ -145,7 +147,7 @@ class Plan:
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now
-        if wait > 0:
+        if wait > 0 and not _disabled(target, now):
             self._refusals.append(wait)
         return wait <= 0
 
@@ -208,33 +210,49 @@ class Plan:
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
-        if self._last is not None:
-            error = from_outcome(self._last)
-            if self._last.kind is Kind.LIMITED and self._refusals:
-                error.retry_after = min(self._refusals)
-            if error.status >= 429:
-                error.headers["x-should-retry"] = "false"
-            return error
-        lost = next((reason for reason in self._barred.values() if reason is not None), None)
-        if lost is not None:
+        error = self._reason()
+        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+            error.headers["x-should-retry"] = "false"
+        return error
+
+    def _reason(self) -> ApiError:
+        last = self._last
+        if last is not None and last.kind not in _RESTING:
+            return from_outcome(last)
+        if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
             return ApiError(
                 "unsupported_parameter",
                 f"No provider of this model supports {lost.param!r}"
                 + (f": {lost.reason}." if lost.reason else "."),
                 param=lost.param,
             )
-        if self._targets and all(t.secret.state.penalty.disabled(time.monotonic()) for t in self._targets):
-            return from_outcome(Outcome(Kind.KEY, 0, ""))
-        if self._refusals:
-            wait = min(self._refusals)
+        wait = self._shortest_rest()
+        if last is not None and (wait is None or last.kind is Kind.OVERLOADED):
+            error = from_outcome(last)
+            error.retry_after = wait or last.retry_after
+            return error
+        if wait is not None:
             return ApiError(
                 "upstream_rate_limited",
                 "Every provider key for this model is at its limit or cooling down.",
                 retry_after=wait,
                 details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
             )
+        now = time.monotonic()
+        if self._targets and all(_disabled(t, now) for t in self._targets):
+            return from_outcome(Outcome(Kind.KEY, 0, ""))
         return ApiError(
             "no_provider_available",
             "No provider of this model is available: each one failed too often lately.",
             retry_after=self._policy.circuit_breaker.cooldown,
         )
+
+    def _shortest_rest(self) -> float | None:
+        """Seconds until the first key is free that is limited or cooling down; disabled ones do not count."""
+        now = time.monotonic()
+        waits = [t.meter.cooled_until - now for t in {*self._targets, *self._tried} if not _disabled(t, now)]
+        return min([*(wait for wait in waits if wait > 0), *self._refusals], default=None)
+
+
+def _disabled(target: Target, now: float) -> bool:
+    return target.secret.state.penalty.disabled(now)
