@@ -159,10 +159,20 @@ class Plan:
         return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
 
     async def _reserve(self, target: Target, now: float, force: bool) -> Choice | None:
-        tx = self._tx
-        ticket = target.state.circuit.begin(now)
+        circuit = target.state.circuit
+        ticket = circuit.begin(now)
         if not ticket:
             return None
+        choice = None
+        try:
+            choice = await self._prepare(target, ticket, force)
+            return choice
+        finally:
+            if choice is None:  # not even sent: be it refused, cancelled or a plugin's bug
+                circuit.on_neutral(ticket)
+
+    async def _prepare(self, target: Target, ticket: int, force: bool) -> Choice | None:
+        tx = self._tx
         asked = tx.operation.asked_tokens(tx.body)
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
@@ -173,14 +183,12 @@ class Plan:
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
-            target.state.circuit.on_neutral(ticket)
             return None
         tokens = tx.demand.input_tokens + tx.demand.output_tokens
         reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
         if isinstance(reservation, Refusal):
             self._refusals.append(reservation.retry_after)
             tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
-            target.state.circuit.on_neutral(ticket)
             return None
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
