@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
@@ -19,7 +19,13 @@ QUICK = {"retry": {"interval": "1ms"}}
 PRICES = {"input_token_cost": 0.001, "output_token_cost": 0.002}
 
 
-def upstream(url: str, id_: str = "up", keys: Sequence[str] = ("a",), **settings: Any) -> dict[str, Any]:
+def upstream(
+    url: str,
+    id_: str = "up",
+    keys: Sequence[str] = ("a",),
+    timeout: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     """A provider of the model ``m`` at ``url``. A key's secret is its id behind ``secret-``."""
     return {
         "id": id_,
@@ -28,6 +34,7 @@ def upstream(url: str, id_: str = "up", keys: Sequence[str] = ("a",), **settings
         "model": "m",
         "api_keys": [{"id": key, "key": f"secret-{key}"} for key in keys],
         "pricing": dict(PRICES),
+        "timeout": dict(timeout or {}),
         **settings,
     }
 
@@ -60,13 +67,18 @@ def check_error(answer: Any, code: str) -> dict[str, Any]:
     return error
 
 
-async def at_rest(gateway: Gateway) -> None:
-    """Wait until nothing of any request is left; the clients' and keys' parallel slots included."""
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until ``condition`` is true of something that tells nobody when it changes."""
     for _ in range(400):
-        if not gateway.live.in_flight and not any(meter_in_flight(gateway)):
+        if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"{gateway.live.in_flight} requests in flight, slots {meter_in_flight(gateway)}")
+    raise AssertionError("it never came true")
+
+
+async def at_rest(gateway: Gateway) -> None:
+    """Wait until nothing of any request is left; the clients' and keys' parallel slots included."""
+    await until(lambda: not gateway.live.in_flight and not any(meter_in_flight(gateway)))
 
 
 def meter_in_flight(gateway: Gateway) -> list[int]:
