@@ -16,6 +16,8 @@ from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
 
 NEAR_LIMIT = 0.8
+WORTHWHILE = 0.02
+"""Seconds a further attempt must have before the deadline of the whole request."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
 _RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
@@ -126,6 +128,8 @@ class Plan:
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now."""
         now = time.monotonic()
+        if self._last is not None and now + WORTHWHILE > self._tx.deadline:
+            return None
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
         if not targets:

@@ -179,15 +179,17 @@ async def test_a_client_that_never_reads_again_is_dropped(
 ) -> None:
     monkeypatch.setattr(relay, "STALL_LIMIT", 0.2)
     nasty.default = flood(40, [])
-    async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
-        async with raw_client(gateway, receive_buffer=16 * 1024) as client:
-            client.chat(stream=True)
-            await nasty.arrived(1)
-            async with asyncio.timeout(3):
-                await nasty.requests[0].gone.wait()
-            record = await reported(gateway)
-            assert (record.status, record.partial, outcomes(record)) == (499, True, ["cancelled"])
-            await check_unharmed(gateway)
+    async with (
+        running(configured(upstream(nasty.url)), tmp_path) as gateway,
+        raw_client(gateway, receive_buffer=16 * 1024) as client,
+    ):
+        client.chat(stream=True)
+        await nasty.arrived(1)
+        async with asyncio.timeout(3):
+            await nasty.requests[0].gone.wait()
+        record = await reported(gateway)
+        assert (record.status, record.partial, outcomes(record)) == (499, True, ["cancelled"])
+        await check_unharmed(gateway)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -228,14 +230,16 @@ async def test_two_requests_at_once_are_answered_in_order(nasty: NastyServer, tm
 
 async def test_a_stream_and_a_chat_behind_it_on_one_connection(nasty: NastyServer, tmp_path: Path) -> None:
     nasty.script(stream(), answer(200, chat_answer("two")))
-    async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
-        async with raw_client(gateway) as client:
-            client.chat(stream=True)
-            client.chat()
-            await client.head()
-            body = await client.reader.readuntil(b"\r\n0\r\n\r\n")
-            assert b"data: [DONE]" in body
-            assert (await client.answer())[1]["choices"][0]["message"]["content"] == "two"
+    async with (
+        running(configured(upstream(nasty.url)), tmp_path) as gateway,
+        raw_client(gateway) as client,
+    ):
+        client.chat(stream=True)
+        client.chat()
+        await client.head()
+        body = await client.reader.readuntil(b"\r\n0\r\n\r\n")
+        assert b"data: [DONE]" in body
+        assert (await client.answer())[1]["choices"][0]["message"]["content"] == "two"
 
 
 async def test_leaving_with_two_requests_sent_cancels_the_first_and_drops_the_second(
