@@ -9,7 +9,7 @@ from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
-from gateway.request.head import head
+from gateway.request.head import head, line
 from gateway.server import Direct
 
 CREATED = 1_700_000_000
@@ -49,5 +49,5 @@ def _model(name: str, pool: Pool) -> dict[str, object]:
 
 def _answer(request: web.Request, value: object) -> Direct:
     body = orjson.dumps(value)
-    headers = [("x-request-id", request[REQUEST_ID]), ("x-coo-cache", "off")]
-    return Direct(200, head(request, 200, len(body), headers) + body)
+    lines = line("x-request-id", request[REQUEST_ID]) + line("x-coo-cache", "off")
+    return Direct(200, head(request, 200, len(body), lines) + body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
@@ -47,7 +47,7 @@ class Plan:
         self._again = 0
         self._tried: set[Target] = set()
         self._barred: dict[str, Unsupported | None] = {}
-        self._fallbacks = iter(self._fallback_pools())
+        self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
         self._last: Outcome | None = None
         self._queued_until: float | None = None
@@ -91,13 +91,15 @@ class Plan:
         return None
 
     async def _from_fallbacks(self) -> Choice | None:
+        if self._fallbacks is None:
+            self._fallbacks = self._fallback_pools()
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
                 return choice
         return None
 
-    def _fallback_pools(self) -> Iterable[Sequence[Target]]:
+    def _fallback_pools(self) -> Iterator[Sequence[Target]]:
         """The candidates of one other provider after the other."""
         fallback = self._policy.fallback
         if not fallback.enabled or fallback.max_providers < 1 or not self._targets:
@@ -157,47 +159,42 @@ class Plan:
 
     def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
         """Candidates that allow as many output tokens as were asked come first."""
-        asked = self._tx.operation.asked_tokens(self._tx.body)
+        asked = self._tx.asked
         if asked is None or not any(0 < t.secret.max_tokens < asked[1] for t in ranked):
             return ranked
         return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
 
     async def _reserve(self, target: Target, now: float, force: bool) -> Choice | None:
-        circuit = target.state.circuit
-        ticket = circuit.begin(now)
+        tx = self._tx
+        ticket = target.state.circuit.begin(now)
         if not ticket:
             return None
-        choice = None
-        try:
-            choice = await self._prepare(target, ticket, force)
-            return choice
-        finally:
-            if choice is None:  # not even sent: be it refused, cancelled or a plugin's bug
-                circuit.on_neutral(ticket)
-
-    async def _prepare(self, target: Target, ticket: int, force: bool) -> Choice | None:
-        tx = self._tx
-        asked = tx.operation.asked_tokens(tx.body)
+        asked = tx.asked
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
+        choice = None
         try:
             translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
             if upstream.dropped and self._policy.on_lossy == "refuse":
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
+            tokens = tx.demand.input_tokens + tx.demand.output_tokens
+            reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
+            if isinstance(reservation, Refusal):
+                self._refusals.append(reservation.retry_after)
+                tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
+                return None
+            choice = Choice(target, translated, upstream, reservation, ticket)
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
             return None
-        tokens = tx.demand.input_tokens + tx.demand.output_tokens
-        reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
-        if isinstance(reservation, Refusal):
-            self._refusals.append(reservation.retry_after)
-            tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
-            return None
+        finally:
+            if choice is None:  # refused, cancelled or a plugin's bug: a probe must not be held for ever
+                target.state.circuit.on_neutral(ticket)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
-        return Choice(target, translated, upstream, reservation, ticket)
+        return choice
 
     async def _wait_in_queue(self) -> bool:
         """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
