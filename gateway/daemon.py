@@ -23,6 +23,7 @@ from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
+from gateway.records import Records
 from gateway.registry import PluginError, Registry
 from gateway.reload import Reloader
 from gateway.routing.memory import Memory
@@ -114,6 +115,7 @@ class Daemon:
             memory=memory,
             metrics=metrics,
             log=open_log(sinks, handler, metrics),
+            records=Records(store, metrics.store_error),
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=config.server.max_inflight or max(files // FILES_PER_REQUEST - 64, 16),

@@ -12,6 +12,7 @@ from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config
 from gateway.metrics import Metrics
+from gateway.records import Records
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -38,6 +39,7 @@ class Live:
     memory: Memory
     metrics: Metrics
     log: RequestLog
+    records: Records
     upstream: UpstreamClient
     queue: Queue
     started: float = field(default_factory=time.monotonic)

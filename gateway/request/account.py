@@ -71,3 +71,4 @@ def close_books(tx: Transaction) -> None:
         tx.live.metrics.error(provider, tx.error.code)
     series.done(tx.status, total, overhead, first_token)
     tx.live.log.put(record)
+    tx.live.records.put(record)
