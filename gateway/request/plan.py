@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from gateway.request.errors import from_outcome
 from gateway.request.resolve import allowed
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
+
+log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
@@ -110,7 +113,7 @@ class Plan:
             name = model if serves else service.default_model
             if service.id in have or name is None or given >= fallback.max_providers:
                 continue
-            targets = allowed(self._tx, catalog.targets(service, name))
+            targets = allowed(self._tx, catalog.targets(service, name), asked=name == model)
             if targets:
                 given += 1
                 yield targets
@@ -180,10 +183,28 @@ class Plan:
             tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
             target.state.circuit.on_neutral(ticket)
             return None
+        key = target.secret.state
+        if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
+            self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
         return Choice(target, translated, upstream, reservation, ticket)
+
+    def _note_near_limit(self, target: Target) -> None:
+        """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""
+        filled = {
+            reading.kind: reading.used / reading.limit
+            for reading in target.meter.readings()
+            if reading.kind != "parallel" and reading.used >= NEAR_LIMIT * reading.limit
+        }
+        key = target.secret.state
+        if filled and not key.near_limit:
+            for kind, share in filled.items():
+                self._tx.live.metrics.near_limit(target.provider, target.key, kind)
+                facts = {"provider": target.provider, "key": target.key, "window": kind}
+                log.warning("provider key is near its limit", extra={**facts, "share": round(share, 3)})
+        key.near_limit = bool(filled)
 
     async def _wait_in_queue(self) -> bool:
         """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
