@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +24,7 @@ from gateway.runtime import Live
 from tests.fakes.daemon import free_port
 
 KEY = "sk-client-1"
+ADMIN_KEY = "an-admin-key-for-tests"
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -103,10 +102,9 @@ class Gateway:
         """Put these sections into the configuration and load it."""
         self.config.update(sections)
         self.path.write_text(yaml.safe_dump(self.config))
-        version = self.live.current.version
-        os.kill(os.getpid(), signal.SIGHUP)
-        while self.live.current.version == version:
-            await asyncio.sleep(0.005)
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with self.session.post(f"{self.url}/admin/v1/reload", headers=headers) as response:
+            assert response.status == 200, await response.text()
 
     async def ask(self, **body: Any) -> tuple[int, Any, Mapping[str, str]]:
         """Status, JSON body and headers of a chat."""
@@ -179,7 +177,12 @@ async def running(
     port = free_port()
     config = {
         **config,
-        "server": {"listen": f"127.0.0.1:{port}", "drain_timeout": 1, **config.get("server", {})},
+        "server": {
+            "listen": f"127.0.0.1:{port}",
+            "drain_timeout": 1,
+            "admin_api_key": ADMIN_KEY,
+            **config.get("server", {}),
+        },
     }
     config.setdefault("logging", {"file": {"enabled": False}, "audit": {"enabled": False}})
     path = folder / "coo-llm.yaml"
