@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,6 +117,15 @@ class Gateway:
             return response.status, events_of(await response.read()), response.headers
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks bring about; not for time to pass."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it did not come about")
+
+
 def events_of(body: bytes) -> list[Any]:
     """The events of a stream; comments are left out."""
     found = []
@@ -141,6 +150,18 @@ def configured(*providers: Mapping[str, Any], **sections: Any) -> dict[str, Any]
         "llm_providers": [dict(provider) for provider in providers],
         "api_keys": [{"id": "one", "key": KEY}],
         **sections,
+    }
+
+
+def openai(url: str, **settings: Any) -> dict[str, Any]:
+    """A provider ``up`` at a `FakeOpenAI`'s address."""
+    return {
+        "id": "up",
+        "type": "openai",
+        "api_keys": ["good-key"],
+        "base_url": url,
+        "model": "gpt-4o",
+        **settings,
     }
 
 
