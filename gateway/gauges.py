@@ -17,11 +17,12 @@ def gauges(live: Live) -> Iterator[Sample]:
         in_flight = sum(key.state.meter.in_flight for key in service.keys)
         yield Sample("in_flight_requests", (service.id,), in_flight)
         for key in service.keys:
+            readings = key.state.meter.readings()  # also lets the windows slide, before the state is told
             circuits = [model.circuit for model in key.state.models.values()]
             current = key_state(key.state.penalty, key.state.meter, circuits, now)
             for state in KeyState:
                 yield Sample("key_state", (service.id, key.id, state), float(state is current))
-            for reading in key.state.meter.readings():
+            for reading in readings:
                 yield Sample(
                     "key_window_ratio", (service.id, key.id, reading.kind), reading.used / reading.limit
                 )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
@@ -48,22 +48,25 @@ class Plan:
         self._barred: dict[str, Unsupported | None] = {}
         self._fallbacks = iter(self._fallback_pools())
         self._refusals: list[float] = []
+        self._slot_awaited = False
+        """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
-        self._queued_until: float | None = None
 
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
-        while True:
-            choice = await self._from_pool() or await self._from_fallbacks()
-            if choice is not None:
-                return choice
-            if self._last is not None or not await self._wait_in_queue():
-                break
-        if self._last is None and self._policy.on_exhausted == "burst":
+        queue, settings = self._tx.live.queue, self._policy.queue
+        queueing = self._policy.on_exhausted == "queue" and queue.size < settings.max_size
+        choice = None
+        if self._last is not None or not (queueing and queue.waits_at(self._keys())):
+            choice = await self._try()
+            queueing = queueing and self._last is None and bool(self._refusals)
+        if choice is None and queueing:
+            choice = await self._in_line(settings.max_wait)
+        if choice is None and self._last is None and self._policy.on_exhausted == "burst":
             choice = await self._take(self._targets, force=True)
-            if choice is not None:
-                return choice
-        raise self._exhausted()
+        if choice is None:
+            raise self._exhausted()
+        return choice
 
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
@@ -73,6 +76,9 @@ class Plan:
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
+
+    async def _try(self) -> Choice | None:
+        return await self._from_pool() or await self._from_fallbacks()
 
     async def _from_pool(self) -> Choice | None:
         while self._left > 0:
@@ -125,13 +131,17 @@ class Plan:
         await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
-        """The best of ``targets`` that has room now."""
+        """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
         if not targets:
             return None
-        ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
+        ranked: Sequence[Target]
+        if force:
+            ranked = sorted(targets, key=_load)
+        else:
+            ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
         held_back = []
         for target in ranked:
@@ -180,7 +190,8 @@ class Plan:
         reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
         if isinstance(reservation, Refusal):
             self._refusals.append(reservation.retry_after)
-            tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
+            self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
+            tx.live.metrics.rate_limited("key", target.meter.subject.removeprefix("key:"), reservation.kind)
             target.state.circuit.on_neutral(ticket)
             return None
         key = target.secret.state
@@ -206,26 +217,31 @@ class Plan:
                 log.warning("provider key is near its limit", extra={**facts, "share": round(share, 3)})
         key.near_limit = bool(filled)
 
-    async def _wait_in_queue(self) -> bool:
-        """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
-        queue = self._tx.live.queue
-        if (
-            self._policy.on_exhausted != "queue"
-            or not self._refusals
-            or queue.size >= self._policy.queue.max_size
-        ):
-            return False
-        now = time.monotonic()
-        if self._queued_until is None:
-            self._queued_until = now + self._policy.queue.max_wait
-        wait = min(self._refusals)
-        self._refusals.clear()
-        if now + wait > self._queued_until:
-            self._refusals.append(wait)
-            return False
-        await queue.wait(self._tx.client.id, wait)
-        self._tx.queued_seconds += time.monotonic() - now
-        return True
+    def _keys(self) -> Hashable:
+        """Names the keys this request may use: who may use the same ones waits in the same line."""
+        client = self._tx.client
+        return self._tx.demand.pool, client.providers, client.models
+
+    async def _in_line(self, max_wait: float) -> Choice | None:
+        """Wait in line for room; None if there is none within ``max_wait`` seconds."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        until = began + max_wait
+        choice, in_turn = None, True
+        with self._tx.live.queue.join(self._keys(), self._tx.client.id, until) as place:
+            while in_turn and choice is None:
+                wait = min(self._refusals, default=None)
+                if wait is not None and loop.time() + wait > until and not self._slot_awaited:
+                    break
+                in_turn = await place.turn(wait)
+                self._refusals.clear()
+                self._slot_awaited = False
+                self._fallbacks = iter(self._fallback_pools())
+                choice = await self._try()
+                if not self._refusals:
+                    break
+        self._tx.queued_seconds += loop.time() - began
+        return choice
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
@@ -259,3 +275,8 @@ class Plan:
             "No provider of this model is available: each one failed too often lately.",
             retry_after=self._policy.circuit_breaker.cooldown,
         )
+
+
+def _load(target: Target) -> tuple[float, int]:
+    """How much of the fuller of its windows a key has used, and what it has in flight."""
+    return max(target.meter.request_share, target.meter.token_share), target.meter.in_flight
