@@ -67,6 +67,13 @@ class Target(Candidate):
     prices: Prices
     label: str
     """The model's name in metrics."""
+    lines: str = field(init=False, repr=False)
+    """The response header lines that name it."""
+
+    def __post_init__(self) -> None:
+        self.lines = (
+            f"x-coo-provider: {self.provider}\r\nx-coo-model: {self.model}\r\nx-coo-key: {self.key}\r\n"
+        )
 
 
 @dataclass(slots=True, eq=False)

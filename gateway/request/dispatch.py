@@ -14,7 +14,7 @@ from gateway.request import judge
 from gateway.request.account import close_books, settle
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import error_event, from_outcome
-from gateway.request.head import head, stream_head
+from gateway.request.head import head, line, stream_head
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
 from gateway.request.relay import DONE, Relay
@@ -96,12 +96,12 @@ class WholeAnswer:
         tx, choice, attempt = self._tx, self._choice, self._attempt
         assert choice is not None and attempt is not None
         body = b"".join(choice.translation.encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks)
-        headers = tx.headers()
+        lines = tx.headers()
         if tx.cost is not None:
-            headers.append(("x-coo-cost", usd(tx.cost)))
+            lines += line("x-coo-cost", usd(tx.cost))
         tx.status = 200
         close_books(tx)
-        return Direct(200, head(tx.http, 200, len(body), headers) + body)
+        return Direct(200, head(tx.http, 200, len(body), lines) + body)
 
     def broken(self, error: ApiError) -> Direct:
         raise error

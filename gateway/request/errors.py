@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from gateway.api import ApiError, Kind, Outcome
-from gateway.request.head import Headers, head
+from gateway.request.head import head, line
 from gateway.server import Direct
 
 _BY_KIND = {
@@ -53,14 +53,16 @@ def error_event(error: ApiError) -> bytes:
     return b"data: " + orjson.dumps(error.body()) + b"\n\n"
 
 
-def error_response(request: web.Request, error: ApiError, headers: Headers) -> Direct:
-    """The whole answer for an error before anything was sent. ``headers`` come beside the error's own."""
+def error_response(request: web.Request, error: ApiError, lines: str = "") -> Direct:
+    """The whole answer for an error before anything was sent. ``lines``: headers beside the error's own."""
     body = orjson.dumps(error.body())
     close = error.status in (408, 413) or not request.keep_alive
-    lines = [*headers, ("x-coo-error-source", str(error.source)), *error.headers.items()]
+    lines += line("x-coo-error-source", error.source)
+    for name, value in error.headers.items():
+        lines += line(name, value)
     if error.retry_after is not None:
-        lines.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
-        lines.append(("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000)))))
+        lines += line("retry-after", str(max(1, math.ceil(error.retry_after))))
+        lines += line("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000))))
     return Direct(
         error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
     )

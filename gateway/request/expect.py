@@ -12,4 +12,4 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
     """Leave 100-continue to whoever reads the body; refuse every other expectation (RFC 9110, 10.1.1)."""
     if request.headers.get("expect", "").lower() == "100-continue":
         return None
-    return error_response(request, ApiError("expectation_failed", "Only 100-continue can be expected."), [])
+    return error_response(request, ApiError("expectation_failed", "Only 100-continue can be expected."))

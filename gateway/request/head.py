@@ -6,43 +6,33 @@ from http import HTTPStatus
 
 from aiohttp import HttpVersion10, web
 
-Headers = list[tuple[str, str]]
-
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _STATUS_LINES[529] = "HTTP/1.1 529 Overloaded\r\n"
-JSON = "application/json"
+_STREAM_START = (
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    "x-accel-buffering: no\r\n"
+)
 
 
-def head(
-    request: web.Request,
-    status: int,
-    length: int,
-    headers: Headers,
-    *,
-    close: bool = False,
-    type_: str = JSON,
-) -> bytes:
-    """Status line and headers of an answer with a body of ``length`` bytes. Values must be free of
-    control characters: they come from the configuration or were checked on their way in."""
-    lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
-    lines.append(f"content-type: {type_}\r\ncontent-length: {length}\r\n")
-    lines += [f"{name}: {value}\r\n" for name, value in headers]
-    lines.append(_connection(request, close))
-    return "".join(lines).encode("utf-8", "replace")
+def line(name: str, value: str) -> str:
+    """One header line. ``value`` must be free of control characters: it comes from the configuration or
+    was checked on its way in."""
+    return f"{name}: {value}\r\n"
 
 
-def stream_head(request: web.Request, headers: Headers) -> bytes:
+def head(request: web.Request, status: int, length: int, lines: str, *, close: bool = False) -> bytes:
+    """Status line and headers of a JSON answer of ``length`` bytes; ``lines``: the rest of its headers."""
+    start = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
+    end = _connection(request, close)
+    text = f"{start}content-type: application/json\r\ncontent-length: {length}\r\n{lines}{end}"
+    return text.encode("utf-8", "replace")
+
+
+def stream_head(request: web.Request, lines: str) -> bytes:
     """The head of an event stream: chunked for HTTP/1.1, ended by the connection's end before it."""
-    lines = [
-        _STATUS_LINES[200],
-        "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n",
-    ]
-    lines.append("x-accel-buffering: no\r\n")
-    if request.version != HttpVersion10:
-        lines.append("transfer-encoding: chunked\r\n")
-    lines += [f"{name}: {value}\r\n" for name, value in headers]
-    lines.append(_connection(request, request.version == HttpVersion10))
-    return "".join(lines).encode("utf-8", "replace")
+    old = request.version == HttpVersion10
+    framing = "" if old else "transfer-encoding: chunked\r\n"
+    return f"{_STREAM_START}{framing}{lines}{_connection(request, old)}".encode("utf-8", "replace")
 
 
 def _connection(request: web.Request, close: bool) -> str:

@@ -14,6 +14,7 @@ from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
 from gateway.request.errors import error_response
+from gateway.request.head import line
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _refusal(request: web.Request, error: ApiError) -> web.StreamResponse:
     request.app[LIVE].metrics.error("none", error.code)
-    return error_response(request, error, [("x-request-id", request[REQUEST_ID])])
+    return error_response(request, error, line("x-request-id", request[REQUEST_ID]))
 
 
 def _of_http(request: web.Request, exc: web.HTTPException) -> ApiError:

@@ -13,7 +13,7 @@ MAX_CHOICES = 128
 MAX_EMBEDDING_INPUTS = 2048
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_FORBIDDEN = (
+_FORBIDDEN = frozenset({
     "api_base",
     "api_key",
     "api_version",
@@ -24,7 +24,7 @@ _FORBIDDEN = (
     "mock_response",
     "mock_testing_fallbacks",
     "organization",
-)
+})
 """A request never chooses an upstream address, account or key; other gateways let these through."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -42,6 +42,7 @@ _COUNTS: Mapping[str, tuple[int, int]] = {
     "dimensions": (1, 10**6),
 }
 _LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
+_NUMBERS = frozenset({*_RANGES, *_COUNTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,20 @@ def check_common(body: Mapping[str, Any]) -> None:
         raise _wrong_type("model", "a string", model)
     if not model or len(model) > MAX_MODEL_NAME or not model.isprintable():
         raise _invalid("model", f"must be 1 to {MAX_MODEL_NAME} printable characters")
-    for name in _FORBIDDEN:
-        if name in body:
-            raise ApiError(
-                "unsupported_parameter",
-                f"{name!r} is not accepted: providers, addresses and keys are the gateway's to choose.",
-                param=name,
-            )
+    if not _FORBIDDEN.isdisjoint(body):
+        name = min(_FORBIDDEN.intersection(body))
+        raise ApiError(
+            "unsupported_parameter",
+            f"{name!r} is not accepted: providers, addresses and keys are the gateway's to choose.",
+            param=name,
+        )
+    if not _NUMBERS.isdisjoint(body):
+        _check_numbers(body)
+    if "stream" in body or "stream_options" in body:
+        _check_stream(body)
+
+
+def _check_numbers(body: Mapping[str, Any]) -> None:
     for name, (low, high) in _RANGES.items():
         if (value := body.get(name)) is not None:
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -88,7 +96,6 @@ def check_common(body: Mapping[str, Any]) -> None:
                 raise _wrong_type(name, "an integer", value)
             if not lowest <= value <= highest:
                 raise _invalid(name, f"must be between {lowest} and {highest}")
-    _check_stream(body)
 
 
 def _check_stream(body: Mapping[str, Any]) -> None:
@@ -121,18 +128,23 @@ def check_chat(body: Mapping[str, Any]) -> None:
         if not isinstance(message, dict):
             raise _wrong_type(f"messages[{index}]", "an object", message)
         role = message.get("role")
-        if role is None:
-            raise _missing(f"messages[{index}].role")
-        if not isinstance(role, str):
-            raise _wrong_type(f"messages[{index}].role", "a string", role)
-        if role not in _ROLES:
-            raise _invalid(f"messages[{index}].role", f"must be one of {', '.join(sorted(_ROLES))}")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise _bad_role(f"messages[{index}].role", role)
         content = message.get("content")
         if not isinstance(content, str) and content is not None:
             _check_parts(f"messages[{index}].content", content)
-        if message.get("tool_calls") is not None:
+        if "tool_calls" in message and message["tool_calls"] is not None:
             _check_tool_calls(f"messages[{index}].tool_calls", message["tool_calls"])
-    _check_tools(body)
+    if "tools" in body:
+        _check_tools(body)
+
+
+def _bad_role(where: str, role: Any) -> ApiError:
+    if role is None:
+        return _missing(where)
+    if not isinstance(role, str):
+        return _wrong_type(where, "a string", role)
+    return _invalid(where, f"must be one of {', '.join(sorted(_ROLES))}")
 
 
 def _check_parts(where: str, content: Any) -> None:

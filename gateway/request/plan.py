@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
@@ -46,7 +46,7 @@ class Plan:
         self._again = 0
         self._tried: set[Target] = set()
         self._barred: dict[str, Unsupported | None] = {}
-        self._fallbacks = iter(self._fallback_pools())
+        self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
         self._slot_awaited = False
         """A key was refused for want of a parallel slot: nobody knows when one gets free."""
@@ -96,13 +96,15 @@ class Plan:
         return None
 
     async def _from_fallbacks(self) -> Choice | None:
+        if self._fallbacks is None:
+            self._fallbacks = self._fallback_pools()
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
                 return choice
         return None
 
-    def _fallback_pools(self) -> Iterable[Sequence[Target]]:
+    def _fallback_pools(self) -> Iterator[Sequence[Target]]:
         """The candidates of one other provider after the other."""
         fallback = self._policy.fallback
         if not fallback.enabled or fallback.max_providers < 1 or not self._targets:
@@ -164,7 +166,7 @@ class Plan:
 
     def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
         """Candidates that allow as many output tokens as were asked come first."""
-        asked = self._tx.operation.asked_tokens(self._tx.body)
+        asked = self._tx.asked
         if asked is None or not any(0 < t.secret.max_tokens < asked[1] for t in ranked):
             return ranked
         return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
@@ -174,7 +176,7 @@ class Plan:
         ticket = target.state.circuit.begin(now)
         if not ticket:
             return None
-        asked = tx.operation.asked_tokens(tx.body)
+        asked = tx.asked
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
         try:
@@ -236,7 +238,7 @@ class Plan:
                 in_turn = await place.turn(wait)
                 self._refusals.clear()
                 self._slot_awaited = False
-                self._fallbacks = iter(self._fallback_pools())
+                self._fallbacks = None
                 choice = await self._try()
                 if not self._refusals:
                     break

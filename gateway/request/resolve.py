@@ -26,7 +26,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     targets = allowed(tx, targets)
     if not targets:
         raise ApiError("model_not_allowed", "This API key may not use this model.", param="model")
-    asked = tx.operation.asked_tokens(tx.body)
+    asked = tx.asked
     output = 0
     if tx.operation.name != "embeddings":
         output = estimate_output(asked and asked[1], tx.live.memory.outputs.of(targets[0].label))

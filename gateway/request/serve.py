@@ -88,9 +88,11 @@ async def _read(tx: Transaction) -> None:
     tx.input_estimate = estimate_input(raw)
     tx.operation.check(tx.body)
     tx.alias = tx.body["model"]
-    tx.stream = tx.body.get("stream") or False
-    options = tx.body.get("stream_options")
-    tx.include_usage = bool(options and options.get("include_usage"))
+    tx.asked = tx.operation.asked_tokens(tx.body)
+    if tx.body.get("stream"):
+        tx.stream = True
+        options = tx.body.get("stream_options")
+        tx.include_usage = bool(options and options.get("include_usage"))
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.api import ApiError, Attempt, Demand, Usage
 from gateway.catalog import Pool, Target
 from gateway.clients import Client
-from gateway.request.head import Headers
+from gateway.request.head import line
 from gateway.request.operations import Operation
 from gateway.runtime import Live, Runtime
 
@@ -32,6 +32,8 @@ class Transaction:
     """Input tokens, as well as can be said before the upstream does."""
     alias: str = ""
     """The model as the client named it."""
+    asked: tuple[str, int] | None = None
+    """The output limit that the client set: the parameter's name and its value."""
     stream: bool = False
     include_usage: bool = False
     pool: Pool | None = None
@@ -62,27 +64,26 @@ class Transaction:
         assert self.target is not None
         return self.started + self.target.service.timeouts.total
 
-    def headers(self) -> Headers:
-        """The headers that every answer carries, as far as they are known by now."""
-        headers = [("x-request-id", self.request_id), ("x-coo-cache", "off")]
-        headers.append(("x-coo-attempts", str(self.tries)))
+    def headers(self) -> str:
+        """The header lines that every answer carries, as far as they are known by now."""
+        lines = f"x-request-id: {self.request_id}\r\nx-coo-cache: off\r\nx-coo-attempts: {self.tries}\r\n"
         if self.target is not None:
-            headers.append(("x-coo-provider", self.target.provider))
-            headers.append(("x-coo-model", self.target.model))
-            headers.append(("x-coo-key", self.target.key))
+            lines += self.target.lines
         if self.dropped:
-            headers.append(("x-coo-dropped-params", ",".join(self.dropped)))
+            lines += line("x-coo-dropped-params", ",".join(self.dropped))
         if self.clamped is not None:
-            headers.append(("x-coo-clamped", self.clamped))
+            lines += line("x-coo-clamped", self.clamped)
         if self.upstream_request_id is not None:
-            headers.append(("x-coo-upstream-request-id", self.upstream_request_id))
+            lines += line("x-coo-upstream-request-id", self.upstream_request_id)
         for reading in self.client.meter.readings():
-            if reading.kind in ("requests", "tokens"):
-                headers.append((f"x-ratelimit-limit-{reading.kind}", str(reading.limit)))
-                left = max(reading.limit - reading.used, 0)
-                headers.append((f"x-ratelimit-remaining-{reading.kind}", str(left)))
-                headers.append((f"x-ratelimit-reset-{reading.kind}", go_duration(reading.reset)))
-        return headers
+            kind = reading.kind
+            if kind == "requests" or kind == "tokens":
+                lines += (
+                    f"x-ratelimit-limit-{kind}: {reading.limit}\r\n"
+                    f"x-ratelimit-remaining-{kind}: {max(reading.limit - reading.used, 0)}\r\n"
+                    f"x-ratelimit-reset-{kind}: {go_duration(reading.reset)}\r\n"
+                )
+        return lines
 
 
 def go_duration(seconds: float) -> str:
