@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -101,7 +100,7 @@ class Gateway:
     async def reload(self, **sections: Any) -> None:
         """Put these sections into the configuration and load it."""
         self.config.update(sections)
-        self.path.write_text(yaml.safe_dump(self.config))
+        self.path.write_text(json.dumps(self.config))
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         async with self.session.post(f"{self.url}/admin/v1/reload", headers=headers) as response:
             assert response.status == 200, await response.text()
@@ -206,8 +205,8 @@ async def running(
         },
     }
     config.setdefault("logging", {"file": {"enabled": False}, "audit": {"enabled": False}})
-    path = folder / "coo-llm.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path = folder / "coo-llm.yaml"  # JSON is YAML
+    path.write_text(json.dumps(config))
     registry: Registry
     if clock is None:
         registry = Registry.discover()
