@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -35,6 +36,10 @@ _BY_KIND = {
 others may hold what only the operator should see."""
 
 
+_SHORTEST_KEY = 8
+"""What is shorter is no secret, and may be a part of any word."""
+
+
 def from_outcome(outcome: Outcome) -> ApiError:
     """The error for a client whose last attempt ended like this."""
     code, message = _BY_KIND[outcome.kind]
@@ -46,6 +51,13 @@ def from_outcome(outcome: Outcome) -> ApiError:
     if outcome.code and outcome.kind in (Kind.CALLER, Kind.MODEL):
         error.code = outcome.code
     return error
+
+
+def without_key(outcome: Outcome, key: str) -> Outcome:
+    """The same outcome, should the upstream have repeated our key in its words: without it."""
+    if len(key) < _SHORTEST_KEY or key not in outcome.message:
+        return outcome
+    return replace(outcome, message=outcome.message.replace(key, "***"))
 
 
 def error_event(error: ApiError) -> bytes:

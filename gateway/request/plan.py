@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
@@ -14,6 +15,8 @@ from gateway.request.errors import from_outcome
 from gateway.request.resolve import allowed
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
+
+log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
 WORTHWHILE = 0.02
@@ -49,22 +52,25 @@ class Plan:
         self._barred: dict[str, Unsupported | None] = {}
         self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
+        self._slot_awaited = False
+        """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
-        self._queued_until: float | None = None
 
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
-        while True:
-            choice = await self._from_pool() or await self._from_fallbacks()
-            if choice is not None:
-                return choice
-            if self._last is not None or not await self._wait_in_queue():
-                break
-        if self._last is None and self._policy.on_exhausted == "burst":
+        queue, settings = self._tx.live.queue, self._policy.queue
+        queueing = self._policy.on_exhausted == "queue" and queue.size < settings.max_size
+        choice = None
+        if self._last is not None or not (queueing and queue.waits_at(self._keys())):
+            choice = await self._try()
+            queueing = queueing and self._last is None and bool(self._refusals)
+        if choice is None and queueing:
+            choice = await self._in_line(settings.max_wait)
+        if choice is None and self._last is None and self._policy.on_exhausted == "burst":
             choice = await self._take(self._targets, force=True)
-            if choice is not None:
-                return choice
-        raise self._exhausted()
+        if choice is None:
+            raise self._exhausted()
+        return choice
 
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
@@ -74,6 +80,9 @@ class Plan:
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
+
+    async def _try(self) -> Choice | None:
+        return await self._from_pool() or await self._from_fallbacks()
 
     async def _from_pool(self) -> Choice | None:
         while self._left > 0:
@@ -116,7 +125,7 @@ class Plan:
             name = model if serves else service.default_model
             if service.id in have or name is None or given >= fallback.max_providers:
                 continue
-            targets = allowed(self._tx, catalog.targets(service, name))
+            targets = allowed(self._tx, catalog.targets(service, name), asked=name == model)
             if targets:
                 given += 1
                 yield targets
@@ -128,7 +137,7 @@ class Plan:
         await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
-        """The best of ``targets`` that has room now."""
+        """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
         if self._last is not None and now + WORTHWHILE > self._tx.deadline:
             return None
@@ -136,7 +145,11 @@ class Plan:
             targets = [t for t in targets if self._free(t, now)]
         if not targets:
             return None
-        ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
+        ranked: Sequence[Target]
+        if force:
+            ranked = sorted(targets, key=_load)
+        else:
+            ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
         held_back = []
         for target in ranked:
@@ -182,7 +195,8 @@ class Plan:
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):
                 self._refusals.append(reservation.retry_after)
-                tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
+                self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
+                tx.live.metrics.rate_limited("key", target.meter.subject.removeprefix("key:"), reservation.kind)
                 return None
             choice = Choice(target, translated, upstream, reservation, ticket)
         except Unsupported as unsupported:
@@ -191,31 +205,54 @@ class Plan:
         finally:
             if choice is None:  # refused, cancelled or a plugin's bug: a probe must not be held for ever
                 target.state.circuit.on_neutral(ticket)
+        key = target.secret.state
+        if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
+            self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
         return choice
 
-    async def _wait_in_queue(self) -> bool:
-        """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
-        queue = self._tx.live.queue
-        if (
-            self._policy.on_exhausted != "queue"
-            or not self._refusals
-            or queue.size >= self._policy.queue.max_size
-        ):
-            return False
-        now = time.monotonic()
-        if self._queued_until is None:
-            self._queued_until = now + self._policy.queue.max_wait
-        wait = min(self._refusals)
-        self._refusals.clear()
-        if now + wait > self._queued_until:
-            self._refusals.append(wait)
-            return False
-        await queue.wait(self._tx.client.id, wait)
-        self._tx.queued_seconds += time.monotonic() - now
-        return True
+    def _note_near_limit(self, target: Target) -> None:
+        """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""
+        filled = {
+            reading.kind: reading.used / reading.limit
+            for reading in target.meter.readings()
+            if reading.kind != "parallel" and reading.used >= NEAR_LIMIT * reading.limit
+        }
+        key = target.secret.state
+        if filled and not key.near_limit:
+            for kind, share in filled.items():
+                self._tx.live.metrics.near_limit(target.provider, target.key, kind)
+                facts = {"provider": target.provider, "key": target.key, "window": kind}
+                log.warning("provider key is near its limit", extra={**facts, "share": round(share, 3)})
+        key.near_limit = bool(filled)
+
+    def _keys(self) -> Hashable:
+        """Names the keys this request may use: who may use the same ones waits in the same line."""
+        client = self._tx.client
+        return self._tx.demand.pool, client.providers, client.models
+
+    async def _in_line(self, max_wait: float) -> Choice | None:
+        """Wait in line for room; None if there is none within ``max_wait`` seconds."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        until = began + max_wait
+        choice, in_turn = None, True
+        with self._tx.live.queue.join(self._keys(), self._tx.client.id, until) as place:
+            while in_turn and choice is None:
+                wait = min(self._refusals, default=None)
+                if wait is not None and loop.time() + wait > until and not self._slot_awaited:
+                    break
+                in_turn = await place.turn(wait)
+                self._refusals.clear()
+                self._slot_awaited = False
+                self._fallbacks = None
+                choice = await self._try()
+                if not self._refusals:
+                    break
+        self._tx.queued_seconds += loop.time() - began
+        return choice
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
@@ -265,3 +302,8 @@ class Plan:
 
 def _disabled(target: Target, now: float) -> bool:
     return target.secret.state.penalty.disabled(now)
+
+
+def _load(target: Target) -> tuple[float, int]:
+    """How much of the fuller of its windows a key has used, and what it has in flight."""
+    return max(target.meter.request_share, target.meter.token_share), target.meter.in_flight
