@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import StreamWriter
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.api.errors import ApiError
@@ -254,6 +255,18 @@ class Runner(web.AppRunner):
             handler_cancellation=True,
             **made._kwargs,
         )
+
+
+def buffered(content: StreamReader) -> bytes:
+    """All of a body that has arrived whole. aiohttp's own `read_nowait` would resume a parser that never
+    paused, at the price of a second pass through it."""
+    if content.exception() is None and not content._protocol._reading_paused:
+        pieces = content._buffer
+        if len(pieces) == 1 and not content._buffer_offset:
+            piece = pieces.popleft()
+            content._size -= len(piece)
+            return piece
+    return content.read_nowait()
 
 
 def _unacceptable(message: RawRequestMessage) -> ApiError | None:

@@ -12,7 +12,7 @@ from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
-_OUTPUT = (
+_OUTPUT = frozenset({
     "content",
     "text",
     "refusal",
@@ -21,7 +21,7 @@ _OUTPUT = (
     "tool_calls",
     "function_call",
     "audio",
-)
+})
 _TEXTS = ("text", "thinking", "transcript", "function", "custom", "name", "arguments", "input")
 _DEPTH = 6  # of texts in a delta; the deepest known are Mistral's thinking parts
 
@@ -133,8 +133,12 @@ class NativeReader:
 
 def output(message: Mapping[str, Any]) -> tuple[bool, int]:
     """Whether a message, a delta or a completion's choice holds output, and how many characters of text."""
-    found = [value for name in _OUTPUT if (value := message.get(name))]
-    return bool(found), sum(_characters(value, _DEPTH) for value in found)
+    shown, length = False, 0
+    for name, value in message.items():
+        if value and name in _OUTPUT:
+            shown = True
+            length += len(value) if isinstance(value, str) else _characters(value, _DEPTH)
+    return shown, length
 
 
 def _characters(value: object, depth: int) -> int:

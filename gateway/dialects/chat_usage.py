@@ -33,12 +33,17 @@ def parse_usage(value: object) -> Usage | None:
     reasoning = _count(made.get("reasoning_tokens")) or 0
     if reasoning and value.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI's completion_tokens are without them
-    usage = Usage()
-    usage.cache_read, rest = _part(cached, prompt)
-    usage.cache_write, rest = _part(details.get("cache_write_tokens"), rest)
-    usage.audio_input, usage.input = _part(details.get("audio_tokens"), rest)
-    usage.reasoning, rest = _part(reasoning, completion)
-    usage.audio_output, usage.output = _part(made.get("audio_tokens"), rest)
+    usage = Usage(prompt, output=completion)
+    if cached:
+        usage.cache_read, usage.input = _part(cached, usage.input)
+    if written := details.get("cache_write_tokens"):
+        usage.cache_write, usage.input = _part(written, usage.input)
+    if heard := details.get("audio_tokens"):
+        usage.audio_input, usage.input = _part(heard, usage.input)
+    if reasoning:
+        usage.reasoning, usage.output = _part(reasoning, usage.output)
+    if said := made.get("audio_tokens"):
+        usage.audio_output, usage.output = _part(said, usage.output)
     return usage
 
 

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.api import ApiError
+from gateway.server import buffered
 
 BODY_DEADLINE = 60.0
 """Seconds in which the whole body must have arrived."""
@@ -48,7 +49,7 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     content = request.content
     try:
         if content.is_eof():
-            body = content.read_nowait()
+            body = buffered(content)
         else:
             async with asyncio.timeout(BODY_DEADLINE):
                 body = await _read(content, max_bytes)

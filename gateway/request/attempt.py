@@ -53,6 +53,8 @@ class Attempt:
             self._timer.cancel()
             if self._exchange is not None:
                 self._exchange.abort()
+            # Let go of each other: garbage that waits for the collector is memory that is never warm.
+            self._exchange = self._timer = None
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import httptools
@@ -170,6 +171,11 @@ class Parser:
         self.complete = True
 
 
+@lru_cache(1024)
+def _lowered(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
 def collect_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Header fields as text (latin-1), repeated ones joined (RFC 9110, section 5.3).
 
@@ -183,8 +189,10 @@ def collect_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         room -= 1
         if size > MAX_LINE or total > MAX_HEAD or room < 0:
             raise _invalid("its header section is too large")
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1").rstrip(" \t")
+        key = _lowered(name)
+        text = value.decode("latin-1")
+        if text.endswith((" ", "\t")):
+            text = text.rstrip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 

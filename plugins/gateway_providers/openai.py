@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import orjson
@@ -52,15 +53,15 @@ class OpenAI:
         return chat_errors.diagnose(status, headers, body)
 
     def _url(self, path: str) -> str:
-        return f"{self.base_url.rstrip('/').removesuffix('/v1')}/v1{path}"
+        return f"{_root(self.base_url)}/v1{path}"
 
     def _headers(self, secret: str) -> list[tuple[str, str]]:
-        account = (("openai-organization", self.organization), ("openai-project", self.project))
-        return [
-            ("content-type", "application/json"),
-            *self._credentials(secret),
-            *((name, value) for name, value in account if value),
-        ]
+        headers = [("content-type", "application/json"), *self._credentials(secret)]
+        if self.organization:
+            headers.append(("openai-organization", self.organization))
+        if self.project:
+            headers.append(("openai-project", self.project))
+        return headers
 
     def _credentials(self, secret: str) -> list[tuple[str, str]]:
         return [("authorization", f"Bearer {secret}")]
@@ -72,6 +73,11 @@ class OpenAI:
         if call.operation == "chat":
             body["messages"] = without_extensions(body["messages"])
         return body
+
+
+@cache
+def _root(base_url: str) -> str:
+    return base_url.rstrip("/").removesuffix("/v1")
 
 
 def native_reader(call: Call) -> Reader:
@@ -103,16 +109,19 @@ def without_extensions(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages without the fields that this gateway adds to answers, and without the signatures in the
     ids of Gemini's calls: a client sends them back with the history, and OpenAI refuses them (ids of more
     than 40 characters). The same list if there are none."""
-    if not any(_extended(message) for message in messages):
-        return messages
-    return [_plain(message) if _extended(message) else message for message in messages]
+    for message in messages:
+        if _extended(message):
+            return [_plain(message) if _extended(message) else message for message in messages]
+    return messages
 
 
 def _extended(message: dict[str, Any]) -> bool:
-    return (
-        not _MESSAGE_EXTENSIONS.isdisjoint(message)
-        or is_packed(message.get("tool_call_id"))
-        or any(_CALL_EXTENSION in call or is_packed(call["id"]) for call in message.get("tool_calls") or ())
+    if not _MESSAGE_EXTENSIONS.isdisjoint(message):
+        return True
+    if "tool_call_id" in message and is_packed(message["tool_call_id"]):
+        return True
+    return "tool_calls" in message and any(
+        _CALL_EXTENSION in call or is_packed(call["id"]) for call in message["tool_calls"] or ()
     )
 
 

@@ -130,7 +130,11 @@ class WindowMeter:
         requests = self._requests
         if requests is not None and requests.used >= requests.limit:
             return False
-        return all(window.used + min(tokens, window.limit) <= window.limit for window in self._token_windows)
+        for window in self._token_windows:
+            room = window.limit - window.used
+            if tokens > room and room < window.limit:  # alone in its window, any request fits
+                return False
+        return True
 
     def _refusal(self, tokens: int, now: float) -> Refusal:
         refusals = []
@@ -146,8 +150,12 @@ class WindowMeter:
         """Bring the public figures up to date after windows changed."""
         if self._requests is not None:
             self.request_share = self._requests.used / self._requests.limit
-        share = 0.0
+        fullest = 0.0
         for window in self._token_windows:
-            share = max(share, window.used / window.limit)
-        self.token_share = share
-        self.valid_until = min(self.valid_until, now + self._shortest)
+            share = window.used / window.limit
+            if share > fullest:
+                fullest = share
+        self.token_share = fullest
+        due = now + self._shortest
+        if due < self.valid_until:
+            self.valid_until = due
