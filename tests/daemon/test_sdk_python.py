@@ -225,7 +225,15 @@ async def test_embeddings_where_there_are_none(client: AsyncOpenAI) -> None:
     with pytest.raises(BadRequestError) as caught:
         await client.embeddings.create(model=CHAT["claude"], input="one")
     assert caught.value.code == "unsupported_parameter"
-    assert "embeddings" in caught.value.message
+    assert "No provider of this model supports 'embeddings'." in caught.value.message
+
+
+async def test_embeddings_of_token_ids(client: AsyncOpenAI) -> None:
+    answer = await client.embeddings.create(model=EMBEDDING["openai"], input=[[1, 2], [3]])
+    assert len(answer.data) == 2
+    with pytest.raises(BadRequestError) as caught:
+        await client.embeddings.create(model=EMBEDDING["gemini"], input=[[1, 2], [3]])
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "input")
 
 
 @each_provider
