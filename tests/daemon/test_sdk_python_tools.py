@@ -102,10 +102,11 @@ async def test_the_clients_choice_among_tools(kind: str, client: AsyncOpenAI) ->
 
 @each_provider
 async def test_one_call_at_a_time(kind: str, client: AsyncOpenAI) -> None:
+    tools: list[Any] = TOOLS
     raw = await client.chat.completions.with_raw_response.create(
         model=CHAT[kind],
         messages=[{"role": "user", "content": "use tools"}],
-        tools=TOOLS,  # type: ignore[arg-type]
+        tools=tools,
         parallel_tool_calls=False,
     )
     calls = raw.parse().choices[0].message.tool_calls

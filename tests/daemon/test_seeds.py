@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import yaml
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from tests.daemon.test_curl import curl
 from tests.fakes.anthropic import FakeAnthropic
@@ -98,10 +99,9 @@ async def test_overview(fakes: Mapping[str, FakeUpstream], tmp_path: Path) -> No
                 key = "Authorization: Bearer your-key"
                 answer = json.loads(await curl("-X", "POST", url, "-H", key, "-d", body))
                 assert answer["choices"][0]["message"]["content"] == "Echo: Hello"
-                # Ten tokens at 0.002 and three at 0.01 US dollars a thousand.
-                assert answer["usage"]["cost"] == pytest.approx(
-                    answer["usage"]["prompt_tokens"] * 2e-6 + answer["usage"]["completion_tokens"] * 1e-5
-                )
+                usage = answer["usage"]
+                cost = usage["prompt_tokens"] * 0.002 / 1000 + usage["completion_tokens"] * 0.01 / 1000
+                assert usage["cost"] == pytest.approx(cost)
 
 
 async def test_readme_local(fakes: Mapping[str, FakeUpstream], tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_readme_local(fakes: Mapping[str, FakeUpstream], tmp_path: Path) -
         assert await chat(daemon, "gpt-4o", None, "Hi", "Hello!", "And?") == (200, "Echo: And?")
         assert await chat(daemon, "gemini-pro") == (200, "Echo: Hello")
         assert await chat(daemon, "gemini:gemini-1.5-pro") == (200, "Echo: Hello")
-        langchain = ChatOpenAI(model="gpt-4o", base_url=f"{daemon.url}/v1", api_key="made-up")  # type: ignore[arg-type]
+        langchain = ChatOpenAI(model="gpt-4o", base_url=f"{daemon.url}/v1", api_key=SecretStr("made-up"))
         assert (await to_thread(langchain.invoke, "Hello")).content == "Echo: Hello"
 
 
