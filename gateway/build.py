@@ -20,6 +20,7 @@ from gateway.config.schema import (
     ResolvedAlias,
 )
 from gateway.config.schema_providers import KEYLESS
+from gateway.redact import Redactor
 from gateway.registry import Registry
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
@@ -83,7 +84,8 @@ def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
             update={name: getattr(key.limits, name) for name in key.limits.model_fields_set}
         )
     state = memory.key(provider.id, key.id, _limits(limits))
-    return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
+    secret = key.key.get_secret_value()
+    return Key(key.id, secret, state, limits.max_tokens, Redactor(secret))
 
 
 def _limits(config: KeyLimits) -> Limits:

@@ -82,7 +82,7 @@ class Daemon:
         handler = configure(config.logging.level)
         live = self.live = self._make_live(handler)
         reloader = Reloader(self._path, live, self._registry)
-        runner = Runner(make_app(live, reloader), HURRY)
+        runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
         await runner.setup()
         listeners = Listeners(runner, config.server)
         try:

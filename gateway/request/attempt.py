@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream
+from gateway.redact import Redactor
 from gateway.request.local import LocalClient, LocalExchange
 from gateway.upstream.client import Client
 from gateway.upstream.exchange import Exchange
@@ -32,8 +33,9 @@ class Attempt:
     `run` returns None if the answer is complete, else what went wrong.
     """
 
-    def __init__(self, provider: Provider, reader: Reader) -> None:
+    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
         self._provider = provider
+        self._redactor = redactor
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome | None] = self._loop.create_future()
         self._exchange: Exchange | LocalExchange | None = None
@@ -67,7 +69,7 @@ class Attempt:
         for name in _UPSTREAM_ID_HEADERS:
             value = headers.get(name)
             if value is not None and len(value) <= 128 and value.isascii() and value.isprintable():
-                self.request_id = value
+                self.request_id = None if self._redactor.in_text(value) else value
                 break
         if not 200 <= status < 300:
             self._error_body = bytearray()
@@ -83,6 +85,10 @@ class Attempt:
             self._error_body += data
             if len(self._error_body) >= MAX_ERROR_BODY:
                 self._diagnose()
+            return
+        if self._redactor.in_answer(data):
+            log.error("a provider sent the gateway's key back")
+            self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
             return
         try:
             self._take(data)
@@ -121,7 +127,7 @@ class Attempt:
 
     def _finish(self, outcome: Outcome | None) -> None:
         if not self._ended.done():
-            self._ended.set_result(outcome)
+            self._ended.set_result(outcome and self._redactor.outcome(outcome))
             if self._exchange is not None and outcome is not None:
                 self._exchange.abort()
 
@@ -144,8 +150,8 @@ class Attempt:
 class WholeAttempt(Attempt):
     """An answer in one piece."""
 
-    def __init__(self, provider: Provider, reader: Reader) -> None:
-        super().__init__(provider, reader)
+    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
+        super().__init__(provider, reader, redactor)
         self.chunks: list[Chunk] = []
 
     def _accepts(self, content_type: str) -> bool:
@@ -166,6 +172,7 @@ class StreamAttempt(Attempt):
         self,
         provider: Provider,
         reader: Reader,
+        redactor: Redactor,
         *,
         deliver: Callable[[list[Chunk]], None],
         idle: float,
@@ -173,7 +180,7 @@ class StreamAttempt(Attempt):
     ) -> None:
         """``deliver`` gets chunks from the first content on. ``idle``: seconds a begun stream may stay
         silent; ``latest``: loop time at which it must be over."""
-        super().__init__(provider, reader)
+        super().__init__(provider, reader, redactor)
         self._deliver = deliver
         self._idle = idle
         self._latest = latest

@@ -90,7 +90,8 @@ class WholeAnswer:
     def attempt(self, choice: Choice) -> Attempt:
         provider = choice.target.service.plugin
         self._choice = choice
-        self._attempt = WholeAttempt(provider, provider.reader(choice.translation.call))
+        reader = provider.reader(choice.translation.call)
+        self._attempt = WholeAttempt(provider, reader, choice.target.secret.redactor)
         return self._attempt
 
     def response(self) -> Direct:
@@ -143,6 +144,7 @@ class StreamAnswer:
         self._attempt = StreamAttempt(
             provider,
             provider.reader(choice.translation.call),
+            choice.target.secret.redactor,
             deliver=self._deliver,
             idle=choice.target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),
