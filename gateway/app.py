@@ -13,7 +13,7 @@ from gateway.keys import LIVE
 from gateway.reload import Reloader
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
-from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
 from gateway.request.serve import handler
 from gateway.runtime import Live
 from gateway.scrape import metrics_handler
@@ -31,8 +31,8 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
         _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
         _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
-        _get(app, f"{prefix}/v1/models", list_models)
-        _get(app, f"{prefix}/v1/models/{{id:.+}}", get_model)
+        _get(app, f"{prefix}/v1/models", handler(MODELS, list_models))
+        _get(app, f"{prefix}/v1/models/{{id:.+}}", handler(MODELS, get_model))
         _get(app, f"{prefix}/health", livez)
         _get(app, f"{prefix}/livez", livez)
         _get(app, f"{prefix}/readyz", readyz)

@@ -63,7 +63,7 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
     settings = dict(config.settings)
     if config.base_url is not None:
         settings["base_url"] = config.base_url
-    keys = config.api_keys or (KEYLESS,)
+    keys = {key.id: key for key in config.api_keys or (KEYLESS,)}  # one that is given twice counts once
     timeout = config.timeout
     return Service(
         id=config.id,
@@ -73,7 +73,7 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
         timeouts=Timeouts(timeout.connect, timeout.first_token, timeout.idle, timeout.total),
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
-        keys=tuple(_key(config, key, memory) for key in keys),
+        keys=tuple(_key(config, key, memory) for key in keys.values()),
     )
 
 

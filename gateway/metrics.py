@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -146,7 +146,8 @@ class Metrics:
         self._version = version
         self._requests: dict[tuple[str, str, str], RequestSeries] = {}
         self._models: dict[tuple[str, str], ModelSeries] = {}
-        self._gauges: list[Callable[[], Iterable[Sample]]] = []
+        self.gauges: Sequence[Sample] = ()
+        """How the gauges stand; taken on the event loop, just before `render`."""
         self._attempts = Counter("upstream_attempts", "Tries at upstreams.", ("provider", "key", "outcome"))
         self._errors = Counter("errors", "Requests that ended in an error.", ("provider", "code"))
         self._rate_limited = Counter("rate_limited", "Refusals by a limit.", ("scope", "id", "kind"))
@@ -198,10 +199,6 @@ class Metrics:
     def admin_request(self, route: str, status: int) -> None:
         """``route`` is the route's pattern, never the path that was asked for."""
         self._admin.add(route, str(status))
-
-    def watch(self, gauges: Callable[[], Iterable[Sample]]) -> None:
-        """Ask ``gauges`` at every scrape, in the thread that renders: it must iterate over copies."""
-        self._gauges.append(gauges)
 
     def render(self) -> bytes:
         """All metrics in the text format, to be sent as `content_type`."""
@@ -268,7 +265,6 @@ class Metrics:
             name: GaugeMetricFamily(f"coo_llm_{name}", help, labels=labels)
             for name, (help, labels) in _GAUGES.items()
         }
-        for gauges in self._gauges:
-            for name, labels, value in gauges():
-                families[name].add_metric(labels, value)
+        for name, labels, value in self.gauges:
+            families[name].add_metric(labels, value)
         yield from families.values()

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -44,7 +44,7 @@ class Registry:
         self._classes: dict[tuple[str, str], type] = {}
 
     @classmethod
-    def discover(cls) -> Registry:
+    def discover(cls) -> Self:
         """Read the entry points of every installed distribution; the first of a name counts."""
         found: dict[str, dict[str, EntryPoint]] = {group: {} for group in GROUPS}
         for group in GROUPS:

@@ -8,8 +8,13 @@ from aiohttp import web
 
 from gateway.admin.access import is_admin, on_admin_listener
 from gateway.api import ApiError
+from gateway.gauges import gauges
 from gateway.keys import LIVE
+from gateway.metrics import Sample
 from gateway.request.authenticate import is_forwarded, is_loopback_peer
+
+_PROBE = 0.001
+"""Seconds of the timer whose lateness is measured."""
 
 
 async def metrics_handler(request: web.Request) -> web.Response:
@@ -22,5 +27,14 @@ async def metrics_handler(request: web.Request) -> web.Response:
     public = config.logging.prometheus.public or on_admin_listener(request)
     if not (public or (is_loopback_peer(request) and not is_forwarded(request)) or is_admin(request)):
         raise ApiError("forbidden", "Metrics need the admin key from outside this machine.")
+    live.metrics.gauges = [*gauges(live), Sample("event_loop_lag_seconds", (), await _lag())]
     text = await asyncio.to_thread(live.metrics.render)
     return web.Response(body=text, headers={"content-type": live.metrics.content_type})
+
+
+async def _lag() -> float:
+    """Seconds by which a timer fires late just now."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + _PROBE
+    await asyncio.sleep(_PROBE)
+    return max(loop.time() - due, 0.0)

@@ -324,7 +324,9 @@ class Runner(web.AppRunner):
 def buffered(content: StreamReader) -> bytes:
     """All of a body that has arrived whole. aiohttp's own `read_nowait` would resume a parser that never
     paused, at the price of a second pass through it."""
-    if content is not EMPTY_PAYLOAD and content.exception() is None and not content._protocol._reading_paused:
+    if content is EMPTY_PAYLOAD:
+        return b""
+    if content.exception() is None and not content._protocol._reading_paused:
         pieces = content._buffer
         if len(pieces) == 1 and not content._buffer_offset:
             piece = pieces.popleft()

@@ -121,9 +121,10 @@ def test_gauges_are_read_at_the_scrape(metrics: Metrics) -> None:
         yield Sample("key_state", ("p", "k-1", "ok"), 1)
         yield Sample("key_window_ratio", ("p", "k-1", "requests"), 0.25)
 
-    metrics.watch(gauges)
+    metrics.gauges = list(gauges())
     assert scrape(metrics)["coo_llm_in_flight_requests", ("p",)] == 1
     in_flight = 5
+    metrics.gauges = list(gauges())
     samples = scrape(metrics)
     assert samples["coo_llm_in_flight_requests", ("p",)] == 5
     assert samples["coo_llm_key_state", ("p", "k-1", "ok")] == 1

@@ -27,7 +27,7 @@ class Answer:
         self.produced = 0
         self.choices: dict[int, Choice] = {}
         self._created = int(time.time())
-        self._model = call.model
+        self._asked = self._model = call.model
         self._id = ""
 
     def value(self, choices: list[Json]) -> Json:
@@ -82,7 +82,7 @@ class Answer:
             index = 0  # the default, which is left out
         choice = self.choices.get(index)
         if choice is None:
-            choice = self.choices[index] = Choice(index, self._id, streamed=self.streamed)
+            choice = self.choices[index] = Choice(index, self._id, self._asked, streamed=self.streamed)
         result = candidate.get("logprobsResult")
         return choice, choice.read(candidate), None if result is None else logprobs(result)
 

@@ -44,10 +44,20 @@ _FINISH = {
 class Choice:
     """What was read of one candidate so far."""
 
-    __slots__ = ("_call_prefix", "_calls", "_images", "_streamed", "index", "produced", "reason", "signature")
+    __slots__ = (
+        "_call_prefix",
+        "_calls",
+        "_images",
+        "_model",
+        "_streamed",
+        "index",
+        "produced",
+        "reason",
+        "signature",
+    )
 
-    def __init__(self, index: int, answer_id: str, *, streamed: bool) -> None:
-        """``answer_id`` makes the ids of calls that come without one."""
+    def __init__(self, index: int, answer_id: str, model: str, *, streamed: bool) -> None:
+        """``answer_id`` makes the ids of calls that come without one; ``model`` is the one that was asked."""
         self.index = index
         self.produced = 0
         self.reason: str | None = None
@@ -56,6 +66,7 @@ class Choice:
         self._call_prefix = f"call_{answer_id}_{index}_"
         self._calls = 0
         self._images = 0
+        self._model = model
         self._streamed = streamed
 
     @property
@@ -108,7 +119,7 @@ class Choice:
         call["type"] = "function"
         call["function"] = {"name": name, "arguments": encoded}
         if isinstance(signature, str) and signature:
-            call["id"] = pack(call_id, signature)
+            call["id"] = pack(call_id, signature, self._model)
             call["extra_content"] = extra_content(signature)
         delta.setdefault("tool_calls", []).append(call)
         self._calls += 1

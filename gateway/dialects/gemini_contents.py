@@ -10,6 +10,7 @@ import orjson
 
 from gateway.api import Unsupported
 from gateway.dialects import gemini_media
+from gateway.dialects.gemini_model import generation
 from gateway.dialects.gemini_signature import SKIP, carried, unpack
 
 Json = dict[str, Any]
@@ -35,13 +36,17 @@ class Conversation:
     order. Equal messages always give equal contents, so that a growing chat has a stable prefix.
     """
 
-    generation: float
+    model: str
     contents: list[Json] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     _system: list[str] = field(default_factory=list)
     _pending: list[_Pending] = field(default_factory=list)
+    _generation: float = field(init=False)
     _after: list[Json] = field(default_factory=list)
     """Parts that follow the pending responses: a content of responses holds nothing else."""
+
+    def __post_init__(self) -> None:
+        self._generation = generation(self.model)
 
     def add(self, message: Json) -> None:
         """Add the next message. Raises `Unsupported` for a role or part without equivalent."""
@@ -114,9 +119,9 @@ class Conversation:
             raise Unsupported("messages", "function_call, which tool_calls replaced")
         parts = self._parts(message.get("content") or message.get("refusal"))
         parts += self._parts(message.get("images"))  # ours, of an earlier answer
-        if parts and self.generation >= 2.5 and (signature := carried(message)):
+        if parts and self._generation >= 2.5 and (signature := carried(message)):
             parts[-1]["thoughtSignature"] = signature
-        unsigned = self.generation >= 3
+        unsigned = self._generation >= 3
         calls = message.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             part = self._call(call)
@@ -135,14 +140,16 @@ class Conversation:
         if not isinstance(function, dict) or not isinstance(name := function.get("name"), str):
             raise Unsupported("messages", "a tool call that is not a function's")
         client_id = call.get("id")
-        call_id, signature = unpack(client_id) if isinstance(client_id, str) else ("", None)
+        call_id, signature = unpack(client_id, self.model) if isinstance(client_id, str) else ("", None)
+        if call_id == client_id:  # nothing was packed in it
+            signature = carried(call)
         sent: Json = {"name": name, "args": _arguments(function.get("arguments"))}
         response: Json = {"name": name, "response": _NO_RESULT}
-        if call_id and self.generation >= 3:  # earlier ones have no ids, and match by order
+        if call_id and self._generation >= 3:  # earlier ones have no ids, and match by order
             sent["id"] = response["id"] = call_id
         self._pending.append(_Pending(client_id, response))
         part: Json = {"functionCall": sent}
-        if self.generation >= 2.5 and (signature := carried(call) or signature):
+        if self._generation >= 2.5 and signature:
             part["thoughtSignature"] = signature
         return part
 

@@ -77,7 +77,7 @@ def copied(target: str) -> Handler:
 
 
 def _messages(draft: Draft, name: str, value: Any) -> None:
-    conversation = Conversation(draft.generation)
+    conversation = Conversation(draft.model)
     for message in value if isinstance(value, list) else ():
         if not isinstance(message, dict):
             raise Unsupported(name, "a message that is not an object")

@@ -14,7 +14,7 @@ from gateway.routing.estimate import tokens_of_text
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
     """Settle the key's reservation with what was used; None: nothing was."""
     if reader is None:
-        await tx.live.store.settle(choice.reservation, 0)
+        await _give_back(tx, choice, 0)
         return
     usage = reader.usage
     if usage is None:
@@ -23,7 +23,14 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
     tx.usage = usage
     tx.cost = choice.target.prices.cost(usage)
     tx.live.memory.outputs.learn(choice.target.label, usage.completion)
-    await tx.live.store.settle(choice.reservation, usage.total)
+    await _give_back(tx, choice, usage.total)
+
+
+async def _give_back(tx: Transaction, choice: Choice, used: int) -> None:
+    """What was reserved beyond ``used`` tokens, and the slot; whoever waits for it may try."""
+    await tx.live.store.settle(choice.reservation, used)
+    if tx.live.queue.size:
+        tx.live.queue.wake()
 
 
 def close_books(tx: Transaction) -> None:

@@ -19,6 +19,11 @@ MAX_ERROR_BODY = 64 * 1024
 MAX_HELD = 256 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content."""
 
+_BY_FAILURE = {
+    FailureKind.TIMEOUT: Kind.TIMEOUT,
+    FailureKind.INVALID: Kind.INVALID,
+    FailureKind.TOO_LARGE: Kind.INVALID,
+}
 _UPSTREAM_ID_HEADERS = ("x-request-id", "request-id")
 
 
@@ -50,7 +55,7 @@ class Attempt:
             self._exchange = await client.send(upstream, self, connect)
             return await self._ended
         except UpstreamFailure as failure:
-            return outcome_of(failure)
+            return outcome_of(failure, self.status)
         finally:
             self._timer.cancel()
             if self._exchange is not None:
@@ -76,32 +81,49 @@ class Attempt:
     def on_data(self, data: bytes) -> None:
         if self._ended.done():
             return
-        if self._error_body is None:
-            if self._redactor.in_answer(data):
-                log.error("a provider sent the gateway's key back")
-                self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
-                return
-            try:
-                self._take(data)
-            except Exception:  # a plugin's bug fails its attempt, and nothing else
-                log.exception("reader failed")
-                self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer could not be read."))
-        elif len(self._error_body) < MAX_ERROR_BODY:
+        if self._error_body is not None:
             self._error_body += data
+            if len(self._error_body) >= MAX_ERROR_BODY:
+                self._diagnose()
+            return
+        if self._redactor.in_answer(data):
+            log.error("a provider sent the gateway's key back")
+            self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
+            return
+        try:
+            self._take(data)
+        except Exception:  # a plugin's bug fails its attempt, and nothing else
+            self._misread()
 
     def on_end(self) -> None:
         if self._ended.done():
             return
         if self._error_body is not None:
-            self._finish(self._provider.diagnose(self.status, self._headers, bytes(self._error_body)))
-        else:
+            self._diagnose()
+            return
+        try:
             self._complete()
+        except Exception:  # as above
+            self._misread()
 
     def on_fail(self, failure: UpstreamFailure) -> None:
-        if self._error_body is not None:  # the status is known; how its body ended matters little
-            self._finish(self._provider.diagnose(self.status, self._headers, bytes(self._error_body)))
+        if self._error_body is not None:
+            self._diagnose()
         else:
-            self._finish(outcome_of(failure))
+            self._finish(outcome_of(failure, self.status))
+
+    def _diagnose(self) -> None:
+        """End with what the error answer means: its status is known, and how its body ends matters little."""
+        try:
+            body = bytes(self._error_body or b"")
+            self._finish(self._provider.diagnose(self.status, self._headers, body))
+        except Exception:
+            log.exception("provider failed to read an error")
+            self._finish(Outcome(Kind.FAILED, self.status, "The provider's error could not be read."))
+
+    def _misread(self) -> None:
+        log.exception("reader failed")
+        self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer could not be read."))
 
     def _finish(self, outcome: Outcome | None) -> None:
         if not self._ended.done():
@@ -110,7 +132,10 @@ class Attempt:
                 self._exchange.abort()
 
     def _overdue(self) -> None:
-        self._finish(Outcome(Kind.TIMEOUT, self.status, "The provider did not answer in time."))
+        if self._error_body is not None:
+            self._diagnose()
+        else:
+            self._finish(Outcome(Kind.TIMEOUT, self.status, "The provider did not answer in time."))
 
     def _accepts(self, content_type: str) -> bool:
         raise NotImplementedError
@@ -162,15 +187,19 @@ class StreamAttempt(Attempt):
         self._held: list[Chunk] = []
         self._held_bytes = 0
         self._last_event = 0.0
+        self._blocked = False
         self.committed = False
 
     def pause(self, blocked: bool) -> None:
         """Stop or go on reading the upstream, as the client can take it."""
+        self._blocked = blocked
+        self._last_event = self._loop.time()  # an upstream that is not read cannot be blamed for silence
         if self._exchange is not None:
             (self._exchange.pause if blocked else self._exchange.resume)()
 
     def _accepts(self, content_type: str) -> bool:
-        return not content_type or "event-stream" in content_type
+        # JSON is no stream, but may say why there is none.
+        return not content_type or "event-stream" in content_type or "json" in content_type
 
     def _take(self, data: bytes) -> None:
         chunks = self.reader.feed(data)
@@ -201,7 +230,8 @@ class StreamAttempt(Attempt):
 
     def _overdue(self) -> None:
         now = self._loop.time()
-        due = min(self._last_event + self._idle, self._latest) if self.committed else now
+        heard = now if self._blocked else self._last_event
+        due = min(heard + self._idle, self._latest) if self.committed else now
         if due > now:
             self._timer = self._loop.call_at(due, self._overdue)
         else:
@@ -217,7 +247,10 @@ class StreamAttempt(Attempt):
         self._finish(self.reader.fault)
 
 
-def outcome_of(failure: UpstreamFailure) -> Outcome:
-    """What a failure of the connection means: the upstream's fault, retried elsewhere."""
-    kind = Kind.TIMEOUT if failure.kind is FailureKind.TIMEOUT else Kind.FAILED
-    return Outcome(kind, 0, str(failure))
+def outcome_of(failure: UpstreamFailure, status: int) -> Outcome:
+    """What a failure of the connection means: the upstream's fault, retried elsewhere, unless the answer
+    came and is of no use. ``status``: of the answer, 0 if there is none."""
+    kind = _BY_FAILURE.get(failure.kind, Kind.FAILED)
+    if kind is Kind.INVALID and not status:
+        kind = Kind.FAILED
+    return Outcome(kind, status, str(failure))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -42,6 +43,10 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= MAX_ECHO else f"{text[: MAX_ECHO - 1]}…")
 
 
+_SHORTEST_KEY = 8
+"""What is shorter is no secret, and may be a part of any word."""
+
+
 def from_outcome(outcome: Outcome) -> ApiError:
     """The error for a client whose last attempt ended like this."""
     code, message = _BY_KIND[outcome.kind]
@@ -53,6 +58,13 @@ def from_outcome(outcome: Outcome) -> ApiError:
     if outcome.code and outcome.kind in (Kind.CALLER, Kind.MODEL):
         error.code = outcome.code
     return error
+
+
+def without_key(outcome: Outcome, key: str) -> Outcome:
+    """The same outcome, should the upstream have repeated our key in its words: without it."""
+    if len(key) < _SHORTEST_KEY or key not in outcome.message:
+        return outcome
+    return replace(outcome, message=outcome.message.replace(key, "***"))
 
 
 def error_event(error: ApiError) -> bytes:

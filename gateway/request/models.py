@@ -8,30 +8,31 @@ from aiohttp import web
 from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
-from gateway.keys import CLIENT, LIVE, REQUEST_ID
+from gateway.request.account import close_books
 from gateway.request.errors import quoted
-from gateway.request.head import head, line
+from gateway.request.head import head
+from gateway.request.operations import MAX_MODEL_NAME
+from gateway.request.transaction import Transaction
 from gateway.server import Direct
 
 CREATED = 1_700_000_000
 """Models have no birthday here; OpenAI's schema wants one."""
 
 
-async def list_models(request: web.Request) -> web.StreamResponse:
+async def list_models(tx: Transaction) -> web.StreamResponse:
     """``GET /v1/models``."""
-    names = request.app[LIVE].current.catalog.names()
-    client = request[CLIENT]
-    data = [_model(name, pool) for name, pool in sorted(names.items()) if _usable(client, name, pool)]
-    return _answer(request, {"object": "list", "data": data})
+    names = tx.runtime.catalog.names()
+    data = [_model(name, pool) for name, pool in sorted(names.items()) if _usable(tx.client, name, pool)]
+    return _answer(tx, {"object": "list", "data": data})
 
 
-async def get_model(request: web.Request) -> web.StreamResponse:
+async def get_model(tx: Transaction) -> web.StreamResponse:
     """``GET /v1/models/{id}``; ids may hold slashes and colons."""
-    name = request.match_info["id"]
-    pool = request.app[LIVE].current.catalog.names().get(name)
-    if pool is None or not _usable(request[CLIENT], name, pool):
+    name = tx.alias = tx.http.match_info["id"][:MAX_MODEL_NAME]
+    pool = tx.runtime.catalog.names().get(name)
+    if pool is None or not _usable(tx.client, name, pool):
         raise ApiError("model_not_found", f"The model {quoted(name)} does not exist.", param="model")
-    return _answer(request, _model(name, pool))
+    return _answer(tx, _model(name, pool))
 
 
 def _usable(client: Client, name: str, pool: Pool) -> bool:
@@ -48,7 +49,8 @@ def _model(name: str, pool: Pool) -> dict[str, object]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": ",".join(owners)}
 
 
-def _answer(request: web.Request, value: object) -> Direct:
+def _answer(tx: Transaction, value: object) -> Direct:
     body = orjson.dumps(value)
-    lines = line("x-request-id", request[REQUEST_ID]) + line("x-coo-cache", "off")
-    return Direct(200, head(request, 200, len(body), lines) + body)
+    tx.status = 200
+    close_books(tx)
+    return Direct(200, head(tx.http, 200, len(body), tx.headers()) + body)

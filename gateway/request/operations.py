@@ -252,3 +252,4 @@ def _invalid(name: str, rule: str) -> ApiError:
 CHAT = Operation("chat", check_chat)
 COMPLETIONS = Operation("completions", check_completion)
 EMBEDDINGS = Operation("embeddings", check_embedding)
+MODELS = Operation("models", lambda body: None)

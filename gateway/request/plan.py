@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
@@ -15,9 +16,15 @@ from gateway.request.resolve import allowed
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
 
+log = logging.getLogger(__name__)
+
 NEAR_LIMIT = 0.8
+WORTHWHILE = 0.02
+"""Seconds a further attempt must have before the deadline of the whole request."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
+_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
+"""Failures after which a key is not used for a while."""
 
 
 @dataclass(slots=True)
@@ -45,22 +52,25 @@ class Plan:
         self._barred: dict[str, Unsupported | None] = {}
         self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
+        self._slot_awaited = False
+        """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
-        self._queued_until: float | None = None
 
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
-        while True:
-            choice = await self._from_pool() or await self._from_fallbacks()
-            if choice is not None:
-                return choice
-            if self._last is not None or not await self._wait_in_queue():
-                break
-        if self._last is None and self._policy.on_exhausted == "burst":
+        queue, settings = self._tx.live.queue, self._policy.queue
+        queueing = self._policy.on_exhausted == "queue" and queue.size < settings.max_size
+        choice = None
+        if self._last is not None or not (queueing and queue.waits_at(self._keys())):
+            choice = await self._try()
+            queueing = queueing and self._last is None and bool(self._refusals)
+        if choice is None and queueing:
+            choice = await self._in_line(settings.max_wait)
+        if choice is None and self._last is None and self._policy.on_exhausted == "burst":
             choice = await self._take(self._targets, force=True)
-            if choice is not None:
-                return choice
-        raise self._exhausted()
+        if choice is None:
+            raise self._exhausted()
+        return choice
 
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
@@ -70,6 +80,9 @@ class Plan:
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
+
+    async def _try(self) -> Choice | None:
+        return await self._from_pool() or await self._from_fallbacks()
 
     async def _from_pool(self) -> Choice | None:
         while self._left > 0:
@@ -112,7 +125,7 @@ class Plan:
             name = model if serves else service.default_model
             if service.id in have or name is None or given >= fallback.max_providers:
                 continue
-            targets = allowed(self._tx, catalog.targets(service, name))
+            targets = allowed(self._tx, catalog.targets(service, name), asked=name == model)
             if targets:
                 given += 1
                 yield targets
@@ -124,13 +137,19 @@ class Plan:
         await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
-        """The best of ``targets`` that has room now."""
+        """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
+        if self._last is not None and now + WORTHWHILE > self._tx.deadline:
+            return None
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
         if not targets:
             return None
-        ranked: Sequence[Target] = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
+        ranked: Sequence[Target]
+        if force:
+            ranked = sorted(targets, key=_load)
+        else:
+            ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
         held_back = []
         for target in ranked:
@@ -147,7 +166,7 @@ class Plan:
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now
-        if wait > 0:
+        if wait > 0 and not _disabled(target, now):
             self._refusals.append(wait)
         return wait <= 0
 
@@ -166,77 +185,125 @@ class Plan:
         asked = tx.asked
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
+        choice = None
         try:
             translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
             if upstream.dropped and self._policy.on_lossy == "refuse":
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
+            tokens = tx.demand.input_tokens + tx.demand.output_tokens
+            reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
+            if isinstance(reservation, Refusal):
+                self._refusals.append(reservation.retry_after)
+                self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
+                tx.live.metrics.rate_limited("key", target.meter.subject.removeprefix("key:"), reservation.kind)
+                return None
+            choice = Choice(target, translated, upstream, reservation, ticket)
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
-            target.state.circuit.on_neutral(ticket)
             return None
-        tokens = tx.demand.input_tokens + tx.demand.output_tokens
-        reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
-        if isinstance(reservation, Refusal):
-            self._refusals.append(reservation.retry_after)
-            tx.live.metrics.rate_limited("key", target.meter.subject, reservation.kind)
-            target.state.circuit.on_neutral(ticket)
-            return None
+        finally:
+            if choice is None:  # refused, cancelled or a plugin's bug: a probe must not be held for ever
+                target.state.circuit.on_neutral(ticket)
+        key = target.secret.state
+        if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
+            self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
-        return Choice(target, translated, upstream, reservation, ticket)
+        return choice
 
-    async def _wait_in_queue(self) -> bool:
-        """Wait until a key may have room again; False if that takes too long or waiting is not wanted."""
-        queue = self._tx.live.queue
-        if (
-            self._policy.on_exhausted != "queue"
-            or not self._refusals
-            or queue.size >= self._policy.queue.max_size
-        ):
-            return False
-        now = time.monotonic()
-        if self._queued_until is None:
-            self._queued_until = now + self._policy.queue.max_wait
-        wait = min(self._refusals)
-        self._refusals.clear()
-        if now + wait > self._queued_until:
-            self._refusals.append(wait)
-            return False
-        await queue.wait(self._tx.client.id, wait)
-        self._tx.queued_seconds += time.monotonic() - now
-        return True
+    def _note_near_limit(self, target: Target) -> None:
+        """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""
+        filled = {
+            reading.kind: reading.used / reading.limit
+            for reading in target.meter.readings()
+            if reading.kind != "parallel" and reading.used >= NEAR_LIMIT * reading.limit
+        }
+        key = target.secret.state
+        if filled and not key.near_limit:
+            for kind, share in filled.items():
+                self._tx.live.metrics.near_limit(target.provider, target.key, kind)
+                facts = {"provider": target.provider, "key": target.key, "window": kind}
+                log.warning("provider key is near its limit", extra={**facts, "share": round(share, 3)})
+        key.near_limit = bool(filled)
+
+    def _keys(self) -> Hashable:
+        """Names the keys this request may use: who may use the same ones waits in the same line."""
+        client = self._tx.client
+        return self._tx.demand.pool, client.providers, client.models
+
+    async def _in_line(self, max_wait: float) -> Choice | None:
+        """Wait in line for room; None if there is none within ``max_wait`` seconds."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        until = began + max_wait
+        choice, in_turn = None, True
+        with self._tx.live.queue.join(self._keys(), self._tx.client.id, until) as place:
+            while in_turn and choice is None:
+                wait = min(self._refusals, default=None)
+                if wait is not None and loop.time() + wait > until and not self._slot_awaited:
+                    break
+                in_turn = await place.turn(wait)
+                self._refusals.clear()
+                self._slot_awaited = False
+                self._fallbacks = None
+                choice = await self._try()
+                if not self._refusals:
+                    break
+        self._tx.queued_seconds += loop.time() - began
+        return choice
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
-        if self._last is not None:
-            error = from_outcome(self._last)
-            if self._last.kind is Kind.LIMITED and self._refusals:
-                error.retry_after = min(self._refusals)
-            if error.status >= 429:
-                error.headers["x-should-retry"] = "false"
-            return error
-        lost = next((reason for reason in self._barred.values() if reason is not None), None)
-        if lost is not None:
+        error = self._reason()
+        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+            error.headers["x-should-retry"] = "false"
+        return error
+
+    def _reason(self) -> ApiError:
+        last = self._last
+        if last is not None and last.kind not in _RESTING:
+            return from_outcome(last)
+        if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
             return ApiError(
                 "unsupported_parameter",
                 f"No provider of this model supports {lost.param!r}"
                 + (f": {lost.reason}." if lost.reason else "."),
                 param=lost.param,
             )
-        if self._targets and all(t.secret.state.penalty.disabled(time.monotonic()) for t in self._targets):
-            return from_outcome(Outcome(Kind.KEY, 0, ""))
-        if self._refusals:
-            wait = min(self._refusals)
+        wait = self._shortest_rest()
+        if last is not None and (wait is None or last.kind is Kind.OVERLOADED):
+            error = from_outcome(last)
+            error.retry_after = wait or last.retry_after
+            return error
+        if wait is not None:
             return ApiError(
                 "upstream_rate_limited",
                 "Every provider key for this model is at its limit or cooling down.",
                 retry_after=wait,
                 details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
             )
+        now = time.monotonic()
+        if self._targets and all(_disabled(t, now) for t in self._targets):
+            return from_outcome(Outcome(Kind.KEY, 0, ""))
         return ApiError(
             "no_provider_available",
             "No provider of this model is available: each one failed too often lately.",
             retry_after=self._policy.circuit_breaker.cooldown,
         )
+
+    def _shortest_rest(self) -> float | None:
+        """Seconds until the first key is free that is limited or cooling down; disabled ones do not count."""
+        now = time.monotonic()
+        waits = [t.meter.cooled_until - now for t in {*self._targets, *self._tried} if not _disabled(t, now)]
+        return min([*(wait for wait in waits if wait > 0), *self._refusals], default=None)
+
+
+def _disabled(target: Target, now: float) -> bool:
+    return target.secret.state.penalty.disabled(now)
+
+
+def _load(target: Target) -> tuple[float, int]:
+    """How much of the fuller of its windows a key has used, and what it has in flight."""
+    return max(target.meter.request_share, target.meter.token_share), target.meter.in_flight

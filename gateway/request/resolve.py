@@ -35,12 +35,13 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     return targets
 
 
-def allowed(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
-    """The targets whose provider and model the client may use, be it by the name it asked for."""
+def allowed(tx: Transaction, targets: Sequence[Target], *, asked: bool = True) -> Sequence[Target]:
+    """The targets whose provider and model the client may use. ``asked``: they are what it asked for, so
+    that the name by which it did is as good as theirs."""
     client = tx.client
     if client.providers is not None:
         targets = [target for target in targets if target.provider in client.providers]
-    if client.models is None or client.may_use(tx.alias):
+    if client.models is None or (asked and client.may_use(tx.alias)):
         return targets
     return [
         target

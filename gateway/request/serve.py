@@ -7,8 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.api import ApiError, Reservation
+from gateway.api import ApiError
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.accept import read_json
 from gateway.request.account import close_books
@@ -23,15 +24,19 @@ from gateway.routing.estimate import estimate_input
 log = logging.getLogger(__name__)
 
 
-def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The aiohttp handler of one operation."""
+Work = Callable[[Transaction], Awaitable[web.StreamResponse]]
+
+
+def handler(operation: Operation, work: Work | None = None) -> Handler:
+    """The aiohttp handler of one operation; ``work`` answers it in place of the upstreams."""
+    work = work or _dispatch
 
     async def handle(request: web.Request) -> web.StreamResponse:
         live = request.app[LIVE]
         tx = Transaction(request, live, live.current, request[CLIENT], operation, request[REQUEST_ID])
         live.in_flight += 1
         try:
-            return await _serve(tx)
+            return await _serve(tx, work)
         finally:
             live.in_flight -= 1
             if live.draining and not live.in_flight:
@@ -40,14 +45,10 @@ def handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.Strea
     return handle
 
 
-async def _serve(tx: Transaction) -> web.StreamResponse:
-    place: Reservation | None = None
+async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
+    """The answer, or the error in its place; the record is written whatever happens."""
     try:
-        _check_room(tx)
-        await _read(tx)
-        targets = resolve(tx)
-        place = await admit(tx)
-        return await dispatch(tx, targets)
+        return await work(tx)
     except ApiError as error:
         return _refuse(tx, error)
     except asyncio.CancelledError:
@@ -60,9 +61,18 @@ async def _serve(tx: Transaction) -> web.StreamResponse:
     except Exception:
         log.exception("internal error", extra={"request_id": tx.request_id})
         return _refuse(tx, ApiError("internal_error", f"Internal error; request id {tx.request_id}."))
+
+
+async def _dispatch(tx: Transaction) -> web.StreamResponse:
+    """Let a provider answer, within the client's limits."""
+    _check_room(tx)
+    await _read(tx)
+    targets = resolve(tx)
+    place = await admit(tx)
+    try:
+        return await dispatch(tx, targets)
     finally:
-        if place is not None:
-            await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
+        await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
 
 
 def _check_room(tx: Transaction) -> None:

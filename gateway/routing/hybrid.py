@@ -12,6 +12,8 @@ from gateway.routing.bounded import Bounded
 from gateway.routing.ranking import ranked, sample
 
 TERMS = ("req_ratio", "token_ratio", "error_score", "latency", "cost_ratio")
+SLIGHT = 0.05
+"""Seconds of latency of which a tenth makes no difference to anyone."""
 _FAVOURITES = {"req": "req_ratio", "token": "token_ratio", "latency": "latency", "cost": "cost_ratio"}
 
 
@@ -76,14 +78,15 @@ def scores(
     """The weighted sum of the five terms, in the order of `TERMS`, for each candidate.
 
     An unknown price counts 1. An unknown latency counts 0, so that new keys get tried, but 1 while the
-    key has requests in flight, so that not everyone tries the same one at once. Latencies are rounded to
-    tenths of the highest: smaller differences are noise, and keys that are equal shall share the load.
+    key has requests in flight, so that not everyone tries the same one at once, or has failed of late: it
+    is no new key. Latencies are rounded to tenths of the highest, and of `SLIGHT` at least: smaller
+    differences are noise, and keys that are equal shall share the load.
     """
     by_requests, by_tokens, by_errors, by_latency, by_cost = weights
     inputs, outputs = demand.input_tokens, demand.output_tokens
     errors = [candidate.health.error_rate(now) for candidate in candidates]
     slowest = max([candidate.health.latency for candidate in candidates])
-    tenths, by_tenth = 10 / slowest if slowest else 0.0, by_latency / 10
+    tenths, by_tenth = 10 / max(slowest, SLIGHT), by_latency / 10
     costs = [
         -1.0
         if (read := candidate.input_price) is None or (written := candidate.output_price) is None
@@ -104,7 +107,7 @@ def scores(
         total += by_part * cost if cost >= 0 else by_cost
         if latency:
             total += by_tenth * int(latency * tenths + 0.5)
-        elif slowest and meter.in_flight:
+        elif slowest and (failed or meter.in_flight):
             total += by_latency
         sums.append(total)
     return sums

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from gateway.api import Record
 from gateway.config.read import read
@@ -21,7 +23,27 @@ from gateway.runtime import Live
 from tests.fakes.daemon import free_port
 
 KEY = "sk-client-1"
+ADMIN_KEY = "an-admin-key-for-tests"
 HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One scrape."""
+
+    all: list[Sample]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """What the samples of ``coo_llm_…`` with these labels come to."""
+        return sum(
+            sample.value
+            for sample in self.all
+            if sample.name == f"coo_llm_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def values(self, name: str, label: str) -> set[str]:
+        """The values that a label of ``coo_llm_…`` has."""
+        return {sample.labels[label] for sample in self.all if sample.name == f"coo_llm_{name}"}
 
 
 @dataclass(slots=True)
@@ -35,6 +57,10 @@ class Gateway:
     config: dict[str, Any]
     headers: dict[str, str] = field(default_factory=lambda: {"authorization": f"Bearer {KEY}"})
 
+    def of(self, key: str) -> Gateway:
+        """The same gateway for the client with ``key``."""
+        return replace(self, headers={"authorization": f"Bearer {key}"})
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -46,17 +72,38 @@ class Gateway:
 
     async def records(self, count: int) -> list[Record]:
         """The newest ``count`` usage records, newest first, once there are that many."""
-        for _ in range(200):
+        found: list[Record] = []
+        for _ in range(400):
             found = await self.live.store.recent(count)
             if len(found) >= count:
                 return found
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
         raise AssertionError(f"only {len(found)} records")
 
     def chat(self, **body: Any) -> Any:
         """A chat request: ``async with gateway.chat(model=…) as response``."""
         body = {"model": "m", "messages": HELLO, **body}
         return self.session.post(f"{self.url}/v1/chat/completions", json=body, headers=self.headers)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON body of a GET."""
+        async with self.session.get(self.url + path, headers=self.headers) as response:
+            return response.status, await response.json()
+
+    async def samples(self) -> Samples:
+        """Every metric as it stands."""
+        async with self.session.get(self.url + "/metrics") as response:
+            text = await response.text()
+        families = text_string_to_metric_families(text)
+        return Samples([sample for family in families for sample in family.samples])
+
+    async def reload(self, **sections: Any) -> None:
+        """Put these sections into the configuration and load it."""
+        self.config.update(sections)
+        self.path.write_text(json.dumps(self.config))
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with self.session.post(f"{self.url}/admin/v1/reload", headers=headers) as response:
+            assert response.status == 200, await response.text()
 
     async def ask(self, **body: Any) -> tuple[int, Any, Mapping[str, str]]:
         """Status, JSON body and headers of a chat."""
@@ -67,6 +114,15 @@ class Gateway:
         """Status, the JSON of every event (``[DONE]`` as a string) and headers of a streamed chat."""
         async with self.chat(stream=True, **body) as response:
             return response.status, events_of(await response.read()), response.headers
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks bring about; not for time to pass."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it did not come about")
 
 
 def events_of(body: bytes) -> list[Any]:
@@ -96,18 +152,67 @@ def configured(*providers: Mapping[str, Any], **sections: Any) -> dict[str, Any]
     }
 
 
+def openai(url: str, **settings: Any) -> dict[str, Any]:
+    """A provider ``up`` at a `FakeOpenAI`'s address."""
+    return {
+        "id": "up",
+        "type": "openai",
+        "api_keys": ["good-key"],
+        "base_url": url,
+        "model": "gpt-4o",
+        **settings,
+    }
+
+
+@dataclass(slots=True)
+class Clock:
+    """Monotonic seconds that pass only when told to."""
+
+    now: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Clocked(Registry):
+    """Stores that it builds go by ``clock``."""
+
+    clock: Clock
+
+    def build(self, group: str, name: str, settings: Mapping[str, Any], path: str) -> Any:
+        made = super().build(group, name, settings, path)
+        if group == "stores":
+            made.clock = self.clock
+        return made
+
+
 @asynccontextmanager
-async def running(config: dict[str, Any], folder: Path) -> AsyncIterator[Gateway]:
-    """Serve ``config`` (its ``server.listen`` is filled in) until the block ends."""
+async def running(
+    config: dict[str, Any], folder: Path, *, clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Serve ``config`` (its ``server.listen`` is filled in) until the block ends.
+
+    With a ``clock`` the limits' windows go by it.
+    """
     port = free_port()
     config = {
         **config,
-        "server": {"listen": f"127.0.0.1:{port}", "drain_timeout": 1, **config.get("server", {})},
+        "server": {
+            "listen": f"127.0.0.1:{port}",
+            "drain_timeout": 1,
+            "admin_api_key": ADMIN_KEY,
+            **config.get("server", {}),
+        },
     }
     config.setdefault("logging", {"file": {"enabled": False}, "audit": {"enabled": False}})
-    path = folder / "coo-llm.yaml"
-    path.write_text(yaml.safe_dump(config))
-    registry = Registry.discover()
+    path = folder / "coo-llm.yaml"  # JSON is YAML
+    path.write_text(json.dumps(config))
+    registry: Registry
+    if clock is None:
+        registry = Registry.discover()
+    else:
+        registry = clocked = _Clocked.discover()
+        clocked.clock = clock
     daemon = Daemon(str(path), read(str(path), {}, registry.known()), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))

@@ -1,0 +1,150 @@
+"""What is accounted of answers that nobody priced, that broke off, or that nobody waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.running import Gateway, configured, openai, running, until
+from tests.fakes.chat import chat_answer, chat_stream_events, chunk
+from tests.fakes.nasty import NastyServer, Step
+from tests.fakes.steps import answer, broken_stream, chunks, open_stream, reset, stall, stream
+
+PRICING = {"input_token_cost": 1, "output_token_cost": 2}
+NANO_IN, NANO_OUT = 10**6, 2 * 10**6
+TEXT = "x" * 400
+OPENED = [chunk({"role": "assistant", "content": ""}), chunk({"content": TEXT})]
+
+
+def config(nasty: NastyServer, **settings: Any) -> dict[str, Any]:
+    provider = openai(nasty.url, pricing=PRICING, **settings)
+    return configured(provider, policy={"retry": {"max_attempts": 2, "interval": 0}})
+
+
+async def the_record(gateway: Gateway) -> Any:
+    (record,) = await gateway.records(1)
+    return record
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_without_figures_the_estimate_is_marked_as_one(
+    streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.script(
+        stream(chat_stream_events([TEXT], usage=None)) if streamed else answer(body=chat_answer(TEXT, None))
+    )
+    async with running(config(nasty), tmp_path) as gateway:
+        status, _, headers = await (gateway.stream if streamed else gateway.ask)(model="gpt-4o")
+        record = await the_record(gateway)
+        assert (status, record.estimated, record.partial, record.output_tokens) == (200, True, False, 100)
+        assert record.input_tokens > 0
+        assert record.cost_nano_usd == record.input_tokens * NANO_IN + 100 * NANO_OUT
+        if not streamed:
+            assert float(headers["x-coo-cost"]) == record.cost_nano_usd / 1e9
+        assert (await gateway.samples()).sum("tokens_total") == record.input_tokens + 100
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (reset, "upstream_error"),
+        (chunks(b'data: {"error": {"message": "overloaded"}}\n\n'), "upstream_error"),
+    ],
+)
+async def test_a_stream_that_breaks_is_charged_for_what_came(
+    end: Step, code: str, nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.script(broken_stream(OPENED, end))
+    async with running(config(nasty), tmp_path) as gateway:
+        status, events, _ = await gateway.stream(model="gpt-4o")
+        assert (status, events[-1]["error"]["code"]) == (200, code)
+        record = await the_record(gateway)
+        assert (record.status, record.error, record.partial, record.estimated) == (200, code, True, True)
+        assert (record.output_tokens, len(record.attempts)) == (100, 1)
+        assert record.cost_nano_usd == record.input_tokens * NANO_IN + 100 * NANO_OUT
+        assert (await gateway.samples()).sum("errors_total", provider="up", code=code) == 1
+
+
+async def test_a_failure_before_the_content_costs_nothing(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.script(broken_stream(OPENED[:1], reset), stream())
+    async with running(config(nasty), tmp_path) as gateway:
+        _, events, _ = await gateway.stream(model="gpt-4o")
+        assert events[-1] == "[DONE]"
+        record = await the_record(gateway)
+        assert [attempt.outcome for attempt in record.attempts] == ["failed", "ok"]
+        assert (record.input_tokens, record.output_tokens, record.partial) == (10, 5, False)
+        assert record.cost_nano_usd == 10 * NANO_IN + 5 * NANO_OUT
+
+
+async def test_a_client_that_leaves_a_stream_pays_for_what_was_made(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.script((open_stream(), chunks(*OPENED), stall()))
+    async with running(config(nasty), tmp_path) as gateway:
+        async with gateway.chat(model="gpt-4o", stream=True) as response:
+            await response.content.readuntil(TEXT.encode())
+        record = await the_record(gateway)
+        assert (record.status, record.error) == (499, "client_closed_request")
+        assert (record.partial, record.estimated, record.output_tokens) == (True, True, 100)
+        assert record.cost_nano_usd == record.input_tokens * NANO_IN + 100 * NANO_OUT
+        assert record.first_token_ms is not None
+        (attempt,) = record.attempts
+        assert (attempt.outcome, attempt.status) == ("cancelled", 200)
+        samples = await gateway.samples()
+        assert samples.sum("requests_total", status="499") == 1
+        assert samples.sum("upstream_attempts_total", outcome="cancelled") == 1
+        assert samples.sum("in_flight_requests", provider="up") == 0
+
+
+async def test_figures_named_before_the_client_left_count(nasty: NastyServer, tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 90, "total_tokens": 97}
+    named = chunk({"content": TEXT}).replace(
+        b'"choices"', b'"usage":%s,"choices"' % str(usage).replace("'", '"').encode()
+    )
+    nasty.script((open_stream(), chunks(OPENED[0], named), stall()))
+    async with running(config(nasty), tmp_path) as gateway:
+        async with gateway.chat(model="gpt-4o", stream=True) as response:
+            await response.content.readuntil(TEXT.encode())
+        record = await the_record(gateway)
+        assert (record.input_tokens, record.output_tokens, record.estimated) == (7, 90, False)
+
+
+async def test_a_client_that_leaves_before_the_answer(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.script((stall(),))
+    async with running(config(nasty), tmp_path) as gateway:
+        asking = asyncio.create_task(gateway.ask(model="gpt-4o"))
+        await nasty.arrived(1)
+        asking.cancel()
+        record = await the_record(gateway)
+        assert (record.status, record.partial, record.estimated) == (499, True, True)
+        assert (record.output_tokens, record.first_token_ms) == (0, None)
+
+
+async def test_each_of_many_at_once_is_accounted_once(nasty: NastyServer, tmp_path: Path) -> None:
+    """Good, failing, retried, abandoned and refused ones together."""
+    cfg = config(nasty, limits={"max_parallel": 20})
+    async with running(cfg, tmp_path) as gateway:
+        nasty.script(*[answer(500) for _ in range(10)])
+        asking = [
+            asyncio.create_task((gateway.ask if number % 2 else gateway.stream)(model="gpt-4o"))
+            for number in range(60)
+        ]
+        await until(lambda: sum(task.done() for task in asking) > 20)
+        for task in asking[::10]:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        await until(lambda: not gateway.live.in_flight)
+        await gateway.live.records.close()
+        records = await gateway.live.store.recent(999)
+        assert len({record.request_id for record in records}) == len(records)
+        samples = await gateway.samples()
+        assert samples.sum("requests_total") == len(records)
+        cost = sum(record.cost_nano_usd or 0 for record in records)
+        assert samples.sum("cost_usd_total") == pytest.approx(cost / 1e9)
+        tokens = sum(record.input_tokens + record.output_tokens for record in records)
+        assert samples.sum("tokens_total") == tokens
+        assert samples.sum("upstream_attempts_total") == sum(len(record.attempts) for record in records)
+        assert next(iter(gateway.live.memory.keys.values())).meter.in_flight == 0
