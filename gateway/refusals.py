@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
+import orjson
 from aiohttp import HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
@@ -36,3 +39,14 @@ def broken_http(exc: BaseException | None) -> ApiError:
     if isinstance(exc, BadStatusLine) and "version" in text.lower():
         return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
     return ApiError("invalid_request", "The request is not valid HTTP/1.1.")
+
+
+def refusal(error: ApiError, request_id: str) -> bytes:
+    """The whole answer; the connection ends with it."""
+    body = orjson.dumps(error.body())
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+        f"x-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -6,21 +6,19 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
-import orjson
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.http_parser import HttpRequestParser
 from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
-from gateway.refusals import broken_http, unacceptable
+from gateway.refusals import broken_http, refusal, unacceptable
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +27,9 @@ IDLE_TIMEOUT = 75.0
 LINGER = 2.0
 """Seconds: for a request's head to arrive, between two requests, and to drain a body nobody wants."""
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+STALL = 60.0
+"""Seconds in which a client with a full buffer must have read some of it."""
+
 _PROBES = (0.05, 0.2, 0.5)
 """Seconds between the writes that find out whether a half-closed client is still there."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -61,12 +61,13 @@ class Connection(RequestHandler):
     """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
     time a head may take, and tells a client that went away from one that only closed its sending side."""
 
-    __slots__ = ("_half_closed", "_header_deadline", "held_back", "on_eof", "on_writable")
+    __slots__ = ("_half_closed", "_header_deadline", "_stall_timer", "held_back", "on_eof", "on_writable")
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
+        self._stall_timer: asyncio.TimerHandle | None = None
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
         self.on_writable: Callable[[], None] | None = None
@@ -80,6 +81,8 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._cancel_header_deadline()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +93,22 @@ class Connection(RequestHandler):
                 self._give_up_body()
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall_timer is None:
+            self._watch_reader(None)
+
+    def _watch_reader(self, unread: int | None) -> None:
+        """Drop a client that reads nothing at all. ``unread``: bytes it had left the last time."""
+        self._stall_timer = None
+        if self.transport is None or not self.writing_paused:
+            return
+        left = self.transport.get_write_buffer_size()
+        if left == unread:
+            self.transport.abort()
+        else:
+            self._stall_timer = self._loop.call_later(STALL, self._watch_reader, left)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -159,7 +178,9 @@ class Connection(RequestHandler):
             self.held_back = False
             if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
                 self.held_back = message.version == HttpVersion11 and not payload.is_eof()
-                message = _without_expect(message)
+                headers = message.headers.copy()
+                del headers["expect"]
+                message = message._replace(headers=CIMultiDictProxy(headers))
             self._request_in_progress = True
             try:
                 if not await self._answer(message, payload):
@@ -254,13 +275,7 @@ class Connection(RequestHandler):
             return
         assert isinstance(self._manager, Server)
         self._manager.on_refusal(error.code)
-        body = orjson.dumps(error.body())
-        head = (
-            f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-request-id: {request_id or new_request_id()}\r\n"
-            f"x-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal(error, request_id or new_request_id()))
 
     def _head_overdue(self) -> None:
         self._header_deadline = None
@@ -333,9 +348,3 @@ def buffered(content: StreamReader) -> bytes:
             content._size -= len(piece)
             return piece
     return content.read_nowait()
-
-
-def _without_expect(message: RawRequestMessage) -> RawRequestMessage:
-    headers = message.headers.copy()
-    del headers["expect"]
-    return message._replace(headers=CIMultiDictProxy(headers))
