@@ -13,7 +13,6 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.http_writer import StreamWriter
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
 
@@ -61,13 +60,23 @@ class Connection(RequestHandler):
     """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
     time a head may take, and tells a client that went away from one that only closed its sending side."""
 
-    __slots__ = ("_half_closed", "_header_deadline", "_stall_timer", "held_back", "on_eof", "on_writable")
+    __slots__ = (
+        "_half_closed",
+        "_header_deadline",
+        "_stall_timer",
+        "begun",
+        "held_back",
+        "on_eof",
+        "on_writable",
+    )
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
         self._stall_timer: asyncio.TimerHandle | None = None
+        self.begun = False
+        """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
         self.on_writable: Callable[[], None] | None = None
@@ -175,7 +184,7 @@ class Connection(RequestHandler):
                 break
             if message.upgrade:  # never granted; what follows is lost to the parser, so this is the last
                 message = message._replace(should_close=True)
-            self.held_back = False
+            self.begun = self.held_back = False
             if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
                 self.held_back = message.version == HttpVersion11 and not payload.is_eof()
                 headers = message.headers.copy()
@@ -237,6 +246,8 @@ class Connection(RequestHandler):
         if isinstance(response, Direct):
             self._keepalive = not response.close and request.keep_alive
             if payload := response.payload:
+                if self.begun:
+                    return False
                 if request.method == "HEAD":
                     payload = payload[: payload.index(b"\r\n\r\n") + 4]
                 self.transport.write(payload)
@@ -266,7 +277,8 @@ class Connection(RequestHandler):
         """The last resort: say that it is our fault, if nothing was said yet."""
         request_id = new_request_id()
         log.exception("internal error", extra={"request_id": request_id})
-        if self._current_request is not None and not self._current_request.writer.output_size:
+        request = self._current_request
+        if request is not None and not self.begun and not request.writer.output_size:
             self._refuse(ApiError("internal_error", f"Internal error; request id {request_id}."), request_id)
 
     def _refuse(self, error: ApiError, request_id: str | None = None) -> None:
@@ -334,17 +346,3 @@ class Runner(web.AppRunner):
         )
         server.on_refusal = self._on_refusal
         return server
-
-
-def buffered(content: StreamReader) -> bytes:
-    """All of a body that has arrived whole. aiohttp's own `read_nowait` would resume a parser that never
-    paused, at the price of a second pass through it."""
-    if content is EMPTY_PAYLOAD:
-        return b""
-    if content.exception() is None and not content._protocol._reading_paused:
-        pieces = content._buffer
-        if len(pieces) == 1 and not content._buffer_offset:
-            piece = pieces.popleft()
-            content._size -= len(piece)
-            return piece
-    return content.read_nowait()

@@ -83,7 +83,7 @@ class Relay:
         if transport is None:
             return
         if not self.started:
-            self.started = True
+            self.started = self._connection.begun = True
             self._connection.on_eof = self._probe
             framed = self._make_head() + framed
         transport.write(framed)
