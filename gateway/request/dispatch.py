@@ -178,7 +178,8 @@ class StreamAnswer:
     def broken(self, error: ApiError) -> Direct:
         """End a begun stream with its one error event, and without ``[DONE]``."""
         tx = self._tx
-        tx.error, tx.status, tx.partial = error, 200, self.committed
+        tx.fail(error, 200)
+        tx.partial = self.committed
         close_books(tx)
         self._relay.end(error_event(error))
         return Direct(200, b"", close=tx.http.version < HttpVersion11)

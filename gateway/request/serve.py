@@ -54,8 +54,9 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
     except asyncio.CancelledError:
         if tx.http.transport is not None:  # the client is still there: it is us who stop
             return _refuse(tx, ApiError("draining", "The gateway is shutting down; try again."))
-        tx.error = ApiError("client_closed_request", "The client went away.")
-        tx.status, tx.partial = tx.error.status, True
+        gone = ApiError("client_closed_request", "The client went away.")
+        tx.fail(gone, gone.status)
+        tx.partial = True
         close_books(tx)
         raise
     except Exception:
@@ -96,6 +97,6 @@ async def _read(tx: Transaction) -> None:
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
-    tx.error, tx.status = error, error.status
+    tx.fail(error, error.status)
     close_books(tx)
     return error_response(tx.http, error, tx.headers())
