@@ -36,6 +36,8 @@ _BY_KIND = {
 others may hold what only the operator should see."""
 
 
+_NOISE = 1e-6
+"""Seconds that sums of clock readings are wrong by: too little to wait a second longer for."""
 _SHORTEST_KEY = 8
 """What is shorter is no secret, and may be a part of any word."""
 
@@ -73,8 +75,9 @@ def error_response(request: web.Request, error: ApiError, lines: str = "") -> Di
     for name, value in error.headers.items():
         lines += line(name, value)
     if error.retry_after is not None:
-        lines += line("retry-after", str(max(1, math.ceil(error.retry_after))))
-        lines += line("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000))))
+        wait = error.retry_after - _NOISE
+        lines += line("retry-after", str(max(1, math.ceil(wait))))
+        lines += line("retry-after-ms", str(max(1, math.ceil(wait * 1000))))
     return Direct(
         error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
     )
