@@ -11,7 +11,6 @@ from gateway.admin.api import make_admin
 from gateway.health import livez, readyz
 from gateway.keys import LIVE
 from gateway.reload import Reloader
-from gateway.request.expect import expect
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
 from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
@@ -46,11 +45,11 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
 
 
 def _post(app: web.Application, path: str, handle: Handler) -> None:
-    app.router.add_post(path, handle, expect_handler=expect)
+    app.router.add_post(path, handle)
 
 
 def _get(app: web.Application, path: str, handle: Handler) -> None:
-    app.router.add_get(path, handle, expect_handler=expect)
+    app.router.add_get(path, handle)
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:
@@ -62,5 +61,4 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     live.ready = False
     await live.upstream.close()
     await live.log.close()
-    await live.records.close()
     await live.store.close()

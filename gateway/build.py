@@ -20,6 +20,7 @@ from gateway.config.schema import (
     ResolvedAlias,
 )
 from gateway.config.schema_providers import KEYLESS
+from gateway.redact import Redactor
 from gateway.registry import Registry
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
@@ -62,7 +63,7 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
     settings = dict(config.settings)
     if config.base_url is not None:
         settings["base_url"] = config.base_url
-    keys = config.api_keys or (KEYLESS,)
+    keys = {key.id: key for key in config.api_keys or (KEYLESS,)}  # one that is given twice counts once
     timeout = config.timeout
     return Service(
         id=config.id,
@@ -72,7 +73,7 @@ def _service(index: int, config: ProviderConfig, registry: Registry, memory: Mem
         timeouts=Timeouts(timeout.connect, timeout.first_token, timeout.idle, timeout.total),
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
-        keys=tuple(_key(config, key, memory) for key in keys),
+        keys=tuple(_key(config, key, memory) for key in keys.values()),
     )
 
 
@@ -83,7 +84,8 @@ def _key(provider: ProviderConfig, key: KeyConfig, memory: Memory) -> Key:
             update={name: getattr(key.limits, name) for name in key.limits.model_fields_set}
         )
     state = memory.key(provider.id, key.id, _limits(limits))
-    return Key(key.id, key.key.get_secret_value(), state, limits.max_tokens)
+    secret = key.key.get_secret_value()
+    return Key(key.id, secret, state, limits.max_tokens, Redactor(secret))
 
 
 def _limits(config: KeyLimits) -> Limits:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.api import Candidate, Prices, Provider
+from gateway.redact import Redactor
 from gateway.routing.memory import KeyState, ModelState
 
 MAX_UNLISTED = 1024
@@ -40,6 +41,7 @@ class Key:
     state: KeyState
     max_tokens: int
     """Output tokens a request may ask for; 0 = no limit."""
+    redactor: Redactor = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,11 +41,8 @@ class Clients:
         self._by_digest = {client.digest: client for client in clients}
         self.anonymous = anonymous
         self.open_to_all = open_to_all
-
-    @property
-    def exist(self) -> bool:
-        """Whether any client has ever been configured."""
-        return bool(self._by_digest)
+        self.exist = bool(self._by_digest)
+        """Whether any client has ever been configured, expired and removed ones included."""
 
     def find(self, secret: str, now: float) -> Client | None:
         """The client whose key this is, unless it has expired. ``now``: seconds since the epoch."""

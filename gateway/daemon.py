@@ -23,7 +23,6 @@ from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
-from gateway.records import Records
 from gateway.registry import PluginError, Registry
 from gateway.reload import Reloader
 from gateway.routing.memory import Memory
@@ -83,7 +82,7 @@ class Daemon:
         handler = configure(config.logging.level)
         live = self.live = self._make_live(handler)
         reloader = Reloader(self._path, live, self._registry)
-        runner = Runner(make_app(live, reloader), HURRY)
+        runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
         await runner.setup()
         listeners = Listeners(runner, config.server)
         try:
@@ -114,8 +113,7 @@ class Daemon:
             store=store,
             memory=memory,
             metrics=metrics,
-            log=open_log(sinks, handler, metrics),
-            records=Records(store, metrics.store_error),
+            log=open_log(sinks, handler, metrics, store),
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=config.server.max_inflight or max(files // FILES_PER_REQUEST - 64, 16),

@@ -65,6 +65,7 @@ class Reloader:
         except PluginError as exc:
             return Reloaded(errors=[{"path": exc.path, "message": str(exc)}])
         restart = restart_required(live.current.config, runtime.config)
+        runtime.clients.exist |= live.current.clients.exist
         live.current = runtime
         live.upstream.retain(runtime.catalog.addresses())
         return Reloaded(changed=True, restart_required=restart)

@@ -12,7 +12,6 @@ from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config
 from gateway.metrics import Metrics
-from gateway.records import Records
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -39,7 +38,6 @@ class Live:
     memory: Memory
     metrics: Metrics
     log: RequestLog
-    records: Records
     upstream: UpstreamClient
     queue: Queue
     started: float = field(default_factory=time.monotonic)

@@ -11,20 +11,21 @@ from gateway.api import ApiError
 from gateway.gauges import gauges
 from gateway.keys import LIVE
 from gateway.metrics import Sample
-from gateway.request.authenticate import is_loopback_peer
+from gateway.request.authenticate import is_forwarded, is_loopback_peer
 
 _PROBE = 0.001
 """Seconds of the timer whose lateness is measured."""
 
 
 async def metrics_handler(request: web.Request) -> web.Response:
-    """Prometheus text: for this machine, the admin listener and the admin key, or for all if ``public``."""
+    """Prometheus text: for this machine (not for whom a proxy on it speaks), the admin listener and the admin
+    key, or for all if ``public``."""
     live = request.app[LIVE]
     config = live.current.config
     if config.server.admin_listen is not None and not on_admin_listener(request):
         raise ApiError("unknown_url", "Metrics are served on the admin listener.")
     public = config.logging.prometheus.public or on_admin_listener(request)
-    if not (public or is_loopback_peer(request) or is_admin(request)):
+    if not (public or (is_loopback_peer(request) and not is_forwarded(request)) or is_admin(request)):
         raise ApiError("forbidden", "Metrics need the admin key from outside this machine.")
     live.metrics.gauges = [*gauges(live), Sample("event_loop_lag_seconds", (), await _lag())]
     text = await asyncio.to_thread(live.metrics.render)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
+from gateway.refusals import broken_http, unacceptable
+
+log = logging.getLogger(__name__)
 
 HEADER_DEADLINE = 15.0
 IDLE_TIMEOUT = 75.0
@@ -55,11 +61,13 @@ class Connection(RequestHandler):
     """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
     time a head may take, and tells a client that went away from one that only closed its sending side."""
 
-    __slots__ = ("_header_deadline", "on_eof", "on_writable")
+    __slots__ = ("_header_deadline", "held_back", "on_eof", "on_writable")
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_deadline: asyncio.TimerHandle | None = None
+        self.held_back = False
+        """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -77,6 +85,8 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._messages or self._request_in_progress:
             self._cancel_header_deadline()
+            if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+                self._give_up_body()
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
@@ -96,6 +106,12 @@ class Connection(RequestHandler):
             return False
         self._probe(0)
         return True
+
+    def ask_for_body(self) -> None:
+        """Give the go-ahead to a client that waits for it (RFC 9110, section 10.1.1)."""
+        if self.held_back and self.transport is not None:
+            self.held_back = False
+            self.transport.write(_CONTINUE)
 
     def _probe(self, times: int) -> None:
         """Write something harmless. To learn of a reset takes two writes: one to cause it, one to hit it."""
@@ -128,11 +144,17 @@ class Connection(RequestHandler):
             message, payload = self._messages.popleft()
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(_broken_http(message.exc))
+                self._refuse(broken_http(message.exc))
                 break
-            if (error := _unacceptable(message)) is not None:
+            if (error := unacceptable(message)) is not None:
                 self._refuse(error)
                 break
+            if message.upgrade:  # never granted; what follows is lost to the parser, so this is the last
+                message = message._replace(should_close=True)
+            self.held_back = False
+            if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
+                self.held_back = message.version == HttpVersion11 and not payload.is_eof()
+                message = _without_expect(message)
             self._request_in_progress = True
             try:
                 if not await self._answer(message, payload):
@@ -143,6 +165,9 @@ class Connection(RequestHandler):
                 self.force_close()
                 raise
             except ConnectionError:
+                break
+            except Exception:  # what the application itself should have caught
+                self._fail()
                 break
             finally:
                 self._request_in_progress = False
@@ -157,18 +182,28 @@ class Connection(RequestHandler):
             if self.transport is not None:
                 self.transport.close()
 
+    def _give_up_body(self) -> None:
+        """Tell who reads a body that the parser broke off in it: by itself it leaves them waiting."""
+        body: Any = None
+        if len(self._messages) > 1:
+            body = self._messages[-2][1]
+        elif self._current_request is not None:
+            body = self._current_request.content
+        if body is not None and not body.is_eof():
+            body.set_exception(web.RequestPayloadError("the body is broken"))
+
     def _resume_parser(self) -> None:
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
 
-    async def _answer(self, message: Any, payload: Any) -> bool:
+    async def _answer(self, message: Any, body: Any) -> bool:
         """Handle one request and send its answer; False if the client is gone."""
         assert self._request_factory is not None and self._request_handler is not None
         assert self._task_handler is not None
         writer: AbstractStreamWriter = StreamWriter(self, self._loop)
-        request = self._request_factory(message, payload, self, writer, self._task_handler)
+        request = self._request_factory(message, body, self, writer, self._task_handler)
         self._current_request = request
         response = await self._request_handler(request)
         request._finish()
@@ -176,8 +211,10 @@ class Connection(RequestHandler):
             return False
         if isinstance(response, Direct):
             self._keepalive = not response.close and request.keep_alive
-            if response.payload:
-                self.transport.write(response.payload)
+            if payload := response.payload:
+                if request.method == "HEAD":
+                    payload = payload[: payload.index(b"\r\n\r\n") + 4]
+                self.transport.write(payload)
             return True
         await response.prepare(request)
         await response.write_eof()
@@ -200,14 +237,24 @@ class Connection(RequestHandler):
                 self._next_keepalive_close_time, self._process_keepalive
             )
 
-    def _refuse(self, error: ApiError) -> None:
+    def _fail(self) -> None:
+        """The last resort: say that it is our fault, if nothing was said yet."""
+        request_id = new_request_id()
+        log.exception("internal error", extra={"request_id": request_id})
+        if self._current_request is not None and not self._current_request.writer.output_size:
+            self._refuse(ApiError("internal_error", f"Internal error; request id {request_id}."), request_id)
+
+    def _refuse(self, error: ApiError, request_id: str | None = None) -> None:
         """Answer in JSON what broke HTTP itself; the connection ends with it."""
         if self.transport is None:
             return
+        assert isinstance(self._manager, Server)
+        self._manager.on_refusal(error.code)
         body = orjson.dumps(error.body())
         head = (
             f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nx-request-id: {request_id or new_request_id()}\r\n"
+            f"x-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
 
@@ -222,8 +269,16 @@ class Connection(RequestHandler):
             self._header_deadline = None
 
 
+def new_request_id() -> str:
+    """An id for a request that brought none."""
+    return f"{random.getrandbits(128):032x}"
+
+
 class Server(web.Server):
-    """Makes a `Connection` for each client that connects."""
+    """Makes a `Connection` for each client that connects. ``on_refusal`` is told the code of every error
+    that is answered below the application."""
+
+    on_refusal: Callable[[str], None]
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -231,13 +286,16 @@ class Server(web.Server):
 
 class Runner(web.AppRunner):
     """Runs the application on our own connections. ``drain``: seconds that requests in flight may take
-    to end once it is told to clean up."""
+    to end once it is told to clean up; ``on_refusal``: see `Server`."""
 
-    __slots__ = ()
+    __slots__ = ("_on_refusal",)
 
-    def __init__(self, app: web.Application, drain: float) -> None:
+    def __init__(
+        self, app: web.Application, drain: float, on_refusal: Callable[[str], None] = lambda code: None
+    ) -> None:
         if HttpRequestParser.__module__ != "aiohttp._http_parser":
             raise MissingParser
+        self._on_refusal = on_refusal
         super().__init__(
             app,
             access_log=None,
@@ -249,12 +307,14 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return Server(
+        server = Server(
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=True,
             **made._kwargs,
         )
+        server.on_refusal = self._on_refusal
+        return server
 
 
 def buffered(content: StreamReader) -> bytes:
@@ -271,26 +331,7 @@ def buffered(content: StreamReader) -> bytes:
     return content.read_nowait()
 
 
-def _unacceptable(message: RawRequestMessage) -> ApiError | None:
-    """What the parser lets pass but would be understood differently by others on the way."""
-    if message.version != HttpVersion11 and message.version != HttpVersion10:
-        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    if message.chunked and (
-        message.version != HttpVersion11 or message.headers["transfer-encoding"].lower() != "chunked"
-    ):
-        return ApiError("not_implemented", "The only transfer coding is chunked, and only in HTTP/1.1.")
-    return None
-
-
-def _broken_http(exc: BaseException | None) -> ApiError:
-    """What to tell the sender of ``exc``; nothing of the input is repeated."""
-    if isinstance(exc, LineTooLong):
-        if "bytearray" in exc.message:  # all by which the parser tells the target from a header
-            return ApiError("uri_too_long", "The request line is longer than 8190 bytes.")
-        return ApiError("headers_too_large", "A header is longer than 8190 bytes.")
-    text = getattr(exc, "message", "")
-    if "headers" in text.lower() and ("many" in text.lower() or "large" in text.lower()):
-        return ApiError("headers_too_large", "The request has too many headers.")
-    if isinstance(exc, BadStatusLine) and "version" in text.lower():
-        return ApiError("http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    return ApiError("invalid_request", "The request is not valid HTTP/1.1.")
+def _without_expect(message: RawRequestMessage) -> RawRequestMessage:
+    headers = message.headers.copy()
+    del headers["expect"]
+    return message._replace(headers=CIMultiDictProxy(headers))

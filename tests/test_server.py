@@ -42,6 +42,17 @@ class Served:
             raise
         return web.Response(text="slow")
 
+    async def collect(self, request: web.Request) -> web.StreamResponse:
+        self.entered.set()
+        try:
+            await request.read()
+        except web.RequestPayloadError:
+            return Direct(400, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", close=True)
+        raise AssertionError("a broken body was taken for whole")
+
+    async def bug(self, request: web.Request) -> web.StreamResponse:
+        raise RuntimeError("boom")
+
     async def unread(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="did not read", status=401)
 
@@ -53,6 +64,8 @@ async def served() -> AsyncIterator[Served]:
     app.router.add_route("*", "/direct", state.direct)
     app.router.add_get("/plain", state.plain)
     app.router.add_get("/slow", state.slow)
+    app.router.add_get("/bug", state.bug)
+    app.router.add_post("/collect", state.collect)
     app.router.add_post("/unread", state.unread)
     runner = Runner(app, 1.0)
     await runner.setup()
@@ -85,7 +98,8 @@ async def test_requests_on_one_connection_are_answered_in_order(served: Served) 
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nab",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab",
@@ -181,3 +195,36 @@ async def test_without_the_c_parser_it_does_not_start(monkeypatch: pytest.Monkey
     monkeypatch.setattr(server, "HttpRequestParser", PurePython)
     with pytest.raises(server.MissingParser):
         Runner(web.Application(), 1.0)
+
+
+async def test_what_the_application_did_not_catch_is_answered_and_logged(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    got = await talk(served.port, b"GET /bug HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 500 ") and b"connection: close" in head
+    assert "boom" not in body.decode()
+    (line,) = caplog.records
+    assert line.__dict__["request_id"] in json.loads(body)["error"]["message"]
+
+
+async def test_an_answer_to_head_has_no_body(served: Served) -> None:
+    got = await talk(served.port, b"HEAD /direct HTTP/1.1\r\n" + CLOSE)
+    assert got.endswith(b"\r\n\r\n") and got.count(b"\r\n\r\n") == 1
+
+
+async def test_what_follows_an_upgrade_that_is_not_granted_is_not_read(served: Served) -> None:
+    upgrade = b"GET /plain HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    got = await talk(served.port, upgrade + b"GET /direct HTTP/1.1\r\n" + CLOSE)
+    assert got.count(b"HTTP/1.1 200 OK") == 1 and b"plain" in got
+    assert served.seen == []
+
+
+async def test_who_reads_a_body_learns_that_it_is_broken(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /collect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await served.entered.wait()
+    writer.write(b"2\r\nabXX")
+    got = await asyncio.wait_for(reader.read(), 5)
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1") == 1
+    writer.close()

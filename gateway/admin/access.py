@@ -6,6 +6,7 @@ import hmac
 
 from aiohttp import web
 
+from gateway.api import ApiError
 from gateway.clients import key_digest
 from gateway.config.listen import Tcp, Unix, parse
 from gateway.keys import LIVE
@@ -13,9 +14,12 @@ from gateway.request.authenticate import presented_key
 
 
 def is_admin(request: web.Request) -> bool:
-    """Whether the request bears the admin key. Raises `ApiError` 401 if it bears two keys."""
+    """Whether the request bears the admin key, and no other."""
     admin_key = request.app[LIVE].current.config.server.admin_api_key
-    key = presented_key(request)
+    try:
+        key = presented_key(request)
+    except ApiError:
+        return False
     if admin_key is None or key is None:
         return False
     return hmac.compare_digest(key_digest(admin_key.get_secret_value()), key_digest(key))

@@ -34,6 +34,11 @@ def warnings(config: Config) -> Iterator[str]:
         yield f"server.admin_api_key: is weak: use at least {_MIN_ADMIN_KEY} characters"
     if config.server.cors.allow_credentials and "*" in config.server.cors.allowed_origins:
         yield "server.cors: allow_credentials has no effect for the origin *; name the origins"
+    for i, provider in enumerate(config.llm_providers):
+        for j, given in enumerate(provider.api_keys):
+            if given in provider.api_keys[:j]:
+                path = render(("llm_providers", i, "api_keys", j))
+                yield f"{path}: is the same as an earlier key of this provider; it counts once"
     served = {name for provider in config.llm_providers for name in (provider.id, provider.type)}
     for alias, targets in config.model_aliases.items():
         for target in targets:

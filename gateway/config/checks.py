@@ -130,7 +130,8 @@ def _providers(found: Draft) -> Iterator[Fault]:
     ids = ((path, provider.id) for path, provider in found.providers.items())
     yield from _unique(ids, "id", "a provider of this id")
     for path, provider in found.providers.items():
-        keys = (((*path, "api_keys", i), key.id) for i, key in enumerate(provider.api_keys))
+        given = provider.api_keys
+        keys = (((*path, "api_keys", i), key.id) for i, key in enumerate(given) if key not in given[:i])
         yield from _unique(keys, "id", "a key of this id (or this very key)")
         if provider.type in _NEED_KEYS and not provider.api_keys:
             yield Fault((*path, "api_keys"), f"is required: {provider.type} takes no request without a key")

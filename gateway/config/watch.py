@@ -59,11 +59,6 @@ class Watcher(FileSystemEventHandler):
         """Stop for good; `on_change` is not called any more. To be called in the loop's thread."""
         self._stopped = True
         self._woken.set()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Look at the file, unless it was only read (as we do)."""
@@ -71,6 +66,13 @@ class Watcher(FileSystemEventHandler):
             self._woken.set()
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        finally:
+            if self._observer is not None:
+                self._observer.stop()  # takes up to a second, which the loop's thread does not have
+
+    def _watch(self) -> None:
         while not self._stopped:
             self._woken.wait(_POLL)
             self._follow()

@@ -82,9 +82,7 @@ class Answer:
             index = 0  # the default, which is left out
         choice = self.choices.get(index)
         if choice is None:
-            choice = self.choices[index] = Choice(
-                index, self._id, self._asked, streamed=self.streamed
-            )
+            choice = self.choices[index] = Choice(index, self._id, self._asked, streamed=self.streamed)
         result = candidate.get("logprobsResult")
         return choice, choice.read(candidate), None if result is None else logprobs(result)
 

@@ -44,7 +44,17 @@ _FINISH = {
 class Choice:
     """What was read of one candidate so far."""
 
-    __slots__ = ("_call_prefix", "_calls", "_images", "_model", "_streamed", "index", "produced", "reason", "signature")
+    __slots__ = (
+        "_call_prefix",
+        "_calls",
+        "_images",
+        "_model",
+        "_streamed",
+        "index",
+        "produced",
+        "reason",
+        "signature",
+    )
 
     def __init__(self, index: int, answer_id: str, model: str, *, streamed: bool) -> None:
         """``answer_id`` makes the ids of calls that come without one; ``model`` is the one that was asked."""

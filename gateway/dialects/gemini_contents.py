@@ -141,7 +141,7 @@ class Conversation:
             raise Unsupported("messages", "a tool call that is not a function's")
         client_id = call.get("id")
         call_id, signature = unpack(client_id, self.model) if isinstance(client_id, str) else ("", None)
-        if call_id == (client_id or ""):  # nothing was packed; what was has a mark of its model
+        if call_id == client_id:  # nothing was packed in it
             signature = carried(call)
         sent: Json = {"name": name, "args": _arguments(function.get("arguments"))}
         response: Json = {"name": name, "response": _NO_RESULT}

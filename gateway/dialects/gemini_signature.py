@@ -31,7 +31,7 @@ def unpack(packed_id: str, model: str) -> tuple[str, str | None]:
     An id that `pack` did not make is returned as it is, without a signature.
     """
     call_id, separator, packed = packed_id.rpartition(_SEPARATOR)
-    if not separator:
+    if not separator or len(packed) <= _MARK_LENGTH:
         return packed_id, None
     text = packed[_MARK_LENGTH:]
     try:
@@ -43,7 +43,12 @@ def unpack(packed_id: str, model: str) -> tuple[str, str | None]:
 
 def bare_id(packed_id: str) -> str:
     """The call's own id: what any other provider is to see of it."""
-    return packed_id if _SEPARATOR not in packed_id else unpack(packed_id, "")[0]
+    return unpack(packed_id, "")[0]
+
+
+def is_packed(call_id: object) -> bool:
+    """Whether `bare_id` may have something to take off."""
+    return isinstance(call_id, str) and _SEPARATOR in call_id
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.api import ApiError
-from gateway.server import buffered
+from gateway.server import Connection, buffered
 
 BODY_DEADLINE = 60.0
 """Seconds in which the whole body must have arrived."""
@@ -44,13 +44,13 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     length = request.content_length
     if length is not None and length > max_bytes:
         raise _too_large(max_bytes)
-    if "expect" in request.headers and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     content = request.content
     try:
         if content.is_eof():
             body = buffered(content)
         else:
+            assert isinstance(request.protocol, Connection)
+            request.protocol.ask_for_body()
             async with asyncio.timeout(BODY_DEADLINE):
                 body = await _read(content, max_bytes)
     except TimeoutError:

@@ -78,4 +78,3 @@ def close_books(tx: Transaction) -> None:
         tx.live.metrics.error(provider, tx.error.code)
     series.done(tx.status, total, overhead, first_token)
     tx.live.log.put(record)
-    tx.live.records.put(record)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream
+from gateway.redact import Redactor
 from gateway.request.local import LocalClient, LocalExchange
 from gateway.upstream.client import Client
 from gateway.upstream.exchange import Exchange
@@ -18,6 +19,11 @@ MAX_ERROR_BODY = 64 * 1024
 MAX_HELD = 256 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content."""
 
+_BY_FAILURE = {
+    FailureKind.TIMEOUT: Kind.TIMEOUT,
+    FailureKind.INVALID: Kind.INVALID,
+    FailureKind.TOO_LARGE: Kind.INVALID,
+}
 _UPSTREAM_ID_HEADERS = ("x-request-id", "request-id")
 
 
@@ -27,8 +33,9 @@ class Attempt:
     `run` returns None if the answer is complete, else what went wrong.
     """
 
-    def __init__(self, provider: Provider, reader: Reader) -> None:
+    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
         self._provider = provider
+        self._redactor = redactor
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome | None] = self._loop.create_future()
         self._exchange: Exchange | LocalExchange | None = None
@@ -48,7 +55,7 @@ class Attempt:
             self._exchange = await client.send(upstream, self, connect)
             return await self._ended
         except UpstreamFailure as failure:
-            return outcome_of(failure)
+            return outcome_of(failure, self.status)
         finally:
             self._timer.cancel()
             if self._exchange is not None:
@@ -62,7 +69,7 @@ class Attempt:
         for name in _UPSTREAM_ID_HEADERS:
             value = headers.get(name)
             if value is not None and len(value) <= 128 and value.isascii() and value.isprintable():
-                self.request_id = value
+                self.request_id = None if self._redactor.in_text(value) else value
                 break
         if not 200 <= status < 300:
             self._error_body = bytearray()
@@ -74,37 +81,61 @@ class Attempt:
     def on_data(self, data: bytes) -> None:
         if self._ended.done():
             return
-        if self._error_body is None:
-            try:
-                self._take(data)
-            except Exception:  # a plugin's bug fails its attempt, and nothing else
-                log.exception("reader failed")
-                self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer could not be read."))
-        elif len(self._error_body) < MAX_ERROR_BODY:
+        if self._error_body is not None:
             self._error_body += data
+            if len(self._error_body) >= MAX_ERROR_BODY:
+                self._diagnose()
+            return
+        if self._redactor.in_answer(data):
+            log.error("a provider sent the gateway's key back")
+            self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
+            return
+        try:
+            self._take(data)
+        except Exception:  # a plugin's bug fails its attempt, and nothing else
+            self._misread()
 
     def on_end(self) -> None:
         if self._ended.done():
             return
         if self._error_body is not None:
-            self._finish(self._provider.diagnose(self.status, self._headers, bytes(self._error_body)))
-        else:
+            self._diagnose()
+            return
+        try:
             self._complete()
+        except Exception:  # as above
+            self._misread()
 
     def on_fail(self, failure: UpstreamFailure) -> None:
-        if self._error_body is not None:  # the status is known; how its body ended matters little
-            self._finish(self._provider.diagnose(self.status, self._headers, bytes(self._error_body)))
+        if self._error_body is not None:
+            self._diagnose()
         else:
-            self._finish(outcome_of(failure))
+            self._finish(outcome_of(failure, self.status))
+
+    def _diagnose(self) -> None:
+        """End with what the error answer means: its status is known, and how its body ends matters little."""
+        try:
+            body = bytes(self._error_body or b"")
+            self._finish(self._provider.diagnose(self.status, self._headers, body))
+        except Exception:
+            log.exception("provider failed to read an error")
+            self._finish(Outcome(Kind.FAILED, self.status, "The provider's error could not be read."))
+
+    def _misread(self) -> None:
+        log.exception("reader failed")
+        self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer could not be read."))
 
     def _finish(self, outcome: Outcome | None) -> None:
         if not self._ended.done():
-            self._ended.set_result(outcome)
+            self._ended.set_result(outcome and self._redactor.outcome(outcome))
             if self._exchange is not None and outcome is not None:
                 self._exchange.abort()
 
     def _overdue(self) -> None:
-        self._finish(Outcome(Kind.TIMEOUT, self.status, "The provider did not answer in time."))
+        if self._error_body is not None:
+            self._diagnose()
+        else:
+            self._finish(Outcome(Kind.TIMEOUT, self.status, "The provider did not answer in time."))
 
     def _accepts(self, content_type: str) -> bool:
         raise NotImplementedError
@@ -119,8 +150,8 @@ class Attempt:
 class WholeAttempt(Attempt):
     """An answer in one piece."""
 
-    def __init__(self, provider: Provider, reader: Reader) -> None:
-        super().__init__(provider, reader)
+    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
+        super().__init__(provider, reader, redactor)
         self.chunks: list[Chunk] = []
 
     def _accepts(self, content_type: str) -> bool:
@@ -141,6 +172,7 @@ class StreamAttempt(Attempt):
         self,
         provider: Provider,
         reader: Reader,
+        redactor: Redactor,
         *,
         deliver: Callable[[list[Chunk]], None],
         idle: float,
@@ -148,22 +180,26 @@ class StreamAttempt(Attempt):
     ) -> None:
         """``deliver`` gets chunks from the first content on. ``idle``: seconds a begun stream may stay
         silent; ``latest``: loop time at which it must be over."""
-        super().__init__(provider, reader)
+        super().__init__(provider, reader, redactor)
         self._deliver = deliver
         self._idle = idle
         self._latest = latest
         self._held: list[Chunk] = []
         self._held_bytes = 0
         self._last_event = 0.0
+        self._blocked = False
         self.committed = False
 
     def pause(self, blocked: bool) -> None:
         """Stop or go on reading the upstream, as the client can take it."""
+        self._blocked = blocked
+        self._last_event = self._loop.time()  # an upstream that is not read cannot be blamed for silence
         if self._exchange is not None:
             (self._exchange.pause if blocked else self._exchange.resume)()
 
     def _accepts(self, content_type: str) -> bool:
-        return not content_type or "event-stream" in content_type
+        # JSON is no stream, but may say why there is none.
+        return not content_type or "event-stream" in content_type or "json" in content_type
 
     def _take(self, data: bytes) -> None:
         chunks = self.reader.feed(data)
@@ -194,7 +230,8 @@ class StreamAttempt(Attempt):
 
     def _overdue(self) -> None:
         now = self._loop.time()
-        due = min(self._last_event + self._idle, self._latest) if self.committed else now
+        heard = now if self._blocked else self._last_event
+        due = min(heard + self._idle, self._latest) if self.committed else now
         if due > now:
             self._timer = self._loop.call_at(due, self._overdue)
         else:
@@ -210,7 +247,10 @@ class StreamAttempt(Attempt):
         self._finish(self.reader.fault)
 
 
-def outcome_of(failure: UpstreamFailure) -> Outcome:
-    """What a failure of the connection means: the upstream's fault, retried elsewhere."""
-    kind = Kind.TIMEOUT if failure.kind is FailureKind.TIMEOUT else Kind.FAILED
-    return Outcome(kind, 0, str(failure))
+def outcome_of(failure: UpstreamFailure, status: int) -> Outcome:
+    """What a failure of the connection means: the upstream's fault, retried elsewhere, unless the answer
+    came and is of no use. ``status``: of the answer, 0 if there is none."""
+    kind = _BY_FAILURE.get(failure.kind, Kind.FAILED)
+    if kind is Kind.INVALID and not status:
+        kind = Kind.FAILED
+    return Outcome(kind, status, str(failure))

@@ -12,7 +12,8 @@ from gateway.clients import Client
 from gateway.keys import LIVE
 
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
-_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-")
+"""What the names of headers that proxies add begin with."""
 _REFUSED = "The API key is missing or not valid."
 _NO_CLIENTS = (
     "No clients are configured, so only requests from this machine itself are served. Add a client to "
@@ -64,9 +65,9 @@ def is_local(request: web.Request) -> bool:
     """Whether the request was made on this machine by what was meant to make it: not by a proxy on behalf
     of somebody else, and not by a web page in a browser."""
     headers = request.headers
-    if any(name in headers for name in _PROXY_HEADERS):
+    if is_forwarded(request) or not is_loopback_peer(request):
         return False
-    if not is_loopback_peer(request) or not _is_loopback_name(headers.get("host", "")):
+    if not _is_loopback_name(headers.get("host", "")):
         return False
     origin = headers.get("origin")
     if origin is not None and not _is_loopback_name(origin.partition("://")[2]):
@@ -74,11 +75,16 @@ def is_local(request: web.Request) -> bool:
     return headers.get("sec-fetch-site") != "cross-site"
 
 
+def is_forwarded(request: web.Request) -> bool:
+    """Whether a proxy made the request on behalf of somebody else, and says so."""
+    return any(name.lower().startswith(_PROXY_HEADERS) for name in request.headers)
+
+
 def is_loopback_peer(request: web.Request) -> bool:
     """Whether the connection comes from this machine: loopback or a Unix socket."""
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if not isinstance(peer, tuple):
-        return request.transport is not None
+        return isinstance(peer, str | bytes)  # a Unix socket's; None is a peer that has gone
     try:
         return _is_loopback_address(str(peer[0]))
     except ValueError:
@@ -92,8 +98,9 @@ def _is_loopback_address(text: str) -> bool:
 
 
 def _is_loopback_name(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.count(":") == 1 else host.partition("]")[0].removeprefix("[")
-    name = (name if host.count(":") else host).lower().rstrip(".")
+    """``host`` may have a port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    name = name.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -38,11 +38,13 @@ def allow_origin(request: web.Request, response: web.StreamResponse, cors: Cors)
 
 def _allow(request: web.Request, cors: Cors) -> dict[str, str]:
     origin = request.headers.get("origin")
-    if origin is None or not ("*" in cors.allowed_origins or origin in cors.allowed_origins):
+    if origin is None:
         return {}
-    if "*" in cors.allowed_origins and not cors.allow_credentials:
+    if "*" in cors.allowed_origins:  # credentials are for origins that were named, never for all
         return {"access-control-allow-origin": "*"}
+    if origin not in cors.allowed_origins:
+        return {}
     headers = {"access-control-allow-origin": origin, "vary": "origin"}
-    if cors.allow_credentials and "*" not in cors.allowed_origins:
+    if cors.allow_credentials:
         headers["access-control-allow-credentials"] = "true"
     return headers

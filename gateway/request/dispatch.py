@@ -69,7 +69,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     else:
         outcome = without_key(outcome, target.secret.secret)
-        await judge.failed(tx, choice, began, outcome)
+        await judge.failed(tx, choice, began, outcome, attempt.status)
     billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
     await settle(tx, choice, attempt.reader if billed else None)
     return outcome
@@ -90,7 +90,8 @@ class WholeAnswer:
     def attempt(self, choice: Choice) -> Attempt:
         provider = choice.target.service.plugin
         self._choice = choice
-        self._attempt = WholeAttempt(provider, provider.reader(choice.translation.call))
+        reader = provider.reader(choice.translation.call)
+        self._attempt = WholeAttempt(provider, reader, choice.target.secret.redactor)
         return self._attempt
 
     def response(self) -> Direct:
@@ -143,6 +144,7 @@ class StreamAnswer:
         self._attempt = StreamAttempt(
             provider,
             provider.reader(choice.translation.call),
+            choice.target.secret.redactor,
             deliver=self._deliver,
             idle=choice.target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),

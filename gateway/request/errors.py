@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.api import ApiError, Kind, Outcome
 from gateway.request.head import head, line
-from gateway.server import Direct
+from gateway.server import Connection, Direct
 
 _BY_KIND = {
     Kind.CALLER: ("upstream_rejected", ""),
@@ -34,6 +34,13 @@ _BY_KIND = {
 }
 """Code and words for each kind of failure. CALLER and MODEL carry the provider's own words; those of the
 others may hold what only the operator should see."""
+
+MAX_ECHO = 64
+
+
+def quoted(text: str) -> str:
+    """A piece of the input as an error may repeat it: printable, and not more than is needed to find it."""
+    return repr(text if len(text) <= MAX_ECHO else f"{text[: MAX_ECHO - 1]}…")
 
 
 _NOISE = 1e-6
@@ -70,7 +77,7 @@ def error_event(error: ApiError) -> bytes:
 def error_response(request: web.Request, error: ApiError, lines: str = "") -> Direct:
     """The whole answer for an error before anything was sent. ``lines``: headers beside the error's own."""
     body = orjson.dumps(error.body())
-    close = error.status in (408, 413) or not request.keep_alive
+    close = error.status in (408, 413) or not request.keep_alive or _out_of_step(request)
     lines += line("x-coo-error-source", error.source)
     for name, value in error.headers.items():
         lines += line(name, value)
@@ -81,3 +88,9 @@ def error_response(request: web.Request, error: ApiError, lines: str = "") -> Di
     return Direct(
         error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
     )
+
+
+def _out_of_step(request: web.Request) -> bool:
+    """Whether nobody can say where the next request on this connection would begin."""
+    held_back = isinstance(request.protocol, Connection) and request.protocol.held_back
+    return held_back or request.content.exception() is not None

@@ -26,8 +26,9 @@ def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float,
     _note(tx, target, now - began, status, "ok")
 
 
-async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome) -> None:
-    """Count the failure where it belongs: the caller's own mistakes count against nobody."""
+async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, status: int) -> None:
+    """Count the failure where it belongs: the caller's own mistakes count against nobody. ``status``: of the
+    answer, where the outcome names none."""
     now = time.monotonic()
     target = choice.target
     key = target.secret.state
@@ -45,7 +46,7 @@ async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome
             "provider rejected key",
             extra={"provider": target.provider, "key": target.key, "disabled_seconds": round(seconds)},
         )
-    _note(tx, target, now - began, outcome.status, outcome.kind.name.lower())
+    _note(tx, target, now - began, outcome.status or status, outcome.kind.name.lower())
 
 
 def cancelled(tx: Transaction, choice: Choice, began: float, status: int) -> None:

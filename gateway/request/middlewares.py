@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import re
 
 from aiohttp import web
@@ -13,8 +12,9 @@ from gateway.api import ApiError
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
-from gateway.request.errors import error_response
+from gateway.request.errors import error_response, quoted
 from gateway.request.head import line
+from gateway.server import new_request_id
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _CLIENT_PATHS = ("/v1/", "/api/v1/")
 async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id; turn whatever is raised into an answer in OpenAI's shape."""
     given = request.headers.get("x-request-id")
-    request_id = given if given is not None and _SANE_ID(given) else f"{random.getrandbits(128):032x}"
+    request_id = given if given is not None and _SANE_ID(given) else new_request_id()
     request[REQUEST_ID] = request_id
     cors = request.app[LIVE].current.config.server.cors
     if cors.enabled and (answer := preflight(request, cors)) is not None:
@@ -60,11 +60,11 @@ def _refusal(request: web.Request, error: ApiError) -> web.StreamResponse:
 
 def _of_http(request: web.Request, exc: web.HTTPException) -> ApiError:
     if isinstance(exc, web.HTTPMethodNotAllowed):
-        error = ApiError("method_not_allowed", f"{request.path} does not take {exc.method}.")
+        error = ApiError("method_not_allowed", f"{quoted(request.path)} does not take {exc.method}.")
         error.headers["allow"] = ", ".join(sorted(exc.allowed_methods))
         return error
     if isinstance(exc, web.HTTPRequestEntityTooLarge):
         return ApiError("request_too_large", "The body is too large.")
     if exc.status == 404:
-        return ApiError("unknown_url", f"There is nothing at {request.method} {request.path[:64]!r}.")
+        return ApiError("unknown_url", f"There is nothing at {request.method} {quoted(request.path)}.")
     return ApiError("invalid_request", exc.reason, status=exc.status)

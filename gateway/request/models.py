@@ -9,6 +9,7 @@ from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
 from gateway.request.account import close_books
+from gateway.request.errors import quoted
 from gateway.request.head import head
 from gateway.request.operations import MAX_MODEL_NAME
 from gateway.request.transaction import Transaction
@@ -30,7 +31,7 @@ async def get_model(tx: Transaction) -> web.StreamResponse:
     name = tx.alias = tx.http.match_info["id"][:MAX_MODEL_NAME]
     pool = tx.runtime.catalog.names().get(name)
     if pool is None or not _usable(tx.client, name, pool):
-        raise ApiError("model_not_found", f"The model {name!r} does not exist.", param="model")
+        raise ApiError("model_not_found", f"The model {quoted(name)} does not exist.", param="model")
     return _answer(tx, _model(name, pool))
 
 

@@ -13,18 +13,20 @@ MAX_CHOICES = 128
 MAX_EMBEDDING_INPUTS = 2048
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_FORBIDDEN = frozenset({
-    "api_base",
-    "api_key",
-    "api_version",
-    "base_url",
-    "custom_llm_provider",
-    "extra_body",
-    "extra_headers",
-    "mock_response",
-    "mock_testing_fallbacks",
-    "organization",
-})
+_FORBIDDEN = frozenset(
+    {
+        "api_base",
+        "api_key",
+        "api_version",
+        "base_url",
+        "custom_llm_provider",
+        "extra_body",
+        "extra_headers",
+        "mock_response",
+        "mock_testing_fallbacks",
+        "organization",
+    }
+)
 """A request never chooses an upstream address, account or key; other gateways let these through."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {

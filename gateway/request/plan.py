@@ -19,8 +19,12 @@ from gateway.request.translate import Translation, translation
 log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
+WORTHWHILE = 0.02
+"""Seconds a further attempt must have before the deadline of the whole request."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
+_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
+"""Failures after which a key is not used for a while."""
 
 
 @dataclass(slots=True)
@@ -135,6 +139,8 @@ class Plan:
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
+        if self._last is not None and now + WORTHWHILE > self._tx.deadline:
+            return None
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
         if not targets:
@@ -160,7 +166,7 @@ class Plan:
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now
-        if wait > 0:
+        if wait > 0 and not _disabled(target, now):
             self._refusals.append(wait)
         return wait <= 0
 
@@ -179,30 +185,33 @@ class Plan:
         asked = tx.asked
         ceiling = target.secret.max_tokens
         clamp = asked is not None and 0 < ceiling < asked[1]
+        choice = None
         try:
             translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
             if upstream.dropped and self._policy.on_lossy == "refuse":
                 raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
+            tokens = tx.demand.input_tokens + tx.demand.output_tokens
+            reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
+            if isinstance(reservation, Refusal):
+                self._refusals.append(reservation.retry_after)
+                self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
+                tx.live.metrics.rate_limited("key", target.meter.subject.removeprefix("key:"), reservation.kind)
+                return None
+            choice = Choice(target, translated, upstream, reservation, ticket)
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
-            target.state.circuit.on_neutral(ticket)
             return None
-        tokens = tx.demand.input_tokens + tx.demand.output_tokens
-        reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
-        if isinstance(reservation, Refusal):
-            self._refusals.append(reservation.retry_after)
-            self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
-            tx.live.metrics.rate_limited("key", target.meter.subject.removeprefix("key:"), reservation.kind)
-            target.state.circuit.on_neutral(ticket)
-            return None
+        finally:
+            if choice is None:  # refused, cancelled or a plugin's bug: a probe must not be held for ever
+                target.state.circuit.on_neutral(ticket)
         key = target.secret.state
         if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
             self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
         tx.dropped = upstream.dropped
-        return Choice(target, translated, upstream, reservation, ticket)
+        return choice
 
     def _note_near_limit(self, target: Target) -> None:
         """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""
@@ -247,36 +256,52 @@ class Plan:
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
-        if self._last is not None:
-            error = from_outcome(self._last)
-            if self._last.kind is Kind.LIMITED and self._refusals:
-                error.retry_after = min(self._refusals)
-            if error.status >= 429:
-                error.headers["x-should-retry"] = "false"
-            return error
-        lost = next((reason for reason in self._barred.values() if reason is not None), None)
-        if lost is not None:
+        error = self._reason()
+        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+            error.headers["x-should-retry"] = "false"
+        return error
+
+    def _reason(self) -> ApiError:
+        last = self._last
+        if last is not None and last.kind not in _RESTING:
+            return from_outcome(last)
+        if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
             return ApiError(
                 "unsupported_parameter",
                 f"No provider of this model supports {lost.param!r}"
                 + (f": {lost.reason}." if lost.reason else "."),
                 param=lost.param,
             )
-        if self._targets and all(t.secret.state.penalty.disabled(time.monotonic()) for t in self._targets):
-            return from_outcome(Outcome(Kind.KEY, 0, ""))
-        if self._refusals:
-            wait = min(self._refusals)
+        wait = self._shortest_rest()
+        if last is not None and (wait is None or last.kind is Kind.OVERLOADED):
+            error = from_outcome(last)
+            error.retry_after = wait or last.retry_after
+            return error
+        if wait is not None:
             return ApiError(
                 "upstream_rate_limited",
                 "Every provider key for this model is at its limit or cooling down.",
                 retry_after=wait,
                 details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
             )
+        now = time.monotonic()
+        if self._targets and all(_disabled(t, now) for t in self._targets):
+            return from_outcome(Outcome(Kind.KEY, 0, ""))
         return ApiError(
             "no_provider_available",
             "No provider of this model is available: each one failed too often lately.",
             retry_after=self._policy.circuit_breaker.cooldown,
         )
+
+    def _shortest_rest(self) -> float | None:
+        """Seconds until the first key is free that is limited or cooling down; disabled ones do not count."""
+        now = time.monotonic()
+        waits = [t.meter.cooled_until - now for t in {*self._targets, *self._tried} if not _disabled(t, now)]
+        return min([*(wait for wait in waits if wait > 0), *self._refusals], default=None)
+
+
+def _disabled(target: Target, now: float) -> bool:
+    return target.secret.state.penalty.disabled(now)
 
 
 def _load(target: Target) -> tuple[float, int]:

@@ -33,7 +33,6 @@ class Relay:
         "_loop",
         "_make_head",
         "_on_blocked",
-        "_stalled",
         "_timer",
         "blocked_since",
         "started",
@@ -106,8 +105,11 @@ class Relay:
     def _tick(self) -> None:
         now = self._loop.time()
         if self.blocked_since is not None and now - self.blocked_since > STALL_LIMIT:
-            self._connection.force_close()
+            transport = self._connection.transport
+            if transport is not None:  # an orderly close would wait for the client to read
+                transport.abort()
             return
         if now - self._last_write >= self._keepalive and self.blocked_since is None:
             self.write(_COMMENT)
-        self._timer = self._loop.call_at(max(self._last_write + self._beat, now + 1.0), self._tick)
+        due = self._last_write + self._beat
+        self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)

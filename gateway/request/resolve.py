@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gateway.api import ApiError, Demand
 from gateway.catalog import Target
+from gateway.request.errors import quoted
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import estimate_output
 
@@ -16,7 +17,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     if pool is None or not pool.targets:
         raise ApiError(
             "model_not_found",
-            f"The model {tx.alias!r} does not exist here; GET /v1/models lists those that do.",
+            f"The model {quoted(tx.alias)} does not exist here; GET /v1/models lists those that do.",
             param="model",
         )
     tx.pool = pool

@@ -42,7 +42,7 @@ def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | 
     bridged = False
     if operation not in provider.operations:
         if operation != "completions" or "chat" not in provider.operations:
-            raise Unsupported("model", f"its provider does not serve {operation}")
+            raise Unsupported(operation)
         operation, body, bridged = "chat", completions.to_chat(tx.body), True
     call = Call(
         operation=operation,

@@ -13,11 +13,12 @@ from gateway.api import Call, Outcome, Reader, Upstream
 from gateway.dialects import chat_errors
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+from gateway.dialects.gemini_signature import bare_id, is_packed
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 _CEILINGS = ("max_completion_tokens", "max_tokens")
-_MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details"})
 _CALL_EXTENSION = "extra_content"
+_MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,9 @@ def ask_for_usage(body: dict[str, Any]) -> None:
 
 
 def without_extensions(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages without the fields that this gateway adds to answers: a client sends them back with
-    the history, and OpenAI refuses them. The same list if there are none."""
+    """The messages without the fields that this gateway adds to answers, and without the signatures in the
+    ids of Gemini's calls: a client sends them back with the history, and OpenAI refuses them (ids of more
+    than 40 characters). The same list if there are none."""
     for message in messages:
         if _extended(message):
             return [_plain(message) if _extended(message) else message for message in messages]
@@ -116,13 +118,24 @@ def without_extensions(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _extended(message: dict[str, Any]) -> bool:
     if not _MESSAGE_EXTENSIONS.isdisjoint(message):
         return True
-    return "tool_calls" in message and any(_CALL_EXTENSION in call for call in message["tool_calls"] or ())
+    if "tool_call_id" in message and is_packed(message["tool_call_id"]):
+        return True
+    return "tool_calls" in message and any(
+        _CALL_EXTENSION in call or is_packed(call["id"]) for call in message["tool_calls"] or ()
+    )
 
 
 def _plain(message: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in message.items() if name not in _MESSAGE_EXTENSIONS}
     if calls := plain.get("tool_calls"):
         plain["tool_calls"] = [
-            {name: value for name, value in call.items() if name != _CALL_EXTENSION} for call in calls
+            {
+                name: bare_id(value) if name == "id" else value
+                for name, value in call.items()
+                if name != _CALL_EXTENSION
+            }
+            for call in calls
         ]
+    if is_packed(plain.get("tool_call_id")):
+        plain["tool_call_id"] = bare_id(plain["tool_call_id"])
     return plain

@@ -25,6 +25,11 @@ def test_warnings(load: Load, text: str, start: str) -> None:
     assert warning.startswith(start)
 
 
+def test_a_key_that_is_given_twice(load: Load) -> None:
+    (warning,) = load("llm_providers: [{type: openai, api_keys: [k, l, k]}]").warnings
+    assert warning.startswith("llm_providers.0.api_keys.2: is the same as an earlier key")
+
+
 def test_nothing_to_warn_of(load: Load) -> None:
     text = "server: {admin_api_key: 0123456789abcdef}\nmodel_aliases: {a: 'echo:b'}\n"
     assert load(ECHO + text).warnings == []

@@ -123,7 +123,7 @@ def test_one_thing_wrong(load: Load, text: str, expected: str) -> None:
         ),
         ("{type: echo, base_ulr: x}", 'base_ulr: unknown setting; did you mean "base_url"?'),
         (
-            "{type: openai, api_keys: [k, k]}",
+            "{type: openai, api_keys: [{id: a, key: k}, {id: a, key: l}]}",
             "api_keys.1.id: there is a key of this id (or this very key) already; each must be unique",
         ),
         ("{type: openai, api_keys: sk-canary}", "api_keys: must be a list (got text)"),

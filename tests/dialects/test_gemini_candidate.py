@@ -8,7 +8,7 @@ from gateway.dialects.gemini_candidate import FAILURES, Choice, logprobs, messag
 
 
 def choice() -> Choice:
-    return Choice(0, "abc", streamed=False)
+    return Choice(0, "abc", "gemini-3-pro", streamed=False)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import pytest
 
 from gateway.api import Unsupported
 from gateway.dialects.gemini_contents import Conversation
-from gateway.dialects.gemini_signature import SKIP, pack
+from gateway.dialects.gemini_signature import SKIP, extra_content, pack
 
 Json = dict[str, Any]
+THIRD = "gemini-3-pro"
 
 
-def translate(*messages: Json, generation: float = 2.5) -> Json:
-    conversation = Conversation(generation)
+def translate(*messages: Json, model: str = "gemini-2.5-flash") -> Json:
+    conversation = Conversation(model)
     for message in messages:
         conversation.add(message)
     body: Json = {}
@@ -145,10 +146,10 @@ def test_signatures_come_back_from_the_id_and_the_field_and_are_made_up_for_fore
     field = {**called("a"), "extra_content": {"google": {"thought_signature": "S=="}}}
     body = translate(
         user("?"),
-        calls(called(pack("id1", "T+/="), "f"), called("id2")),
+        calls(called(pack("id1", "T+/=", THIRD), "f"), called("id2")),
         calls(field),
         calls(called("foreign"), called("foreign2")),
-        generation=3.0,
+        model=THIRD,
     )
     parts = [part for content in body["contents"] if content["role"] == "model" for part in content["parts"]]
     assert [part.get("thoughtSignature") for part in parts] == ["T+/=", None, "S==", SKIP, None]
@@ -156,26 +157,34 @@ def test_signatures_come_back_from_the_id_and_the_field_and_are_made_up_for_fore
     assert body["contents"][2]["parts"][0]["functionResponse"]["id"] == "id1"
 
 
+def test_the_signature_of_another_model_is_replaced_wherever_it_stands() -> None:
+    foreign = {**called(pack("id1", "T", "gemini-3-flash")), "extra_content": extra_content("T")}
+    body = translate(user("?"), calls(foreign, called(pack("id2", "U", THIRD))), model=THIRD)
+    parts = body["contents"][1]["parts"]
+    assert [part["thoughtSignature"] for part in parts] == [SKIP, "U"]
+    assert [part["functionCall"]["id"] for part in parts] == ["id1", "id2"]
+
+
 def test_a_result_finds_its_call_by_the_id_that_the_client_has() -> None:
-    packed = pack("id1", "T")
-    body = translate(user("?"), calls(called(packed)), result(packed, "1"), generation=3.0)
+    packed = pack("id1", "T", THIRD)
+    body = translate(user("?"), calls(called(packed)), result(packed, "1"), model=THIRD)
     response = body["contents"][2]["parts"][0]["functionResponse"]
     assert response == {"name": "f", "id": "id1", "response": {"result": "1"}}
 
 
 def test_older_generations_get_no_ids_and_no_made_up_signatures() -> None:
-    body = translate(user("?"), calls(called("foreign"), called(pack("a", "S"))))
+    body = translate(user("?"), calls(called("foreign"), called(pack("a", "S", "gemini-2.5-flash"))))
     assert body["contents"][1]["parts"] == [
         {"functionCall": {"name": "f", "args": {}}},
         {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "S"},
     ]
-    plain = translate(user("?"), calls(called(pack("a", "S"))), generation=0.0)
+    plain = translate(user("?"), calls(called(pack("a", "S", "gemma-3-27b"))), model="gemma-3-27b")
     assert plain["contents"][1]["parts"] == [{"functionCall": {"name": "f", "args": {}}}]
 
 
 def test_a_text_signature_comes_back_on_the_text() -> None:
     answer = {"role": "assistant", "content": "Hi", "extra_content": {"google": {"thought_signature": "S"}}}
-    body = translate(user("?"), answer, generation=3.0)
+    body = translate(user("?"), answer, model=THIRD)
     assert body["contents"][1]["parts"] == [{"text": "Hi", "thoughtSignature": "S"}]
 
 
@@ -186,7 +195,7 @@ def test_an_image_that_the_model_made_comes_back() -> None:
 
 
 def test_what_is_lost_is_named_once() -> None:
-    conversation = Conversation(2.5)
+    conversation = Conversation("gemini-2.5-flash")
     image = {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "high"}}
     for _ in range(2):
         conversation.add({"role": "user", "name": "ann", "content": [image]})

@@ -179,7 +179,7 @@ def test_a_stream_of_calls_without_usage_for_the_client() -> None:
     choice = assembled(chunks)[0]
     assert choice["finish_reason"] == "tool_calls"
     first, second = choice["tool_calls"]
-    assert unpack(first["id"]) == ("8f2b1a3c", SIGNATURE)
+    assert unpack(first["id"], "gemini-3-flash") == ("8f2b1a3c", SIGNATURE)
     assert first["extra_content"] == {"google": {"thought_signature": SIGNATURE}}
     assert second == {
         "id": "9a7d0e11",

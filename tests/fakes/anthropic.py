@@ -44,7 +44,7 @@ class FakeAnthropic(FakeUpstream):
         "anthropic-ratelimit-requests-remaining": "3999",
         "anthropic-ratelimit-requests-reset": "2026-11-20T12:00:00Z",
     }
-    models = MODELS
+    models: tuple[str, ...] = MODELS
 
     def authorize(self, request: Recorded) -> None:
         key = request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix(

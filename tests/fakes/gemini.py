@@ -33,7 +33,10 @@ _MAX_BATCH = 100
 class FakeGemini(FakeUpstream):
     """Serves ``/v1`` and ``/v1beta`` of the Gemini API."""
 
-    models = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash", "gemini-3-pro", "gemini-embedding-001")
+    models: tuple[str, ...] = (
+        *("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash", "gemini-3-pro"),
+        "gemini-embedding-001",
+    )
     retry_delay = "34s"
     """RetryInfo in a scripted 429; such answers have no Retry-After header."""
 

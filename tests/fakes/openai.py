@@ -35,7 +35,7 @@ class FakeOpenAI(FakeUpstream):
         "x-ratelimit-remaining-requests": "9999",
         "x-ratelimit-reset-requests": "6ms",
     }
-    models = (
+    models: tuple[str, ...] = (
         *("gpt-4o", "gpt-4o-mini", "gpt-4.1", "o3", "gpt-5", "gpt-5.1", "gpt-5.6-luna"),
         *("gpt-3.5-turbo-instruct", "text-embedding-3-small"),
     )

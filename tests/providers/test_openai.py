@@ -10,6 +10,7 @@ import pytest
 from gateway.api import Call, Kind
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+from gateway.dialects.gemini_signature import pack
 from gateway_providers.openai import OpenAI
 
 Json = dict[str, Any]
@@ -108,22 +109,26 @@ def test_the_ceiling_of_a_completion() -> None:
 
 def test_answers_sent_back_lose_what_the_gateway_added() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    extended = {**call, "extra_content": {"google": {}}}
+    extended = {**call, "id": pack("call_1", "S" * 50, "gemini-3-pro"), "extra_content": {"google": {}}}
     messages = [
         *HELLO,
         {"role": "assistant", "content": "a", "reasoning_content": "hm", "reasoning_details": []},
+        {"role": "assistant", "content": "a", "extra_content": {"google": {}}, "images": []},
         {
             "role": "assistant",
             "content": None,
             "tool_calls": [extended, call],
         },
+        {"role": "tool", "tool_call_id": extended["id"], "content": "1"},
         {"role": "assistant", "content": "b", "tool_calls": None},
     ]
     before = orjson.dumps(messages)
     assert sent(Call("chat", "m", {"messages": messages}))["messages"] == [
         *HELLO,
         {"role": "assistant", "content": "a"},
+        {"role": "assistant", "content": "a"},
         {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
         {"role": "assistant", "content": "b", "tool_calls": None},
     ]
     assert orjson.dumps(messages) == before

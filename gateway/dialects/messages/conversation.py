@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Unsupported
+from gateway.dialects.gemini_signature import bare_id
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.parts import Block, Marks, blocks, text_block
 
@@ -132,8 +133,10 @@ class Conversation:
         return {"type": "tool_use", "id": ident, "name": name, "input": _input(function.get("arguments"))}
 
     def _unique(self, given: str) -> str:
-        """An id of Anthropic's alphabet that no other call has: ``given`` itself if it will do."""
-        ident = given if _is_plain(given) else f"call_{blake2b(given.encode(), digest_size=12).hexdigest()}"
+        """An id of Anthropic's alphabet that no other call has: ``given`` itself if it will do, less the
+        signature of another provider in it."""
+        ident = bare_id(given)
+        ident = ident if _is_plain(ident) else f"call_{blake2b(given.encode(), digest_size=12).hexdigest()}"
         base, number = ident, 1
         while ident in self._ids:
             number += 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.api import Unsupported
+from gateway.dialects.gemini_signature import pack
 from gateway.dialects.messages.conversation import Conversation
 from gateway.dialects.messages.parts import Marks
 
@@ -69,6 +70,12 @@ def test_ids_outside_the_alphabet_stay_consistent_and_repeated_ones_unique() -> 
     assert said(talk, 2) == first and said(talk, 4) == second[::-1]
     assert len({*first, *second}) == 4 and first[1] == "x"
     assert read(*messages).turns == talk.turns
+
+
+def test_ids_lose_the_signature_of_another_provider() -> None:
+    packed = pack("fc1", "S" * 2000, "gemini-3-pro")
+    talk = read(USER, calls(packed), result(packed))
+    assert talk.turns[1]["content"][0]["id"] == talk.turns[2]["content"][0]["tool_use_id"] == "fc1"
 
 
 @pytest.mark.parametrize(
