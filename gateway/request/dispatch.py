@@ -13,7 +13,7 @@ from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import close_books, settle
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
-from gateway.request.errors import error_event, from_outcome, without_key
+from gateway.request.errors import error_event, from_outcome
 from gateway.request.head import head, line, stream_head
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
@@ -68,7 +68,6 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     if outcome is None:
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     else:
-        outcome = without_key(outcome, target.secret.secret)
         await judge.failed(tx, choice, began, outcome, attempt.status)
     billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
     await settle(tx, choice, attempt.reader if billed else None)

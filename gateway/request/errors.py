@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -45,8 +44,6 @@ def quoted(text: str) -> str:
 
 _NOISE = 1e-6
 """Seconds that sums of clock readings are wrong by: too little to wait a second longer for."""
-_SHORTEST_KEY = 8
-"""What is shorter is no secret, and may be a part of any word."""
 
 
 def from_outcome(outcome: Outcome) -> ApiError:
@@ -60,13 +57,6 @@ def from_outcome(outcome: Outcome) -> ApiError:
     if outcome.code and outcome.kind in (Kind.CALLER, Kind.MODEL):
         error.code = outcome.code
     return error
-
-
-def without_key(outcome: Outcome, key: str) -> Outcome:
-    """The same outcome, should the upstream have repeated our key in its words: without it."""
-    if len(key) < _SHORTEST_KEY or key not in outcome.message:
-        return outcome
-    return replace(outcome, message=outcome.message.replace(key, "***"))
 
 
 def error_event(error: ApiError) -> bytes:
