@@ -73,7 +73,10 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
     try:
         return await dispatch(tx, targets)
     finally:
-        await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
+        if tx.tries:
+            await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
+        else:
+            await tx.live.store.release(place)
 
 
 def _check_room(tx: Transaction) -> None:
