@@ -85,7 +85,8 @@ async def test_requests_on_one_connection_are_answered_in_order(served: Served) 
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\n",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: 2, 2\r\n\r\nab",
         b"POST /direct HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab",

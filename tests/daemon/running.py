@@ -46,6 +46,7 @@ class Gateway:
 
     async def records(self, count: int) -> list[Record]:
         """The newest ``count`` usage records, newest first, once there are that many."""
+        found: list[Record] = []
         for _ in range(200):
             found = await self.live.store.recent(count)
             if len(found) >= count:
