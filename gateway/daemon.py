@@ -113,7 +113,7 @@ class Daemon:
             store=store,
             memory=memory,
             metrics=metrics,
-            log=open_log(sinks, handler, metrics),
+            log=open_log(sinks, handler, metrics, store),
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=config.server.max_inflight or max(files // FILES_PER_REQUEST - 64, 16),

@@ -1,4 +1,4 @@
-"""The request log: usage records become lines off the request's path and go to every sink in batches."""
+"""The request log: off the request's path usage records go to the store, and as lines to every sink."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
 
 import orjson
 
 from gateway.api.record import Record
 from gateway.api.sink import Batch, LogSink
+from gateway.api.store import Store
 from gateway.logs import MAX_STRING, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
@@ -27,6 +29,10 @@ _FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecon
 _COMPLAINT_SECONDS = 10.0
 _AT_ONCE = Batch(size=1000, interval_seconds=0)
 _ONE_BY_ONE = Batch(size=1, interval_seconds=0)
+_STORE = "store"
+
+_Item = TypeVar("_Item")
+_Written = TypeVar("_Written", contravariant=True)
 
 
 def record_line(record: Record) -> bytes:
@@ -50,15 +56,21 @@ def record_line(record: Record) -> bytes:
 
 
 class RequestLog:
-    """Takes records and feeds the sinks. To be made, used and closed on the running event loop."""
+    """Takes records and feeds store and sinks. To be made, used and closed on the running event loop."""
 
     def __init__(
-        self, sinks: Mapping[str, LogSink], dropped: Callable[[str, int], None], interval: float = 0.1
+        self,
+        sinks: Mapping[str, LogSink],
+        dropped: Callable[[str, int], None],
+        interval: float = 0.1,
+        *,
+        store: Store | None = None,
     ) -> None:
         """``dropped`` is told the name of a sink and how many lines it lost (`Metrics.sink_dropped`);
-        records are encoded every ``interval`` seconds."""
+        records are encoded every ``interval`` seconds. ``store`` gets them as they are."""
         self._loop = asyncio.get_running_loop()
         self._queues = {name: SinkQueue(name, sink, dropped) for name, sink in sinks.items()}
+        self._store = None if store is None else SinkQueue(_STORE, _Appending(store), dropped)
         self._dropped = dropped
         self._interval = interval
         self._records: deque[Record] = deque()
@@ -67,7 +79,7 @@ class RequestLog:
     def put(self, record: Record) -> None:
         """Log a finished request. Never waits, never fails; the record must not change any more."""
         if len(self._records) >= QUEUE_LINES:
-            for name in self._queues:
+            for name in (*self._queues, *([_STORE] if self._store else ())):
                 self._dropped(name, 1)
             return
         self._records.append(record)
@@ -91,11 +103,17 @@ class RequestLog:
         """Deliver what is queued, within ``timeout`` seconds, and close the sinks. The rest is dropped."""
         while self._records:
             self._flush()
-        await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
+        closing = [queue.close(timeout) for queue in self._queues.values()]
+        if self._store is not None:
+            closing.append(self._store.close(timeout))
+        await asyncio.gather(*closing)
 
     def _flush(self) -> None:
         records = self._records
-        lines = [record_line(records.popleft()) for _ in range(min(len(records), _FLUSH_RECORDS))]
+        batch = [records.popleft() for _ in range(min(len(records), _FLUSH_RECORDS))]
+        if self._store is not None:
+            self._store.put(batch)
+        lines = [record_line(record) for record in batch]
         for queue in self._queues.values():
             queue.put(lines)
         self._armed = bool(records)
@@ -103,23 +121,42 @@ class RequestLog:
             self._loop.call_soon(self._flush)
 
 
-class SinkQueue:
+class _Sink(Protocol[_Written]):
+    async def write(self, lines: Sequence[_Written]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class _Appending:
+    """The store as a sink of records. It is opened and closed by others."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, lines: Sequence[Record]) -> None:
+        await self._store.append(lines)
+
+    async def close(self) -> None:
+        pass
+
+
+class SinkQueue(Generic[_Item]):
     """The bounded queue of one sink, and the task that empties it."""
 
-    def __init__(self, name: str, sink: LogSink, dropped: Callable[[str, int], None]) -> None:
+    def __init__(self, name: str, sink: _Sink[_Item], dropped: Callable[[str, int], None]) -> None:
         self._name = name
         self._sink = sink
         self._dropped = dropped
         batch = getattr(sink, "batch", _AT_ONCE)
         self._batch: Batch = batch if batch.enabled else _ONE_BY_ONE
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[_Item] = deque()
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._quiet_until = 0.0
         self._task = asyncio.create_task(self._run(), name=f"log sink {name}")
 
-    def put(self, lines: Sequence[bytes]) -> None:
+    def put(self, lines: Sequence[_Item]) -> None:
         room = 0 if self._closing else QUEUE_LINES - len(self._lines)
         self._lines.extend(lines[:room])
         if len(lines) > room:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.api import LogSink
+from gateway.api import LogSink, Store
 from gateway.config.schema import Logging
 from gateway.logs import LogHandler, StderrSink
 from gateway.metrics import Metrics
@@ -33,9 +33,9 @@ def build_sinks(config: Logging, registry: Registry, handler: LogHandler) -> dic
     return sinks
 
 
-def open_log(sinks: dict[str, LogSink], handler: LogHandler, metrics: Metrics) -> RequestLog:
-    """Start feeding the sinks; to be called on the event loop."""
-    log = RequestLog(sinks, metrics.sink_dropped)
+def open_log(sinks: dict[str, LogSink], handler: LogHandler, metrics: Metrics, store: Store) -> RequestLog:
+    """Start feeding the sinks and the store; to be called on the event loop."""
+    log = RequestLog(sinks, metrics.sink_dropped, store=store)
     handler.dropped = metrics.sink_dropped
     if FILE in sinks:
         handler.forward = log.inlet(FILE)

@@ -17,6 +17,7 @@ from gateway.api import Attempt, LogSink, Record
 from gateway.api.sink import Batch
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
+from gateway_stores.memory import MemoryStore
 
 
 def record(request_id: str = "r-1", **given: Any) -> Record:
@@ -255,3 +256,27 @@ def test_an_inlet_of_a_loop_that_ended_drops() -> None:
 
     asyncio.run(make())(b"{}")
     assert drops == {"one": 1}
+
+
+async def test_the_store_gets_the_records_themselves() -> None:
+    store, sink, drops = MemoryStore(), Memory(), Drops()
+    log = RequestLog({"one": sink}, drops, store=store)
+    log.put(first := record("r-1"))
+    log.put(second := record("r-2"))
+    await log.close()
+    assert await store.recent(10) == [second, first]
+    assert sink.ids() == ["r-1", "r-2"]
+    assert drops == {}
+
+
+async def test_a_failing_store_costs_no_sink_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(records: Sequence[Record]) -> None:
+        raise OSError("no space left")
+
+    store, sink, drops = MemoryStore(), Memory(), Drops()
+    monkeypatch.setattr(store, "append", refuse)
+    log = RequestLog({"one": sink}, drops, store=store)
+    log.put(record("r-1"))
+    await log.close()
+    assert sink.ids() == ["r-1"]
+    assert drops == {"store": 1}
