@@ -72,7 +72,7 @@ def unserved(config: Config) -> list[str]:
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
         "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
-        f"policy.algorithm {policy.algorithm}": policy.algorithm in PLANNED_ALGORITHMS,
+        f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
         f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
     }
     words |= {path: _is_set(config, path) for path in _UNSERVED}
