@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from gateway.runtime import Live
 from tests.fakes.daemon import free_port
 
 KEY = "sk-client-1"
+ADMIN_KEY = "admin-key-of-the-tests"
+ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -53,6 +55,18 @@ class Gateway:
                 return found
             await asyncio.sleep(0.01)
         raise AssertionError(f"only {len(found)} records")
+
+    def write(self, config: Mapping[str, Any]) -> None:
+        """Put another configuration in place by a rename; its ``server.listen`` is filled in."""
+        whole = {**config, "server": {**self.config["server"], **config.get("server", {})}}
+        draft = self.path.with_suffix(".new")
+        draft.write_text(yaml.safe_dump({"logging": self.config["logging"], **whole}))
+        draft.replace(self.path)
+
+    async def reload(self) -> tuple[int, Any]:
+        """Status and body of ``POST /admin/v1/reload``."""
+        async with self.session.post(f"{self.url}/admin/v1/reload", headers=ADMIN) as response:
+            return response.status, await response.json()
 
     def chat(self, **body: Any) -> Any:
         """A chat request: ``async with gateway.chat(model=…) as response``."""
@@ -95,6 +109,15 @@ def configured(*providers: Mapping[str, Any], **sections: Any) -> dict[str, Any]
         "api_keys": [{"id": "one", "key": KEY}],
         **sections,
     }
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until ``condition`` holds, ten seconds at most."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to be")
 
 
 @asynccontextmanager
