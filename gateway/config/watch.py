@@ -70,11 +70,11 @@ class Watcher(FileSystemEventHandler):
         """Stop for good; `on_change` is not called any more. To be called in the loop's thread."""
         self._stopped = True
         self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join()
         if self._observer is not None:
             self._observer.stop()
             self._observer.join()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Look at the file, unless it was another that was written."""

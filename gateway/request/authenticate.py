@@ -64,7 +64,7 @@ def is_local(request: web.Request) -> bool:
     """Whether the request was made on this machine by what was meant to make it: not by a proxy on behalf
     of somebody else, and not by a web page in a browser."""
     headers = request.headers
-    if any(name in headers for name in _PROXY_HEADERS):
+    if is_forwarded(request):
         return False
     if not is_loopback_peer(request) or not _is_loopback_name(headers.get("host", "")):
         return False
@@ -72,6 +72,11 @@ def is_local(request: web.Request) -> bool:
     if origin is not None and not _is_loopback_name(origin.partition("://")[2]):
         return False
     return headers.get("sec-fetch-site") != "cross-site"
+
+
+def is_forwarded(request: web.Request) -> bool:
+    """Whether a proxy sent it on behalf of somebody else."""
+    return any(name in request.headers for name in _PROXY_HEADERS)
 
 
 def is_loopback_peer(request: web.Request) -> bool:

@@ -121,7 +121,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(config: dict[str, Any], folder: Path) -> AsyncIterator[Gateway]:
+async def running(
+    config: dict[str, Any], folder: Path, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Gateway]:
     """Serve ``config`` (its ``server.listen`` is filled in) until the block ends."""
     port = free_port()
     config = {
@@ -132,7 +134,7 @@ async def running(config: dict[str, Any], folder: Path) -> AsyncIterator[Gateway
     path = folder / "coo-llm.yaml"
     path.write_text(yaml.safe_dump(config))
     registry = Registry.discover()
-    daemon = Daemon(str(path), read(str(path), {}, registry.known()), registry)
+    daemon = Daemon(str(path), read(str(path), environ or {}, registry.known()), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))
     waiting = asyncio.create_task(started.wait())
