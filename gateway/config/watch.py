@@ -67,14 +67,12 @@ class Watcher(FileSystemEventHandler):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop for good; `on_change` is not called any more. To be called in the loop's thread."""
+        """Stop for good; `on_change` is not called any more. To be called in the loop's thread.
+
+        Nobody waits for the threads: the observer's take up to a second to end.
+        """
         self._stopped = True
         self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Look at the file, unless it was another that was written."""
@@ -82,6 +80,13 @@ class Watcher(FileSystemEventHandler):
             self._woken.set()
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        finally:
+            if self._observer is not None:
+                self._observer.stop()
+
+    def _watch(self) -> None:
         while not self._stopped:
             self._woken.wait(_POLL)
             self._follow()
