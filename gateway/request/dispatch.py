@@ -13,7 +13,7 @@ from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import close_books, settle
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
-from gateway.request.errors import error_event, from_outcome
+from gateway.request.errors import draining, error_event, from_outcome
 from gateway.request.head import head, line, stream_head
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
@@ -41,6 +41,10 @@ async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResp
         if not answer.started:
             raise
         return answer.broken(error)
+    except asyncio.CancelledError:
+        if not answer.started or tx.http.transport is None:
+            raise
+        return answer.broken(draining())  # the client is still there: it is us who stop
     finally:
         answer.close()
 

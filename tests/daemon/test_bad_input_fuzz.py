@@ -103,14 +103,18 @@ VALUES = st.recursive(
 )
 FIELDS = ("model", "messages", "stream", "n", "max_tokens", "temperature", "tools", "stream_options", "input")
 NAMES = st.sampled_from(["role", "content", "type", "text", "tool_calls", "function", "name", "image_url"])
-MESSAGES = st.lists(st.dictionaries(NAMES, VALUES | st.sampled_from(["user", "text"]), max_size=4), max_size=3)
+MESSAGES = st.lists(
+    st.dictionaries(NAMES, VALUES | st.sampled_from(["user", "text"]), max_size=4), max_size=3
+)
 
 
 @given(
     st.sampled_from([CHAT, "POST /v1/completions", "POST /v1/embeddings"]),
     VALUES
     | st.dictionaries(st.sampled_from(FIELDS), VALUES | MESSAGES, max_size=5)
-    | st.builds(lambda extra: {**HELLO, **extra}, st.dictionaries(st.sampled_from(FIELDS), VALUES | MESSAGES)),
+    | st.builds(
+        lambda extra: {**HELLO, **extra}, st.dictionaries(st.sampled_from(FIELDS), VALUES | MESSAGES)
+    ),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_any_json(stand: Stand, line: str, value: Any) -> None:

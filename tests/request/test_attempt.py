@@ -21,6 +21,7 @@ FAR = 60.0
 
 NO_SECRET = Redactor("")
 
+
 class Plugin:
     """A provider whose diagnosis names the error body's length."""
 
@@ -87,7 +88,9 @@ async def run(attempt: Attempt, client: Scripted, seconds: float = FAR) -> Outco
 
 
 def whole(broken: str = "") -> WholeAttempt:
-    return WholeAttempt(cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)), NO_SECRET)
+    return WholeAttempt(
+        cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)), NO_SECRET
+    )
 
 
 def streamed(delivered: list[Chunk], broken: str = "", idle: float = FAR) -> StreamAttempt:
