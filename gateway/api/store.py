@@ -103,6 +103,9 @@ class Store(Protocol):
     async def settle(self, reservation: Reservation, tokens: int) -> None:
         """Replace the estimate by the true figure and free the slot. A second call does nothing."""
 
+    async def release(self, reservation: Reservation) -> None:
+        """Undo a reservation whose request was never made: nothing of it counts. In place of `settle`."""
+
     async def cool(self, meter: Meter, seconds: float) -> None:
         """Keep the subject from being used for ``seconds``; a longer one stays. 0 lifts it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -43,8 +42,8 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= MAX_ECHO else f"{text[: MAX_ECHO - 1]}…")
 
 
-_SHORTEST_KEY = 8
-"""What is shorter is no secret, and may be a part of any word."""
+_NOISE = 1e-6
+"""Seconds that sums of clock readings are wrong by: too little to wait a second longer for."""
 
 
 def from_outcome(outcome: Outcome) -> ApiError:
@@ -60,11 +59,9 @@ def from_outcome(outcome: Outcome) -> ApiError:
     return error
 
 
-def without_key(outcome: Outcome, key: str) -> Outcome:
-    """The same outcome, should the upstream have repeated our key in its words: without it."""
-    if len(key) < _SHORTEST_KEY or key not in outcome.message:
-        return outcome
-    return replace(outcome, message=outcome.message.replace(key, "***"))
+def draining() -> ApiError:
+    """The error for a client whose request is refused or cut off because the gateway stops."""
+    return ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
 
 
 def error_event(error: ApiError) -> bytes:
@@ -80,8 +77,9 @@ def error_response(request: web.Request, error: ApiError, lines: str = "") -> Di
     for name, value in error.headers.items():
         lines += line(name, value)
     if error.retry_after is not None:
-        lines += line("retry-after", str(max(1, math.ceil(error.retry_after))))
-        lines += line("retry-after-ms", str(max(1, math.ceil(error.retry_after * 1000))))
+        wait = error.retry_after - _NOISE
+        lines += line("retry-after", str(max(1, math.ceil(wait))))
+        lines += line("retry-after-ms", str(max(1, math.ceil(wait * 1000))))
     return Direct(
         error.status, head(request, error.status, len(body), lines, close=close) + body, close=close
     )

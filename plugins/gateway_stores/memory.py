@@ -51,6 +51,12 @@ class MemoryStore:
         assert isinstance(reservation.meter, WindowMeter)
         reservation.meter.settle(reservation, tokens, self.clock())
 
+    async def release(self, reservation: Reservation) -> None:
+        """Undo a reservation whose request was never made."""
+        assert isinstance(reservation, Held)
+        assert isinstance(reservation.meter, WindowMeter)
+        reservation.meter.release(reservation, self.clock())
+
     async def cool(self, meter: Meter, seconds: float) -> None:
         """Keep the subject from being used for ``seconds``; 0 lifts it."""
         meter.cooled_until = max(meter.cooled_until, self.clock() + seconds) if seconds else 0.0

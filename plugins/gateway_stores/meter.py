@@ -20,7 +20,10 @@ class Held:
 
     meter: Meter
     tokens: int
+    request: tuple[Window, Bucket] | None
+    """Where the request itself is counted, if it is."""
     charges: list[tuple[Window, Bucket, int]]
+    """Where its tokens are."""
     settled: bool = False
 
 
@@ -97,15 +100,16 @@ class WindowMeter:
         if not (force or self._fits(tokens)):
             return self._refusal(tokens, now)
         self.in_flight += 1
+        request = None
         charges: list[tuple[Window, Bucket, int]] = []
         if self._windows:
             if self._requests is not None:
-                self._requests.add(now, 1)
+                request = self._requests, self._requests.add(now, 1)
             for window in self._token_windows:
                 amount = min(tokens, window.limit)
                 charges.append((window, window.add(now, amount), amount))
             self._share(now)
-        return Held(self, tokens, charges)
+        return Held(self, tokens, request, charges)
 
     def settle(self, held: Held, tokens: int, now: float) -> None:
         """Free the slot; refund what was reserved too much, charge what was too little now."""
@@ -122,6 +126,15 @@ class WindowMeter:
                 window.add(now, tokens - amount)
         if held.charges:
             self._share(now)
+
+    def release(self, held: Held, now: float) -> None:
+        """Undo what was taken, as if it had never been."""
+        if not held.settled and held.request is not None:
+            window, bucket = held.request
+            window.slide(now)
+            window.refund(now, bucket, 1)
+        self.settle(held, 0, now)
+        self._share(now)
 
     def _fits(self, tokens: int) -> bool:
         parallel = self.limits.parallel

@@ -78,6 +78,17 @@ async def test_what_is_refused_or_malformed_counts_nothing(tmp_path: Path) -> No
         assert (window(gateway, "requests").used, window(gateway, "tokens").used) == (1, used)
 
 
+async def test_what_no_provider_was_asked_for_counts_nothing(tmp_path: Path) -> None:
+    config = limited({**ECHO, "limits": {"req_per_min": 1}}, req_per_min=5, tokens_per_min=10_000)
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert (await gateway.ask())[0] == 200
+        used = window(gateway, "tokens").used
+        for _ in range(9):
+            status, answer, _ = await gateway.ask()
+            assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
+        assert (window(gateway, "requests").used, window(gateway, "tokens").used) == (1, used)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_tokens_are_settled_with_the_true_figure(stream: bool, tmp_path: Path) -> None:
     config = limited(tokens_per_min=10_000)

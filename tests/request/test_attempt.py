@@ -19,6 +19,8 @@ from gateway.upstream.receiver import Receiver
 REQUEST = Upstream("POST", "http://upstream.test/", [], b"")
 FAR = 60.0
 
+NO_SECRET = Redactor("")
+
 
 class Plugin:
     """A provider whose diagnosis names the error body's length."""
@@ -86,15 +88,16 @@ async def run(attempt: Attempt, client: Scripted, seconds: float = FAR) -> Outco
 
 
 def whole(broken: str = "") -> WholeAttempt:
-    plugin = cast(Provider, Plugin(broken=broken == "diagnose"))
-    return WholeAttempt(plugin, cast(Reader, Plain(broken)), Redactor(""))
+    return WholeAttempt(
+        cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)), NO_SECRET
+    )
 
 
 def streamed(delivered: list[Chunk], broken: str = "", idle: float = FAR) -> StreamAttempt:
     return StreamAttempt(
         cast(Provider, Plugin(broken=broken == "diagnose")),
         cast(Reader, Plain(broken)),
-        Redactor(""),
+        NO_SECRET,
         deliver=delivered.extend,
         idle=idle,
         latest=asyncio.get_running_loop().time() + FAR,

@@ -133,3 +133,16 @@ def test_the_best_of_a_large_pool_wins_whenever_it_is_in_the_sample() -> None:
     algorithm.random = Random(7).random
     wins = sum(first(algorithm, candidates) == "best" for _ in range(1000))
     assert 200 < wins < 300  # 16 of 64
+
+
+def test_milliseconds_do_not_set_equals_apart() -> None:
+    quick, slow = (candidate(f"{ms}", health=FixedHealth(latency=ms / 1000)) for ms in (1, 2))
+    assert {found["latency"] for found in terms(Hybrid(), [quick, slow]).values()} == {0.0}
+    slower = candidate("30", health=FixedHealth(latency=0.03))
+    assert first(Hybrid(), [slower, quick]) == "1"
+
+
+def test_a_key_that_only_failed_is_not_tried_for_being_new() -> None:
+    failing = candidate("failing", health=FixedHealth(errors=0.2))
+    working = candidate("working", health=FixedHealth(latency=2.0))
+    assert first(Hybrid(), [failing, working]) == "working"

@@ -64,6 +64,24 @@ class StoreConformance:
             await store.settle(first, 0)
             await granted(store, meter)
 
+    async def test_what_is_released_was_never_taken(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("client:c", Limits(requests=2, tokens=100, parallel=2))
+            kept, undone = await granted(store, meter, 10), await granted(store, meter, 20)
+            clock.advance(7.0)
+            for _ in range(2):
+                await store.release(undone)
+                assert used(meter) == {"requests": 1, "tokens": 10, "parallel": 1}
+            await store.settle(undone, 50)
+            await store.settle(kept, 10)
+            await store.release(kept)
+            assert used(meter) == {"requests": 1, "tokens": 10, "parallel": 0}
+            late = await granted(store, meter, 10)
+            clock.advance(61.0)
+            await store.release(late)
+            assert used(meter) == {"requests": 0, "tokens": 0, "parallel": 0}
+
     async def test_an_estimate_above_the_limit_is_clamped_and_the_truth_carried(self) -> None:
         clock = ManualClock()
         async with self.opened(clock) as store:
