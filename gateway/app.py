@@ -26,7 +26,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     """The application; its resources open when it starts and close when it is cleaned up."""
     app = web.Application(middlewares=[border, authentication])
     app[LIVE] = live
-    server, prometheus = live.current.config.server, live.current.config.logging.prometheus
+    prometheus = live.current.config.logging.prometheus
     for prefix in PREFIXES:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
         _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
@@ -38,8 +38,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         _get(app, f"{prefix}/readyz", readyz)
         if prometheus.enabled:
             _get(app, f"{prefix}{prometheus.endpoint}", metrics_handler)
-        if server.admin_api_key is not None:
-            app.add_subapp(f"{prefix}/admin", make_admin(live, reloader))
+        app.add_subapp(f"{prefix}/admin", make_admin(live, reloader))
     app.cleanup_ctx.append(_resources)
     return app
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from gateway.api import Algorithm, Limits, Prices, Store
+from gateway.api import Algorithm, Limits, LogSink, Prices, Provider, Store
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients, key_digest
+from gateway.config.checks import PLANNED_ALGORITHMS
+from gateway.config.problems import gather
 from gateway.config.read import Loaded
 from gateway.config.schema import (
     ClientConfig,
@@ -25,24 +28,45 @@ from gateway.registry import Registry
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
+from gateway.sinks import build_sinks
 
+STAND_IN = "hybrid"
+"""Routes where the policy asks for an algorithm that this version does not have yet."""
 _NANO_PER_TOKEN = 10**9 / 1000
 
 
-def build_runtime(loaded: Loaded, store: Store, memory: Memory, registry: Registry) -> Runtime:
-    """A snapshot for one version of the configuration. Raises `PluginError`; nothing is changed then
-    but limits of known meters."""
+class Plugins(NamedTuple):
+    """An instance of every plugin that a configuration names."""
+
+    providers: list[Provider]
+    """In the order of ``llm_providers``."""
+    algorithm: Algorithm
+    sinks: Mapping[str, LogSink]
+
+
+def build_plugins(config: Config, registry: Registry) -> Plugins:
+    """Raises `ConfigError` with all that is wrong with any plugin's settings."""
+    *providers, algorithm, sinks = gather(
+        *(partial(_provider, *item, registry) for item in enumerate(config.llm_providers)),
+        partial(build_algorithm, config, registry),
+        partial(build_sinks, config.logging, registry),
+    )
+    return Plugins(providers, algorithm, sinks)
+
+
+def build_runtime(loaded: Loaded, plugins: Plugins, store: Store, memory: Memory) -> Runtime:
+    """A snapshot for one version of the configuration. Known meters and circuits get its settings."""
     config = loaded.config
-    algorithm = build_algorithm(config, registry)
     built = [
-        _service(index, provider, registry, memory) for index, provider in enumerate(config.llm_providers)
+        _service(provider, plugin, memory)
+        for provider, plugin in zip(config.llm_providers, plugins.providers, strict=True)
     ]
     return Runtime(
         version=loaded.version,
         config=config,
         catalog=_catalog(config, built, memory),
-        clients=_clients(config, store),
-        algorithm=algorithm,
+        clients=_clients(config, store, memory),
+        algorithm=plugins.algorithm,
     )
 
 
@@ -52,24 +76,29 @@ def build_algorithm(config: Config, registry: Registry) -> Algorithm:
     offered: dict[str, Any] = {"priority": policy.priority}
     if policy.hybrid_weights is not None:
         offered["hybrid_weights"] = policy.hybrid_weights.model_dump()
-    accepted = registry.accepts("algorithms", policy.algorithm, "policy.algorithm")
-    settings = {name: value for name, value in offered.items() if name in accepted}
-    algorithm: Algorithm = registry.build("algorithms", policy.algorithm, settings, "policy.algorithm")
+    name = policy.algorithm if policy.algorithm not in PLANNED_ALGORITHMS else STAND_IN
+    accepted = registry.accepts("algorithms", name, "policy.algorithm")
+    settings = {setting: value for setting, value in offered.items() if setting in accepted}
+    algorithm: Algorithm = registry.build("algorithms", name, settings, "policy")
     return algorithm
 
 
-def _service(index: int, config: ProviderConfig, registry: Registry, memory: Memory) -> Service:
-    path = f"llm_providers.{index}"
+def _provider(index: int, config: ProviderConfig, registry: Registry) -> Provider:
     settings = dict(config.settings)
     if config.base_url is not None:
         settings["base_url"] = config.base_url
+    plugin: Provider = registry.build("providers", config.type, settings, f"llm_providers.{index}")
+    return plugin
+
+
+def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Service:
     keys = {key.id: key for key in config.api_keys or (KEYLESS,)}  # one that is given twice counts once
     timeout = config.timeout
     return Service(
         id=config.id,
         type=config.type,
         name=config.name or config.id,
-        plugin=registry.build("providers", config.type, settings, path),
+        plugin=plugin,
         timeouts=Timeouts(timeout.connect, timeout.first_token, timeout.idle, timeout.total),
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
@@ -188,10 +217,14 @@ def prices_of(pricing: Pricing | None) -> Prices:
     )
 
 
-def _clients(config: Config, store: Store) -> Clients:
+def _clients(config: Config, store: Store, memory: Memory) -> Clients:
     anonymous = Client(ANONYMOUS, b"", store.meter(f"client:{ANONYMOUS}", Limits()))
     configured = [_client(client, store) for client in config.api_keys or ()]
-    return Clients(configured, anonymous, open_to_all=config.server.allow_anonymous)
+    clients = Clients(
+        configured, anonymous, open_to_all=config.server.allow_anonymous, existed=memory.clients_existed
+    )
+    memory.clients_existed = clients.exist
+    return clients
 
 
 def _client(config: ClientConfig, store: Store) -> Client:

@@ -88,16 +88,14 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _check(path: str) -> int:
-    from gateway.build import build_runtime
-    from gateway.registry import PluginError, Registry
-    from gateway.routing.memory import Memory
+    from gateway.build import build_plugins
+    from gateway.registry import Registry
 
     registry = Registry.discover()
     try:
         loaded = read(path, known=registry.known())
-        store = registry.build("stores", "memory", {}, "storage.runtime")
-        build_runtime(loaded, store, Memory(store), registry)  # the plugins check their own settings
-    except (ConfigError, PluginError) as error:
+        build_plugins(loaded.config, registry)  # which check their own settings
+    except ConfigError as error:
         _complain(error)
         return INVALID
     for warning in loaded.warnings:

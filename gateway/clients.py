@@ -36,13 +36,16 @@ class Client:
 class Clients:
     """Every configured client, found by the digest of its key."""
 
-    def __init__(self, clients: Iterable[Client], anonymous: Client, *, open_to_all: bool) -> None:
-        """``open_to_all``: requests without a key are served from anywhere (``allow_anonymous``)."""
+    def __init__(
+        self, clients: Iterable[Client], anonymous: Client, *, open_to_all: bool, existed: bool = False
+    ) -> None:
+        """``open_to_all``: requests without a key are served from anywhere (``allow_anonymous``);
+        ``existed``: there were clients before, so that their keys must not be taken for anonymous."""
         self._by_digest = {client.digest: client for client in clients}
+        self.exist = existed or bool(self._by_digest)
+        """Whether any client has ever been configured."""
         self.anonymous = anonymous
         self.open_to_all = open_to_all
-        self.exist = bool(self._by_digest)
-        """Whether any client has ever been configured, expired and removed ones included."""
 
     def find(self, secret: str, now: float) -> Client | None:
         """The client whose key this is, unless it has expired. ``now``: seconds since the epoch."""

@@ -7,54 +7,52 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 import uvloop
 
 from gateway import __version__, systemd
 from gateway.app import make_app
-from gateway.build import build_runtime
-from gateway.config.cautions import unserved
+from gateway.build import build_plugins, build_runtime
 from gateway.config.read import ConfigError, Loaded, read
 from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
-from gateway.registry import PluginError, Registry
-from gateway.reload import Reloader
+from gateway.registry import Registry
+from gateway.reload import Reloader, caution
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
-from gateway.runtime import Live
+from gateway.runtime import Live, most_in_flight
 from gateway.server import Connection, MissingParser, Runner, Server
-from gateway.sinks import build_sinks, open_log
+from gateway.sinks import open_log
 from gateway.upstream.client import Client as UpstreamClient
 
 log = logging.getLogger(__name__)
 
 INVALID = 1
 CANNOT_BIND = 3
-FILES_PER_REQUEST = 2
-"""A connection from the client and one to the upstream."""
-HURRY = 2.0
-"""Seconds that everything still running gets once the time to drain is over."""
+HURRY = 0.9
+"""Seconds that what still runs gets once the time to drain is over, and again what is still to be closed."""
 
 
 def run(path: str) -> int:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT; the process's exit code."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not even before there is anything to reload does it kill
     registry = Registry.discover()
     try:
         loaded = read(path, os.environ, registry.known())
         uvloop.run(Daemon(path, loaded, registry).serve())
-    except (ConfigError, PluginError, MissingParser) as exc:
+    except (ConfigError, MissingParser) as exc:
         print(exc, file=sys.stderr)
         return INVALID
     except CannotBind as exc:
         print(exc, file=sys.stderr)
         return CANNOT_BIND
-    except OSError as exc:
+    except OSError as exc:  # a store that cannot be opened
         print(f"cannot start: {exc}", file=sys.stderr)
         return INVALID
     return 0
@@ -71,75 +69,78 @@ class Daemon:
         self._hurry = asyncio.Event()
         self.live: Live | None = None
         """The running gateway, once `serve` has made it."""
-        self._reloads: set[asyncio.Task[None]] = set()
+        self.addresses: list[str] = []
+        """Where it listens, once it does."""
+        self._reloader: Reloader | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        self._wanted: str | None = None
+        """Who asked last for a reload that has not begun yet."""
 
     async def serve(self, started: asyncio.Event | None = None) -> None:
         """Start, serve until told to stop, drain. ``started`` is set once requests are served.
 
-        Raises `PluginError`, `CannotBind` or `OSError` if it cannot start.
+        Raises `ConfigError`, `CannotBind` or `OSError` if it cannot start.
         """
         config = self._loaded.config
         handler = configure(config.logging.level)
-        live = self.live = self._make_live(handler)
-        reloader = Reloader(self._path, live, self._registry)
-        runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
-        await runner.setup()
-        listeners = Listeners(runner, config.server)
-        try:
-            await listeners.open()
-            self._announce(live, listeners.addresses)
-            with self._signals(reloader), self._watching(reloader):
-                _tune_collector()
-                systemd.notify("READY=1")
-                pinging = asyncio.create_task(_ping_watchdog())
-                if started is not None:
-                    started.set()
-                await self._stop.wait()
+        with self._signals():
+            live = self.live = await self._make_live(handler)
+            reloader = self._reloader = Reloader(self._path, live, self._registry)
+            runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
+            pinging = asyncio.create_task(_ping_watchdog())
+            try:
+                await runner.setup()
+                listeners = Listeners(runner, config.server)
+                await listeners.open()
+                self.addresses = listeners.addresses
+                log.info(
+                    "listening", extra={"addresses": self.addresses, "config_version": live.current.version}
+                )
+                caution(self._loaded, live.current)
+                with self._watching():
+                    _tune_collector()
+                    systemd.notify("READY=1")
+                    if started is not None:
+                        started.set()
+                    await self._stop.wait()
+                    assert isinstance(runner.server, Server)
+                    await self._drain(live, runner.server, listeners)
+            finally:
+                await self._clean_up(runner)
                 pinging.cancel()
-                assert isinstance(runner.server, Server)
-                await self._drain(live, runner.server, listeners)
-        finally:
-            await runner.cleanup()
 
-    def _make_live(self, handler: LogHandler) -> Live:
+    async def _make_live(self, handler: LogHandler) -> Live:
         config = self._loaded.config
+        plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
-        sinks = build_sinks(config.logging, self._registry, handler)
         store = self._registry.build("stores", "memory", {}, "storage.runtime")
         memory = Memory(store)
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return Live(
-            current=build_runtime(self._loaded, store, memory, self._registry),
+            current=build_runtime(self._loaded, plugins, store, memory),
             store=store,
             memory=memory,
             metrics=metrics,
-            log=open_log(sinks, handler, metrics, store),
+            log=await open_log(plugins.sinks, handler, metrics, store),
             upstream=UpstreamClient(),
             queue=Queue(),
-            max_inflight=config.server.max_inflight or max(files // FILES_PER_REQUEST - 64, 16),
+            max_inflight=most_in_flight(config.server),
         )
 
     def stop(self) -> None:
-        """Begin to drain."""
-        self._stop.set()
+        """Begin to drain; a second call hurries."""
+        (self._hurry if self._stop.is_set() else self._stop).set()
 
-    def _announce(self, live: Live, addresses: list[str]) -> None:
-        config = live.current.config
-        log.info("listening", extra={"addresses": addresses, "config_version": live.current.version})
-        for warning in self._loaded.warnings:
-            log.warning(warning)
-        if missing := unserved(config):
-            log.warning("accepted but not served by this version", extra={"settings": missing})
-        if config.server.allow_anonymous or not live.current.clients.exist:
-            whom = "everyone" if config.server.allow_anonymous else "this machine"
-            log.warning("anonymous access is on", extra={"open_to": whom})
+    async def stopping(self) -> None:
+        """Wait until it is told to stop."""
+        await self._stop.wait()
 
     @contextlib.contextmanager
-    def _signals(self, reloader: Reloader) -> Iterator[None]:
+    def _signals(self) -> Iterator[None]:
+        """Heed signals from before the first request until all is cleaned up."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop_or_hurry)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, reloader, "SIGHUP")
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, "SIGHUP")
         try:
             yield
         finally:
@@ -147,30 +148,31 @@ class Daemon:
                 loop.remove_signal_handler(number)
 
     @contextlib.contextmanager
-    def _watching(self, reloader: Reloader) -> Iterator[None]:
+    def _watching(self) -> Iterator[None]:
         if self._path is None:
             yield
             return
-        loop = asyncio.get_running_loop()
-        watcher = Watcher(self._path, lambda: self._reload(reloader, "file"), loop)
+        watcher = Watcher(
+            self._path, lambda: self._reload("file"), asyncio.get_running_loop(), self._loaded.digest
+        )
         watcher.start()
         try:
             yield
         finally:
             watcher.stop()
 
-    def _stop_or_hurry(self) -> None:
-        (self._hurry if self._stop.is_set() else self._stop).set()
+    def _reload(self, why: str) -> None:
+        """Reload soon. All who ask while one is running get one more between them."""
+        self._wanted = why
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload_as_wanted())
 
-    def _reload(self, reloader: Reloader, why: str) -> None:
-        async def reload() -> None:
-            systemd.notify("RELOADING=1")
-            await reloader.reload(why)
+    async def _reload_as_wanted(self) -> None:
+        while self._wanted is not None and self._reloader is not None and not self._stop.is_set():
+            why, self._wanted = self._wanted, None
+            systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            await self._reloader.reload(why)
             systemd.notify("READY=1")
-
-        task = asyncio.get_running_loop().create_task(reload())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
 
     async def _drain(self, live: Live, server: Server, listeners: Listeners) -> None:
         """No new connections; requests in flight end by themselves, or with an error event in the end."""
@@ -187,6 +189,18 @@ class Daemon:
         if live.in_flight:
             await _first_of(HURRY, live.idle)
         log.info("stopped", extra={"in_flight": live.in_flight})
+
+    async def _clean_up(self, runner: Runner) -> None:
+        """Close everything; what is not closed in time once we hurry is left as it is."""
+        cleaning = asyncio.create_task(runner.cleanup())
+        hurrying = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({cleaning, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({cleaning}, timeout=HURRY)
+        hurrying.cancel()
+        if cleaning.cancel():
+            log.warning("stopped without waiting for everything to be written")
+        else:
+            cleaning.result()
 
 
 async def _first_of(seconds: float, *events: asyncio.Event) -> None:

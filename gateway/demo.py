@@ -16,7 +16,7 @@ import uvloop
 from gateway.config.read import ConfigError, read
 from gateway.daemon import CANNOT_BIND, INVALID, Daemon
 from gateway.listeners import CannotBind
-from gateway.registry import PluginError, Registry
+from gateway.registry import Registry
 
 CONFIG = str(Path(__file__).parent / "config" / "demo.yaml")
 
@@ -32,8 +32,8 @@ def demo(port: int) -> int:
         registry = Registry.discover()
         try:
             daemon = Daemon(None, read(CONFIG, environ, registry.known()), registry)
-            uvloop.run(_show(daemon, port, environ))
-        except (ConfigError, PluginError) as exc:
+            uvloop.run(_show(daemon, environ))
+        except ConfigError as exc:
             print(exc, file=sys.stderr)
             return INVALID
         except CannotBind as exc:
@@ -42,20 +42,23 @@ def demo(port: int) -> int:
     return 0
 
 
-async def _show(daemon: Daemon, port: int, environ: dict[str, str]) -> None:
+async def _show(daemon: Daemon, environ: dict[str, str]) -> None:
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))
-    waiting = asyncio.create_task(started.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        waiting.cancel()
-    else:
-        await _tour(f"http://127.0.0.1:{port}", environ)
+    showing = asyncio.create_task(_tour(daemon, started, environ))
+    stopping = asyncio.create_task(daemon.stopping())
+    await asyncio.wait({serving, showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if showing.done():
+        showing.result()
+    showing.cancel()
+    stopping.cancel()
     await serving
 
 
-async def _tour(address: str, environ: dict[str, str]) -> None:
+async def _tour(daemon: Daemon, started: asyncio.Event, environ: dict[str, str]) -> None:
     """One chat, one stream, and what to try next."""
+    await started.wait()
+    address = f"http://{daemon.addresses[0]}"
     key = environ["DEMO_KEY"]
     headers = {"authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession(address, headers=headers) as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -14,13 +15,13 @@ from aiohttp import web
 
 from gateway import systemd
 from gateway.config.listen import Inherited, Tcp, Unix, parse
+from gateway.config.problems import ConfigError, Problem
 from gateway.config.schema import Server, Tls
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 RENEWAL_CHECK = 10.0
-"""Seconds between two looks at the certificate's files."""
 
 
 class CannotBind(Exception):
@@ -30,24 +31,28 @@ class CannotBind(Exception):
 class Listeners:
     """Opens the configured addresses on a runner, and closes them first when the gateway stops."""
 
-    def __init__(self, runner: web.BaseRunner, config: Server) -> None:
+    def __init__(
+        self, runner: web.BaseRunner, config: Server, *, renewal_check: float = RENEWAL_CHECK
+    ) -> None:
+        """``renewal_check``: seconds between two looks at the certificate's files."""
         self._runner = runner
         self._config = config
+        self._renewal_check = renewal_check
         self._sites: list[web.BaseSite] = []
         self._renewal: asyncio.TimerHandle | None = None
         self.addresses: list[str] = []
 
     async def open(self) -> None:
-        """Raises `CannotBind`."""
+        """Raises `CannotBind`, or `ConfigError` for a certificate that cannot be used."""
         config = self._config
-        context = None
-        if config.tls is not None:
-            context = self._context(config.tls)
-        inherited = systemd.listen_sockets()
-        if inherited:
-            for sock in inherited:
-                await self._start(web.SockSite(self._runner, sock, ssl_context=context), "inherited socket")
-        else:
+        context = None if config.tls is None else self._context(config.tls)
+        try:
+            inherited = systemd.listen_sockets()
+        except OSError as exc:
+            raise CannotBind(f"cannot use the sockets that were handed over: {_reason(exc)}") from exc
+        for sock in inherited:
+            await self._start(web.SockSite(self._runner, sock, ssl_context=context), "inherited socket")
+        if not inherited:
             await self._listen(config.listen, context)
         if config.admin_listen is not None:
             await self._listen(config.admin_listen, context)
@@ -67,34 +72,26 @@ class Listeners:
                     f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)"
                 )
             case Unix(path):
-                await self._start(self._unix_site(path, context), address)
+                _make_room(path, address)
+                await self._start(web.UnixSite(self._runner, path, backlog=BACKLOG), address)
             case Tcp(host, port):
                 site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=BACKLOG)
                 await self._start(site, address)
-
-    def _unix_site(self, path: str, context: ssl.SSLContext | None) -> web.BaseSite:
-        """A stale socket of a dead process is replaced; anything else in its place is not."""
-        try:
-            if stat.S_ISSOCK(os.lstat(path).st_mode) and not _answers(path):
-                os.unlink(path)
-        except OSError:
-            pass  # nothing there, or binding will say what is wrong
-        return web.UnixSite(self._runner, path, ssl_context=context, backlog=BACKLOG)
 
     async def _start(self, site: web.BaseSite, address: str) -> None:
         try:
             await site.start()
         except OSError as exc:
-            raise CannotBind(f"cannot listen on {address}: {os.strerror(exc.errno or 0)}") from exc
+            raise CannotBind(f"cannot listen on {address}: {_reason(exc)}") from exc
         self._sites.append(site)
-        self.addresses.append(address)
+        self.addresses += [_address(sock) for sock in getattr(site._server, "sockets", ())]
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         """A TLS context that takes a renewed certificate by itself."""
         try:
             context = _server_context(tls)
         except (OSError, ssl.SSLError) as exc:
-            raise CannotBind(f"server.tls: cannot use {tls.cert_file}: {exc}") from exc
+            raise ConfigError([Problem("server.tls", None, _unusable(tls, exc))]) from exc
         self._watch_renewal(context, tls, _stamp(tls))
         return context
 
@@ -107,16 +104,24 @@ class Listeners:
                 log.info("certificate renewed", extra={"cert_file": tls.cert_file})
             except (OSError, ssl.SSLError) as exc:
                 now = seen  # half-written, maybe: look again
-                log.warning("renewed certificate cannot be used", extra={"reason": str(exc)})
+                log.warning("renewed certificate cannot be used", extra={"reason": _unusable(tls, exc)})
         loop = asyncio.get_running_loop()
-        self._renewal = loop.call_later(RENEWAL_CHECK, self._watch_renewal, context, tls, now)
+        self._renewal = loop.call_later(self._renewal_check, self._watch_renewal, context, tls, now)
 
 
 def _server_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.min_version == "1.3" else ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.cert_file, tls.key_file)
+    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # never ask on the terminal
     return context
+
+
+def _unusable(tls: Tls, exc: OSError) -> str:
+    for path in (tls.cert_file, tls.key_file):
+        if not os.access(path, os.R_OK):
+            return f"cannot read {path}"
+    reason = getattr(exc, "reason", None) or "not a certificate and its unencrypted key in PEM"
+    return f"cannot use {tls.cert_file} with {tls.key_file}: {reason.replace('_', ' ').lower()}"
 
 
 def _stamp(tls: Tls) -> tuple[object, ...]:
@@ -130,10 +135,32 @@ def _stamp(tls: Tls) -> tuple[object, ...]:
     return (of(tls.cert_file), of(tls.key_file))
 
 
-def _answers(path: str) -> bool:
+def _make_room(path: str, address: str) -> None:
+    """Remove a dead process's socket. Raises `CannotBind` if the path is anything else that exists."""
+    try:
+        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return  # nothing there, or binding will say what is wrong
+    if not is_socket:
+        raise CannotBind(f"cannot listen on {address}: there is a file of this name")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
         except OSError:
-            return False
-        return True
+            os.unlink(path)
+        else:
+            raise CannotBind(f"cannot listen on {address}: {os.strerror(errno.EADDRINUSE)}")
+
+
+def _reason(exc: OSError) -> str:
+    if isinstance(exc, socket.gaierror) or not exc.errno:
+        return exc.strerror or str(exc)
+    return os.strerror(exc.errno)
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if not isinstance(name, tuple):
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -200,6 +200,9 @@ def configure(level: str, fd: int = 2) -> LogHandler:
     """
     handler = LogHandler(fd)
     root = logging.getLogger()
+    for former in root.handlers:
+        if isinstance(former, LogHandler):
+            former.close()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from gateway.config.faults import show
 from gateway.config.known import Known
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.suggest import hint
 
 GROUPS = ("providers", "stores", "log_sinks", "algorithms")
-
-
-class PluginError(Exception):
-    """A plugin that cannot be used: ``path`` is the place in the configuration, ``message`` says why."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,60 +64,77 @@ class Registry:
                 try:
                     self.load(group, name, name)
                     error = None
-                except PluginError as problem:
-                    error = problem.message
+                except ConfigError as refused:
+                    error = refused.errors[0].message
                 rows.append(
                     Listed(group, name, dist.name if dist else "?", dist.version if dist else "?", error)
                 )
         return rows
 
     def load(self, group: str, name: str, path: str) -> type:
-        """The plugin's class. Raises `PluginError` if there is none of that name or it does not import."""
+        """The plugin's class. Raises `ConfigError` if there is none of that name or it does not import."""
         known = self._classes.get((group, name))
         if known is not None:
             return known
         point = self._found[group].get(name)
         if point is None:
-            near = difflib.get_close_matches(name, self._found[group], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise PluginError(path, f"no plugin is called {name!r}{hint}")
+            raise _refused(path, f"no plugin is called {name!r}{hint(name, self._found[group])}")
         try:
             loaded = point.load()
         except Exception as exc:  # whatever a third party's module does at import
-            raise PluginError(
-                path, f"the plugin {name!r} fails to import: {type(exc).__name__}: {exc}"
-            ) from exc
+            raise _refused(path, f"the plugin {name!r} fails to import: {_words(exc)}") from exc
         if not (isinstance(loaded, type) and dataclasses.is_dataclass(loaded)):
-            raise PluginError(path, f"the plugin {name!r} is not a dataclass, so it has no settings to read")
+            raise _refused(path, f"the plugin {name!r} is not a dataclass, so it has no settings to read")
         self._classes[group, name] = loaded
         return loaded
 
     def build(self, group: str, name: str, settings: Mapping[str, Any], path: str) -> Any:
-        """An instance with ``settings`` checked against the plugin's fields.
+        """An instance with ``settings`` checked against the plugin's fields; ``path`` is where they stand.
 
-        Raises `PluginError` for the first setting that is unknown, missing or of a wrong type.
+        Raises `ConfigError` with every setting that is unknown, missing or of a wrong type.
         """
         cls = self.load(group, name, path)
         known = self.accepts(group, name, path)
-        for key in settings:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise PluginError(f"{path}.{key}", f"{name!r} has no such setting{hint}")
+        problems = [
+            Problem(f"{path}.{setting}", None, f"{name!r} has no such setting{hint(setting, known)}")
+            for setting in settings
+            if setting not in known
+        ]
         try:
-            checked = _model(cls).model_validate(dict(settings))
-            return cls(**{field: getattr(checked, field) for field in checked.model_fields_set})
+            checked = _model(cls).model_validate({key: settings[key] for key in known & settings.keys()})
         except ValidationError as exc:
-            first = exc.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in (path, *first["loc"]))
-            raise PluginError(where, first["msg"]) from exc
+            raise ConfigError([*problems, *_problems(exc, settings, path)]) from exc
+        if problems:
+            raise ConfigError(problems)
+        try:
+            return cls(**{field: getattr(checked, field) for field in checked.model_fields_set})
         except ValueError as exc:  # the plugin's own check in __post_init__
-            raise PluginError(path, str(exc)) from exc
+            raise _refused(path, str(exc)) from exc
+        except Exception as exc:  # its bug
+            raise _refused(path, f"the plugin {name!r} fails: {_words(exc)}") from exc
 
     def accepts(self, group: str, name: str, path: str) -> frozenset[str]:
         """Names of the settings that the plugin has."""
         cls = self.load(group, name, path)
         return frozenset(field.name for field in dataclasses.fields(cls) if field.init)
+
+
+def _refused(path: str, message: str) -> ConfigError:
+    return ConfigError([Problem(path, None, message)])
+
+
+def _words(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}"
+
+
+def _problems(error: ValidationError, settings: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for one in error.errors(include_url=False, include_input=False):
+        setting = one["loc"][0]
+        where = ".".join(map(str, (path, *one["loc"])))
+        if one["type"] == "missing":
+            yield Problem(where, None, "is required")
+        else:
+            yield Problem(where, None, one["msg"], show(one["loc"], settings[str(setting)]))
 
 
 def _model(cls: type) -> type[BaseModel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +11,16 @@ from dataclasses import dataclass, field
 from gateway.api import Algorithm, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Server
 from gateway.metrics import Metrics
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.upstream.client import Client as UpstreamClient
+
+_FILES_PER_REQUEST = 2
+"""A connection from the client and one to the upstream."""
+_OTHER_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +55,9 @@ class Live:
     """Requests at once beyond which new ones get 503 ``overloaded``."""
     reload_errors: list[Mapping[str, str]] = field(default_factory=list)
     """Why the last reload changed nothing; empty after a good one."""
+
+
+def most_in_flight(server: Server) -> int:
+    """Requests at once: as configured, or as many as the limit on open files allows."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return server.max_inflight or max(files // _FILES_PER_REQUEST - _OTHER_FILES, 16)

@@ -25,7 +25,8 @@ async def metrics_handler(request: web.Request) -> web.Response:
     if config.server.admin_listen is not None and not on_admin_listener(request):
         raise ApiError("unknown_url", "Metrics are served on the admin listener.")
     public = config.logging.prometheus.public or on_admin_listener(request)
-    if not (public or (is_loopback_peer(request) and not is_forwarded(request)) or is_admin(request)):
+    local = is_loopback_peer(request) and not is_forwarded(request)
+    if not (public or local or is_admin(request)):
         raise ApiError("forbidden", "Metrics need the admin key from outside this machine.")
     live.metrics.gauges = [*gauges(live), Sample("event_loop_lag_seconds", (), await _lag())]
     text = await asyncio.to_thread(live.metrics.render)

@@ -61,11 +61,12 @@ class Connection(RequestHandler):
     """One client connection. It handles a request in its own task, answers broken HTTP in JSON, limits the
     time a head may take, and tells a client that went away from one that only closed its sending side."""
 
-    __slots__ = ("_header_deadline", "held_back", "on_eof", "on_writable")
+    __slots__ = ("_half_closed", "_header_deadline", "held_back", "on_eof", "on_writable")
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._header_deadline: asyncio.TimerHandle | None = None
+        self._half_closed = False
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
         self.on_writable: Callable[[], None] | None = None
@@ -104,6 +105,8 @@ class Connection(RequestHandler):
         """
         if not self._request_in_progress or self.transport is None:
             return False
+        self._half_closed = True
+        self._give_up_body()
         self._probe(0)
         return True
 
@@ -136,6 +139,8 @@ class Connection(RequestHandler):
         """
         while not self._force_close:
             if not self._messages:
+                if self._half_closed:
+                    break
                 self._waiter = self._loop.create_future()
                 try:
                     await self._waiter
@@ -183,14 +188,13 @@ class Connection(RequestHandler):
                 self.transport.close()
 
     def _give_up_body(self) -> None:
-        """Tell who reads a body that the parser broke off in it: by itself it leaves them waiting."""
-        body: Any = None
-        if len(self._messages) > 1:
-            body = self._messages[-2][1]
-        elif self._current_request is not None:
-            body = self._current_request.content
-        if body is not None and not body.is_eof():
-            body.set_exception(web.RequestPayloadError("the body is broken"))
+        """Tell who reads a body that the rest of it will not come: the parser leaves them waiting."""
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("the body is broken"))
 
     def _resume_parser(self) -> None:
         if self._parser is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.api import LogSink, Store
-from gateway.config.schema import Logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from gateway.api import LogSink, Opening, Store
+from gateway.config.problems import ConfigError, Problem, gather
+from gateway.config.schema_logging import Logging, Sink
 from gateway.logs import LogHandler, StderrSink
 from gateway.metrics import Metrics
-from gateway.registry import PluginError, Registry
+from gateway.registry import Registry
 from gateway.request_log import RequestLog
 
 FILE = "file"
@@ -14,27 +19,45 @@ FILE = "file"
 STDERR = "stderr"
 
 
-def build_sinks(config: Logging, registry: Registry, handler: LogHandler) -> dict[str, LogSink]:
-    """The sinks by name. Raises `PluginError`."""
-    sinks: dict[str, LogSink] = {}
-    if config.file.enabled:
-        settings = config.file.model_dump(exclude={"enabled"})
-        sinks[FILE] = registry.build("log_sinks", "jsonl", settings, "logging.file")
-    else:
-        sinks[STDERR] = StderrSink(handler)
-    for index, sink in enumerate(config.providers):
-        path = f"logging.providers[{index}]"
-        if sink.name in sinks:
-            raise PluginError(f"{path}.name", f"{sink.name!r} is taken")
+def build_sinks(config: Logging, registry: Registry) -> dict[str, LogSink]:
+    """The sinks by name. Raises `ConfigError` with all that is wrong with any."""
+
+    def build(path: str, type_: str, settings: dict[str, Any]) -> LogSink:
+        sink: LogSink = registry.build("log_sinks", type_, settings, path)
+        return sink
+
+    def further(index: int, sink: Sink) -> LogSink:
+        path = f"logging.providers.{index}"
+        if sink.name in (FILE, STDERR):
+            raise ConfigError(
+                [Problem(f"{path}.name", None, "is reserved: choose another", f'"{sink.name}"')]
+            )
         settings = dict(sink.settings)
         if "batch" in registry.accepts("log_sinks", sink.type, path):
             settings["batch"] = sink.batch.model_dump()
-        sinks[sink.name] = registry.build("log_sinks", sink.type, settings, path)
-    return sinks
+        return build(path, sink.type, settings)
+
+    makes = {sink.name: partial(further, index, sink) for index, sink in enumerate(config.providers)}
+    if config.file.enabled:
+        settings = config.file.model_dump(exclude={"enabled"})
+        makes = {FILE: partial(build, "logging.file", "jsonl", settings), **makes}
+    return dict(zip(makes, gather(*makes.values()), strict=True))
 
 
-def open_log(sinks: dict[str, LogSink], handler: LogHandler, metrics: Metrics, store: Store) -> RequestLog:
-    """Start feeding the sinks and the store; to be called on the event loop."""
+async def open_log(
+    sinks: Mapping[str, LogSink], handler: LogHandler, metrics: Metrics, store: Store
+) -> RequestLog:
+    """Start feeding the sinks and the store. Raises `ConfigError` for a sink that cannot work."""
+    for name, sink in sinks.items():
+        if isinstance(sink, Opening):
+            try:
+                await sink.open()
+            except OSError as exc:
+                raise ConfigError(
+                    [Problem("", None, f"log sink {name}: {exc.strerror}: {exc.filename}")]
+                ) from exc
+    if FILE not in sinks:
+        sinks = {STDERR: StderrSink(handler), **sinks}
     log = RequestLog(sinks, metrics.sink_dropped, store=store)
     handler.dropped = metrics.sink_dropped
     if FILE in sinks:

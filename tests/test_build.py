@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.api import Limits, Store
-from gateway.build import build_runtime
+from gateway.build import build_plugins, build_runtime
 from gateway.catalog import Target
 from gateway.config.read import read
 from gateway.registry import Registry
@@ -36,7 +36,7 @@ def built(memory: Memory | None = None, **config: Any) -> Runtime:
         path = Path(folder) / "config.yaml"
         path.write_text(json.dumps(config))
         loaded = read(str(path), {}, registry.known())
-    return build_runtime(loaded, memory.store, memory, registry)
+    return build_runtime(loaded, build_plugins(loaded.config, registry), memory.store, memory)
 
 
 def targets(runtime: Runtime, name: str) -> tuple[Target, ...]:

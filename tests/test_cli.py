@@ -15,7 +15,8 @@ from argon2 import PasswordHasher
 
 from gateway import __version__, cli
 from gateway.config.known import Known
-from gateway.registry import Listed, PluginError, Registry
+from gateway.config.problems import ConfigError, Problem
+from gateway.registry import Listed, Registry
 
 VALID = "llm_providers: [{type: echo}]\n"
 KNOWN = Known(frozenset({"echo", "openai"}), frozenset({"memory"}), frozenset(), frozenset({"hybrid"}))
@@ -33,9 +34,6 @@ class FakeRegistry:
             Listed("providers", "acme", "coo-acme", "0.1", "ImportError: no acme"),
         ]
 
-    def build(self, *_: object) -> object:
-        return object()
-
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, **names: object) -> None:
     """Stand in for a module that a command imports when it needs it."""
@@ -48,8 +46,7 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **names: object) -> None:
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Registry, "discover", FakeRegistry)
-    module(monkeypatch, "gateway.routing.memory", Memory=lambda store: None)
-    module(monkeypatch, "gateway.build", build_runtime=lambda *_: None)
+    module(monkeypatch, "gateway.build", build_plugins=lambda *_: None)
 
 
 @pytest.fixture
@@ -107,9 +104,9 @@ def test_check_asks_the_plugins(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PluginError("llm_providers.0.delay", "must be a number")
+        raise ConfigError([Problem("llm_providers.0.delay", None, "must be a number")])
 
-    module(monkeypatch, "gateway.build", build_runtime=refuse)
+    module(monkeypatch, "gateway.build", build_plugins=refuse)
     assert cli.main(["check", str(path)]) == 1
     assert capsys.readouterr().err == "llm_providers.0.delay: must be a number\n"
 

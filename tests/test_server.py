@@ -228,3 +228,24 @@ async def test_who_reads_a_body_learns_that_it_is_broken(served: Served) -> None
     got = await asyncio.wait_for(reader.read(), 5)
     assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1") == 1
     writer.close()
+
+
+async def test_a_half_closed_connection_ends_with_its_last_answer(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    get = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    writer.write(get + b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n")
+    await served.entered.wait()
+    writer.write_eof()
+    served.release.set()
+    got = await asyncio.wait_for(reader.read(), 5)
+    assert b"slow" in got and got.endswith(b"plain")
+    writer.close()
+
+
+async def test_a_body_that_ends_early_is_not_waited_for(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /collect HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+    await served.entered.wait()
+    writer.write_eof()
+    assert b" 400 " in await asyncio.wait_for(reader.read(), 5)
+    writer.close()

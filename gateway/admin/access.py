@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -34,7 +35,16 @@ def on_admin_listener(request: web.Request) -> bool:
     match parse(address):
         case Unix(path):
             return bool(name == path)
-        case Tcp(_, port):
-            return isinstance(name, tuple) and bool(name[1] == port)
+        case Tcp(host, port):
+            return isinstance(name, tuple) and name[1] == port and _may_be(host, name[0])
         case _:
             return False
+
+
+def _may_be(host: str | None, address: str) -> bool:
+    """Whether who listens on ``host`` can be reached at ``address``; a name may stand for any."""
+    try:
+        given = ip_address(host or "::")
+    except ValueError:
+        return True
+    return given.is_unspecified or given == ip_address(address)

@@ -4,7 +4,7 @@ from gateway.api.algorithm import Algorithm, Candidate, Demand, Health, Score
 from gateway.api.errors import ApiError, Source, Unsupported
 from gateway.api.provider import Call, Chunk, Kind, Outcome, Provider, Reader, Served, Serving, Upstream
 from gateway.api.record import Attempt, Record
-from gateway.api.sink import LogSink
+from gateway.api.sink import LogSink, Opening
 from gateway.api.store import Limits, Meter, Reading, Refusal, Reservation, Store
 from gateway.api.usage import Prices, Usage
 
@@ -21,6 +21,7 @@ __all__ = [
     "Limits",
     "LogSink",
     "Meter",
+    "Opening",
     "Outcome",
     "Prices",
     "Provider",

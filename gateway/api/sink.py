@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class LogSink(Protocol):
@@ -19,6 +19,15 @@ class LogSink(Protocol):
 
     async def close(self) -> None:
         """Flush and let go. Nothing is written after it."""
+
+
+@runtime_checkable
+class Opening(LogSink, Protocol):
+    """A sink that can tell at the start that it will not work."""
+
+    async def open(self) -> None:
+        """Called once, before the first `write`. Raises `OSError` with a file name: the gateway then does
+        not start."""
 
 
 @dataclass(frozen=True, slots=True)

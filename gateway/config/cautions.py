@@ -18,7 +18,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "logging.audit",
     "storage.journal",
     "storage.retention",
     "storage.on_trouble",
@@ -77,9 +76,10 @@ def unserved(config: Config) -> list[str]:
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
         "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
-        f"policy.algorithm {policy.algorithm}": policy.algorithm in PLANNED_ALGORITHMS,
+        f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
         f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
     }
+    words["logging.audit"] = config.logging.audit.enabled and _is_set(config, "logging.audit")
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 

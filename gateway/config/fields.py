@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
 from gateway.config import listen
 from gateway.config.substitute import Substituted
@@ -117,6 +117,9 @@ def _filled(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    """As it was read, for what came by substitution is not shown."""
+    if not isinstance(value, str):
+        raise ValueError("must be text: put it in quotes")
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -205,7 +208,7 @@ Credential = Annotated[Secret, AfterValidator(_credential)]
 BlankIsNone = BeforeValidator(_blank_is_none)
 """Makes empty text as good as none: for what an unset variable's empty default may switch off."""
 NotEmpty = AfterValidator(_some)
-Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Url = Annotated[str, PlainValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
 Address = Annotated[str, AfterValidator(_listen)]
 Network = Annotated[str, AfterValidator(_network)]
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 
@@ -37,10 +37,14 @@ class Problem:
     got: str | None = None
 
     def __str__(self) -> str:
-        where = f"{self.path}: " if self.path else ""
+        return f"{self.path}: {self.text}" if self.path else self.text
+
+    @property
+    def text(self) -> str:
+        """All of it but the path."""
         got = f" (got {self.got})" if self.got is not None else ""
         line = f" [line {self.line}]" if self.line is not None else ""
-        return f"{where}{self.message}{got}{line}"
+        return f"{self.message}{got}{line}"
 
 
 class ConfigError(Exception):
@@ -49,3 +53,17 @@ class ConfigError(Exception):
     def __init__(self, errors: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, errors)))
         self.errors = list(errors)
+
+
+def gather(*makes: Callable[[], Any]) -> list[Any]:
+    """What each of ``makes`` gives. Raises one `ConfigError` for all of them that raise one."""
+    made: list[Any] = []
+    problems: list[Problem] = []
+    for make in makes:
+        try:
+            made.append(make())
+        except ConfigError as error:
+            problems += error.errors
+    if problems:
+        raise ConfigError(problems)
+    return made

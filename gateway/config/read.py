@@ -36,6 +36,8 @@ class Loaded:
     warnings: list[str]
     version: str
     """12 hex digits that change when, and only when, the effective configuration does."""
+    digest: bytes
+    """SHA-256 of the file's content, to tell whether it has changed since."""
 
 
 def read(
@@ -58,7 +60,7 @@ def read(
         cautions.append(
             f"the file is readable by everyone and holds {', '.join(secrets)}: chmod 600, or use ${{…}}"
         )
-    return Loaded(config, cautions, fingerprint(config))
+    return Loaded(config, cautions, fingerprint(config), sha256(data).digest())
 
 
 def fingerprint(config: Config) -> str:

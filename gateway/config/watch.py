@@ -10,7 +10,14 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
@@ -21,18 +28,21 @@ _log = logging.getLogger(__name__)
 _POLL = 1.0
 _SETTLE = 0.2
 _LONGEST_WAIT = 1.0
-_READS = frozenset({"opened", "closed_no_write"})
+_EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
+"""Not each write: a log file in the same directory is written all the time."""
 
 
 class Watcher(FileSystemEventHandler):
     """Calls ``on_change`` in the thread of ``loop`` when the file's content is another and has settled.
 
     The content's hash alone decides. File system events only make it prompt: an inode watch goes blind
-    when the file is replaced, so the file is also read every second. Create it before reading the
-    configuration, so that no change falls in between.
+    when the file is replaced, so the file is also read every second.
     """
 
-    def __init__(self, path: str, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: str, on_change: Callable[[], None], loop: asyncio.AbstractEventLoop, digest: bytes
+    ) -> None:
+        """``digest``: the SHA-256 of the content that was read last, so that no change since goes unseen."""
         self._path = os.path.abspath(path)
         self._on_change = on_change
         self._loop = loop
@@ -41,7 +51,8 @@ class Watcher(FileSystemEventHandler):
         self._missing = False
         self._observer: BaseObserver | None = None
         self._watches: dict[str, ObservedWatch] = {}
-        self._digest = self._read()
+        self._names: frozenset[str] = frozenset()
+        self._digest = digest
         self._thread = threading.Thread(target=self._run, name="config-watcher", daemon=True)
 
     def start(self) -> None:
@@ -52,17 +63,20 @@ class Watcher(FileSystemEventHandler):
             self._observer = observer
         except OSError as error:
             _log.warning("cannot watch the configuration, polling it every second: %s", error.strerror)
-        self._follow()
+        self._woken.set()
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop for good; `on_change` is not called any more. To be called in the loop's thread."""
+        """Stop for good; `on_change` is not called any more. To be called in the loop's thread.
+
+        Nobody waits for the threads: the observer's take up to a second to end.
+        """
         self._stopped = True
         self._woken.set()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Look at the file, unless it was only read (as we do)."""
-        if event.event_type not in _READS:
+        """Look at the file, unless it was another that was written."""
+        if not isinstance(event, FileClosedEvent) or os.path.basename(event.src_path) in self._names:
             self._woken.set()
 
     def _run(self) -> None:
@@ -121,11 +135,13 @@ class Watcher(FileSystemEventHandler):
         """Watch the file's directory and, behind symlinks, the one it is really in, wherever that is now."""
         if self._observer is None:
             return
-        wanted = {os.path.dirname(self._path), os.path.dirname(os.path.realpath(self._path))}
+        places = {self._path, os.path.realpath(self._path)}
+        self._names = frozenset(map(os.path.basename, places))
+        wanted = set(map(os.path.dirname, places))
         for directory in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(directory))
         for directory in wanted - self._watches.keys():
             try:
-                self._watches[directory] = self._observer.schedule(self, directory)
+                self._watches[directory] = self._observer.schedule(self, directory, event_filter=_EVENTS)
             except OSError as error:
                 _log.debug("cannot watch %s, polling: %s", directory, error.strerror)

@@ -12,16 +12,18 @@ from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
-_OUTPUT = frozenset({
-    "content",
-    "text",
-    "refusal",
-    "reasoning_content",
-    "reasoning",
-    "tool_calls",
-    "function_call",
-    "audio",
-})
+_OUTPUT = frozenset(
+    {
+        "content",
+        "text",
+        "refusal",
+        "reasoning_content",
+        "reasoning",
+        "tool_calls",
+        "function_call",
+        "audio",
+    }
+)
 _TEXTS = ("text", "thinking", "transcript", "function", "custom", "name", "arguments", "input")
 _DEPTH = 6  # of texts in a delta; the deepest known are Mistral's thinking parts
 

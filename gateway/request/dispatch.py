@@ -13,7 +13,7 @@ from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import close_books, settle
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
-from gateway.request.errors import error_event, from_outcome
+from gateway.request.errors import draining, error_event, from_outcome
 from gateway.request.head import head, line, stream_head
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
@@ -41,6 +41,10 @@ async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResp
         if not answer.started:
             raise
         return answer.broken(error)
+    except asyncio.CancelledError:
+        if not answer.started or tx.http.transport is None:
+            raise
+        return answer.broken(draining())  # the client is still there: it is us who stop
     finally:
         answer.close()
 
@@ -96,7 +100,8 @@ class WholeAnswer:
     def response(self) -> Direct:
         tx, choice, attempt = self._tx, self._choice, self._attempt
         assert choice is not None and attempt is not None
-        body = b"".join(choice.translation.encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks)
+        encode = choice.translation.encode
+        body = b"".join([encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks])
         lines = tx.headers()
         if tx.cost is not None:
             lines += line("x-coo-cost", usd(tx.cost))
@@ -177,7 +182,8 @@ class StreamAnswer:
     def broken(self, error: ApiError) -> Direct:
         """End a begun stream with its one error event, and without ``[DONE]``."""
         tx = self._tx
-        tx.error, tx.status, tx.partial = error, 200, self.committed
+        tx.fail(error, 200)
+        tx.partial = self.committed
         close_books(tx)
         self._relay.end(error_event(error))
         return Direct(200, b"", close=tx.http.version < HttpVersion11)

@@ -59,6 +59,11 @@ def from_outcome(outcome: Outcome) -> ApiError:
     return error
 
 
+def draining() -> ApiError:
+    """The error for a client whose request is refused or cut off because the gateway stops."""
+    return ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
+
+
 def error_event(error: ApiError) -> bytes:
     """The event that ends a stream whose answer had begun."""
     return b"data: " + orjson.dumps(error.body()) + b"\n\n"

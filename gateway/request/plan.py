@@ -196,9 +196,8 @@ class Plan:
             if isinstance(reservation, Refusal):
                 self._refusals.append(reservation.retry_after)
                 self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
-                tx.live.metrics.rate_limited(
-                    "key", target.meter.subject.removeprefix("key:"), reservation.kind
-                )
+                subject = target.meter.subject.removeprefix("key:")
+                tx.live.metrics.rate_limited("key", subject, reservation.kind)
                 return None
             choice = Choice(target, translated, upstream, reservation, ticket)
         except Unsupported as unsupported:

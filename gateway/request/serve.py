@@ -15,7 +15,7 @@ from gateway.request.accept import read_json
 from gateway.request.account import close_books
 from gateway.request.admit import admit
 from gateway.request.dispatch import dispatch
-from gateway.request.errors import error_response
+from gateway.request.errors import draining, error_response
 from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
@@ -53,9 +53,10 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
         return _refuse(tx, error)
     except asyncio.CancelledError:
         if tx.http.transport is not None:  # the client is still there: it is us who stop
-            return _refuse(tx, ApiError("draining", "The gateway is shutting down; try again."))
-        tx.error = ApiError("client_closed_request", "The client went away.")
-        tx.status, tx.partial = tx.error.status, True
+            return _refuse(tx, draining())
+        gone = ApiError("client_closed_request", "The client went away.")
+        tx.fail(gone, gone.status)
+        tx.partial = True
         close_books(tx)
         raise
     except Exception:
@@ -80,7 +81,7 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
 
 def _check_room(tx: Transaction) -> None:
     if tx.live.draining:
-        raise ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
+        raise draining()
     if tx.live.in_flight > tx.live.max_inflight:
         raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)
 
@@ -99,6 +100,6 @@ async def _read(tx: Transaction) -> None:
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
-    tx.error, tx.status = error, error.status
+    tx.fail(error, error.status)
     close_books(tx)
     return error_response(tx.http, error, tx.headers())

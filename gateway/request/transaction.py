@@ -58,6 +58,12 @@ class Transaction:
     closed: bool = False
     """Its record is written."""
 
+    def fail(self, error: ApiError, status: int) -> None:
+        """It ends with ``error``, and for the client with ``status``."""
+        # A traceback leads back here by its frames: the answers they hold would wait for the cycle collector.
+        self.error = error.with_traceback(None)
+        self.status = status
+
     @property
     def deadline(self) -> float:
         """When the whole request, all attempts together, must be over."""

@@ -1,4 +1,4 @@
-"""What is remembered of provider keys between requests and across reloads, by the key's identity."""
+"""What is remembered between requests and across reloads: of provider keys, by the key's identity."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Memory:
     """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
+    clients_existed: bool = False
+    """There have been clients since the start, if only in an earlier configuration."""
 
     async def cool(self, key: KeyState, seconds: float, now: float) -> None:
         """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on."""

@@ -65,7 +65,7 @@ class KeyPenalty:
     To forget them all, replace it by a new one.
     """
 
-    __slots__ = ("_disabled_until", "_limited", "_overloaded", "_random", "_rejected")
+    __slots__ = ("_disabled_until", "_limited", "_overloaded", "_penalised", "_random", "_rejected")
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
         self._random = random
@@ -73,9 +73,11 @@ class KeyPenalty:
         self._limited = Backoff(1.0, 60.0, JITTER)
         self._overloaded = Backoff(1.0, 30.0, JITTER)
         self._disabled_until = 0.0
+        self._penalised = False
 
     def on_failure(self, outcome: Outcome, now: float) -> float:
         """Seconds the key is not to be used after ``outcome``; 0 if it is not the key's."""
+        self._penalised = True
         match outcome.kind:
             case Kind.KEY:
                 return self._disable(now, self._rejected.fail(now, self._random))
@@ -93,9 +95,11 @@ class KeyPenalty:
 
     def on_success(self) -> None:
         """The key works: the next penalty is the shortest again."""
-        self._rejected.reset()
-        self._limited.reset()
-        self._overloaded.reset()
+        if self._penalised:
+            self._penalised = False
+            self._rejected.reset()
+            self._limited.reset()
+            self._overloaded.reset()
 
     def disabled(self, now: float) -> bool:
         """Whether the key rests because it was rejected or has no money left."""

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gateway.api import Candidate
 
-SAMPLE = 16
+POOL = 16
+"""How many candidates a pool may have to be scored whole."""
+SAMPLE = 8
 """How many candidates of a larger pool are scored for one request."""
 
 
@@ -15,11 +17,11 @@ def sample(
 ) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
     """The candidates to be scored and the rest.
 
-    Of a pool above `SAMPLE`, the neighbours from a random place on: each candidate is in the sample
-    equally often, and the best of a random sixteen is good while not everyone runs to the same one.
+    Of a pool above `POOL`, the neighbours from a random place on: each candidate is in the sample
+    equally often, and the best of a random eight is good while not everyone runs to the same one.
     """
     size = len(candidates)
-    if size <= SAMPLE:
+    if size <= POOL:
         return candidates, ()
     start = int(random() * size)
     end = start + SAMPLE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.api import Candidate, Demand, Score
 from gateway.routing.bounded import Bounded
-from gateway.routing.ranking import SAMPLE
+from gateway.routing.ranking import POOL
 
 EQUAL = 1e-9
 """Credits that differ by no more are equal: sums of weights such as 0.1 are not exact."""
@@ -57,11 +57,11 @@ class Cycle:
 
     def next(self, candidates: Sequence[Candidate]) -> int:
         """The place of the candidate whose turn it is."""
-        most = 2 * len(candidates) + SAMPLE
+        most = 2 * len(candidates) + POOL
         if len(self._earned) > most or len(self._saved) > most:  # a reload made new ones
             self._earned = {key: self._earned.get(key, 0.0) for key in candidates}
             self._saved = {key: self._saved.get(key, 0.0) for key in candidates}
-        return self._smooth(candidates) if len(candidates) <= SAMPLE else self._walk(candidates)
+        return self._smooth(candidates) if len(candidates) <= POOL else self._walk(candidates)
 
     def _smooth(self, candidates: Sequence[Candidate]) -> int:
         """nginx's smooth weighted round robin: all earn their weight, the richest pays for all."""

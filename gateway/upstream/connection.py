@@ -133,6 +133,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         self.transport.abort()
         if exchange is not None:
+            self._parser.mute()
             self._detach(exchange)
             exchange.receiver.on_fail(failure)
 

@@ -202,7 +202,11 @@ def _explain(error: Exception) -> NoReturn:
     cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
     if isinstance(cause, zlib.error):
         raise _invalid("its compressed body is damaged") from None
-    raise cause or _invalid("it is not valid HTTP/1.1") from None
+    try:
+        raise cause or _invalid("it is not valid HTTP/1.1") from None
+    finally:
+        # The exception knows this frame: if it knew it back, the answer would wait for the cycle collector.
+        del cause, error
 
 
 def _invalid(why: str) -> UpstreamFailure:

@@ -40,6 +40,10 @@ class JsonLines:
         self._fd: int | None = None
         self._thread_lock = threading.Lock()  # a write given up by its task may still be going on
 
+    async def open(self) -> None:
+        """Raises `OSError` if the path cannot be written."""
+        await asyncio.to_thread(self._begin)
+
     async def write(self, lines: Sequence[bytes]) -> None:
         """Raises `OSError` if the disk is full, the path cannot be written, …"""
         if lines:
@@ -47,6 +51,10 @@ class JsonLines:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._finish)
+
+    def _begin(self) -> None:
+        with self._thread_lock, self._locked():
+            pass
 
     def _append(self, lines: Sequence[bytes]) -> None:
         rest = [line + b"\n" for line in lines]

@@ -49,7 +49,10 @@ def test_import_contracts_see_a_violation(tmp_path: Path, module: str, planted: 
         run("cp", "-r", ROOT / name, tmp_path)
     with (tmp_path / module).open("a") as file:
         file.write(f"\n{planted}\n")
-    code = "import sys; sys.path[:0] = ['.', 'plugins']; from importlinter.cli import lint_imports_command as c; c()"
+    code = (
+        "import sys; sys.path[:0] = ['.', 'plugins']\n"
+        "from importlinter.cli import lint_imports_command as c; c()"
+    )
     result = run(sys.executable, "-c", code, "--no-cache", cwd=tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "BROKEN" in result.stdout

@@ -8,9 +8,11 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from watchdog.events import FileSystemEvent
 
 from gateway.config import watch
 from gateway.config.watch import Watcher
@@ -58,10 +60,14 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(watch, "_SETTLE", 0.02)
 
 
+def digest_of(path: Path) -> bytes:
+    return sha256(path.read_bytes()).digest()
+
+
 @asynccontextmanager
 async def watching(path: Path) -> AsyncIterator[Seen]:
     seen = Seen(path)
-    watcher = Watcher(str(path), seen, asyncio.get_running_loop())
+    watcher = Watcher(str(path), seen, asyncio.get_running_loop(), digest_of(path))
     watcher.start()
     try:
         yield seen
@@ -196,9 +202,57 @@ async def test_a_storm_without_end_starves_nobody(path: Path, monkeypatch: pytes
 
 async def test_nobody_is_called_after_stop(path: Path) -> None:
     seen = Seen(path)
-    watcher = Watcher(str(path), seen, asyncio.get_running_loop())
+    watcher = Watcher(str(path), seen, asyncio.get_running_loop(), digest_of(path))
     watcher.start()
     watcher.stop()
     write(path)
     watcher._deliver()
     assert seen.contents == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_change_before_the_first_look_is_not_lost(path: Path) -> None:
+    read_at_the_start = digest_of(path)
+    write(path)
+    seen = Seen(path)
+    watcher = Watcher(str(path), seen, asyncio.get_running_loop(), read_at_the_start)
+    watcher.start()
+    assert await seen.next() == SECOND
+    watcher.stop()
+
+
+async def test_what_is_written_beside_the_file_wakes_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log file that is held open, and one that is opened for each line."""
+    monkeypatch.setattr(watch, "_POLL", 60.0)
+    looks = 0
+    woken = 0
+    read, on_any_event = Watcher._read, Watcher.on_any_event
+
+    def count_look(watcher: Watcher) -> bytes | None:
+        nonlocal looks
+        looks += 1
+        return read(watcher)
+
+    def count_event(watcher: Watcher, event: FileSystemEvent) -> None:
+        nonlocal woken
+        woken += 1
+        on_any_event(watcher, event)
+
+    beside = path.with_name("coo-llm.log")
+    beside.touch()
+    monkeypatch.setattr(Watcher, "_read", count_look)
+    monkeypatch.setattr(Watcher, "on_any_event", count_event)
+    async with watching(path) as seen:
+        with beside.open("a") as log:
+            for i in range(1000):
+                log.write(f"line {i}\n")
+                log.flush()
+        for i in range(10):
+            with beside.open("a") as log:
+                log.write(f"line {i}\n")
+        write(path)
+        assert await seen.next() == SECOND
+    assert woken <= 15
+    assert looks <= 5

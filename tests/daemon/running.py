@@ -25,6 +25,8 @@ from gateway.runtime import Live
 from tests.fakes.daemon import free_port
 
 KEY = "sk-client-1"
+ADMIN_KEY = "an-admin-key-for-tests"
+ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -80,6 +82,18 @@ class Gateway:
                 return found
             await asyncio.sleep(0.005)
         raise AssertionError(f"only {len(found)} records")
+
+    def write(self, config: Mapping[str, Any]) -> None:
+        """Put another configuration in place by a rename; its ``server.listen`` is filled in."""
+        whole = {**config, "server": {**self.config["server"], **config.get("server", {})}}
+        draft = self.path.with_suffix(".new")
+        draft.write_text(json.dumps({"logging": self.config["logging"], **whole}))
+        draft.replace(self.path)
+
+    async def post_reload(self) -> tuple[int, Any]:
+        """Status and body of ``POST /admin/v1/reload``."""
+        async with self.session.post(f"{self.url}/admin/v1/reload", headers=ADMIN) as response:
+            return response.status, await response.json()
 
     def chat(self, **body: Any) -> Any:
         """A chat request: ``async with gateway.chat(model=…) as response``."""
@@ -189,7 +203,11 @@ class _Clocked(Registry):
 
 @asynccontextmanager
 async def running(
-    config: dict[str, Any], folder: Path, *, clock: Clock | None = None
+    config: dict[str, Any],
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve ``config`` (its ``server.listen`` is filled in) until the block ends.
 
@@ -213,7 +231,7 @@ async def running(
     else:
         registry = clocked = _Clocked.discover()
         clocked.clock = clock
-    daemon = Daemon(str(path), read(str(path), {}, registry.known()), registry)
+    daemon = Daemon(str(path), read(str(path), environ or {}, registry.known()), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))
     waiting = asyncio.create_task(started.wait())

@@ -13,16 +13,35 @@ from pytest import TempPathFactory
 
 from tests.daemon.raw import Answer, Fields, Peer, connected, exchange, message
 from tests.fakes.daemon import Daemon
-from tests.fakes.nasty import NastyServer
-from tests.fakes.steps import answer
+from tests.fakes.nasty import NastyServer, RawRequest, Step
+from tests.fakes.steps import answer, stream
 
 KEY = "sk-client-key-of-the-tests"
 ADMIN = "admin-key-of-the-tests-0123"
 BEARER: Fields = (("Authorization", f"Bearer {KEY}"),)
 CHAT = "POST /v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+EMBEDDING = orjson.dumps(
+    {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "model": "text-embedding-3-small",
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+)
 MAX_ECHO = 64
 """Characters of its input that an error may repeat."""
+
+
+class Willing(NastyServer):
+    """Gives everyone what was asked for, unless its script says otherwise."""
+
+    def entry(self, request: RawRequest) -> tuple[Step, ...]:
+        if scripted := super().entry(request):
+            return scripted
+        if request.json().get("stream"):
+            return stream()
+        return answer(200, EMBEDDING if request.target.endswith("/embeddings") else None)
 
 
 class Stand:
@@ -95,7 +114,7 @@ async def check_end(peer: Peer, got: Answer) -> None:
 async def stand(tmp_path_factory: TempPathFactory) -> AsyncIterator[Stand]:
     """One stand for all tests of a module, which run in the module's loop."""
     folder: Path = tmp_path_factory.mktemp("stand")
-    async with NastyServer(answer()) as upstream:
+    async with Willing() as upstream:
         config = {
             "server": {"admin_api_key": ADMIN, "max_body_mb": 4, "max_inflight": 1000},
             "logging": {"audit": {"enabled": False}},

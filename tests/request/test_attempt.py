@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream, Usage
+from gateway.redact import Redactor
 from gateway.request.attempt import MAX_ERROR_BODY, MAX_HELD, Attempt, StreamAttempt, WholeAttempt, outcome_of
 from gateway.upstream.client import Client
 from gateway.upstream.exchange import Exchange
@@ -17,6 +18,8 @@ from gateway.upstream.receiver import Receiver
 
 REQUEST = Upstream("POST", "http://upstream.test/", [], b"")
 FAR = 60.0
+
+NO_SECRET = Redactor("")
 
 
 class Plugin:
@@ -85,13 +88,16 @@ async def run(attempt: Attempt, client: Scripted, seconds: float = FAR) -> Outco
 
 
 def whole(broken: str = "") -> WholeAttempt:
-    return WholeAttempt(cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)))
+    return WholeAttempt(
+        cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)), NO_SECRET
+    )
 
 
 def streamed(delivered: list[Chunk], broken: str = "", idle: float = FAR) -> StreamAttempt:
     return StreamAttempt(
         cast(Provider, Plugin(broken=broken == "diagnose")),
         cast(Reader, Plain(broken)),
+        NO_SECRET,
         deliver=delivered.extend,
         idle=idle,
         latest=asyncio.get_running_loop().time() + FAR,

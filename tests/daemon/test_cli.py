@@ -1,0 +1,192 @@
+"""The command line as a user meets it: exit codes, one line for each error, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway import __version__
+from tests.daemon.command import Done, coo_llm
+from tests.fakes.daemon import ROOT, Daemon
+
+ECHO = "llm_providers: [{type: echo, model: m}]\n"
+
+
+async def check(folder: Path, text: str) -> Done:
+    (folder / "c.yaml").write_text(text)
+    done = await coo_llm("check", "c.yaml", folder=folder)
+    assert "Traceback" not in done.err
+    return done
+
+
+async def test_every_error_at_once(tmp_path: Path) -> None:
+    text = """
+server: {listen: nowhere, lisen: x, drain_timeout: soon}
+llm_providers:
+  - {id: a, type: echo, token_ms: slow, rate: 5}
+  - {id: b, type: openai, api_keys: ["${NOT_SET}"]}
+  - {id: b, type: echoo}
+api_keys: [{key: k, allowed_providers: [c]}]
+policy: {algorithm: hybird, retry: {max_attempts: none}}
+"""
+    done = await check(tmp_path, text)
+    assert (done.code, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "server.listen",
+        "server.drain_timeout",
+        "server.lisen",
+        "llm_providers.1.api_keys.0",
+        "llm_providers.2.id",
+        "llm_providers.2.type",
+        "api_keys.0.allowed_providers.0",
+        "policy.retry.max_attempts",
+        "policy.algorithm",
+    ]
+    assert "NOT_SET" in lines[3]
+
+
+async def test_every_error_of_plugins_at_once(tmp_path: Path) -> None:
+    text = """
+logging:
+  providers: [{type: webhook, endpoint: "https://hooks.example.com", secret: ""}, {type: stdout, color: true}]
+llm_providers:
+  - {id: a, type: echo, token_ms: slow, replly: x}
+  - {id: b, type: echo, failure_rate: [1]}
+"""
+    done = await check(tmp_path, text)
+    assert (done.code, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert {line.split(": ")[0] for line in lines} == {
+        "llm_providers.0.token_ms",
+        "llm_providers.0.replly",
+        "llm_providers.1.failure_rate",
+        "logging.providers.0",
+        "logging.providers.1.color",
+    }
+    assert any('did you mean "reply"?' in line for line in lines)
+    assert any('(got "slow")' in line for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [("check", "c.yaml"), ("-c", "c.yaml", "--validate")])
+async def test_a_good_one(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "c.yaml").write_text(ECHO)
+    done = await coo_llm(*arguments, folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("c.yaml: valid")
+
+
+async def test_what_is_planned_is_accepted(tmp_path: Path) -> None:
+    done = await check(tmp_path, ECHO + "policy: {algorithm: adaptive}\nserver: {workers: auto}\n")
+    assert done.code == 0
+    async with Daemon({**yaml.safe_load(ECHO), "policy": {"algorithm": "adaptive"}}, tmp_path) as daemon:
+        assert "accepted but not served by this version" in daemon.stderr
+        assert "adaptive" in daemon.stderr
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+async def test_the_examples_are_valid(tmp_path: Path, name: str) -> None:
+    env = dict.fromkeys(("DEMO_ADMIN_KEY", "DEMO_KEY", "DEMO_FOLDER"), "value-of-it-0123456789")
+    done = await coo_llm("check", str(ROOT / "etc" / name), folder=tmp_path, env={**env, "DEMO_PORT": "1"})
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["check", "-c"])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("missing.yaml", "No such file or directory"), (".", "Is a directory"), ("binary", "UTF-8")],
+)
+async def test_a_file_that_cannot_be_read(tmp_path: Path, command: str, path: str, reason: str) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    done = await coo_llm(command, path, folder=tmp_path)
+    assert done.code == 1
+    assert reason in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
+async def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(ECHO)
+    (tmp_path / "c.yaml").chmod(0)
+    done = await coo_llm("-c", "c.yaml", folder=tmp_path)
+    assert (done.code, done.err) == (1, "cannot read c.yaml: Permission denied\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("file/coo-llm.log", "Not a directory"), (".", "Is a directory"), ("/proc/coo-llm.log", "No such file")],
+)
+async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: str) -> None:
+    (tmp_path / "file").write_text("")
+    listen = "server: {listen: '127.0.0.1:0'}\n"
+    (tmp_path / "c.yaml").write_text(f"{ECHO}{listen}logging: {{file: {{path: {path}}}}}\n")
+    done = await coo_llm("-c", "c.yaml", folder=tmp_path)
+    assert done.code == 1
+    assert done.err.startswith("log sink file: ")
+    assert reason in done.err
+    assert path in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--nonsense",), ("nonsense",), ("-c",), ("demo", "--port", "x"), ("audit", "verify")]
+)
+async def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = await coo_llm(*arguments, folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+
+
+async def test_from_init_to_serving(tmp_path: Path) -> None:
+    done = await coo_llm("init", "new.yaml", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    path = tmp_path / "new.yaml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert (await coo_llm("init", "new.yaml", folder=tmp_path)).code == 1
+    assert path.read_text() == text
+    done = await coo_llm("check", "new.yaml", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    async with Daemon(yaml.safe_load(text), tmp_path) as daemon:
+        assert await daemon.ready()
+
+
+async def test_hash_password(tmp_path: Path) -> None:
+    done = await coo_llm("hash-password", folder=tmp_path, stdin="open sesame\n")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("$argon2id$")
+    assert "sesame" not in done.out
+
+
+async def test_plugins(tmp_path: Path) -> None:
+    """With one that does not import, as installed beside the others."""
+    info = tmp_path / "site" / "coo_acme-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: coo-acme\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[coo_llm.providers]\nacme = acme_provider:Acme\n")
+    (tmp_path / "site" / "acme_provider.py").write_text("import a_module_that_is_not_there\n")
+    env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}:{tmp_path / 'site'}"}
+    done = await coo_llm("plugins", folder=tmp_path, env=env)
+    assert (done.code, done.err) == (0, "")
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["providers", "openai", "coo-llm", __version__] in lines
+    [broken] = [line for line in done.out.splitlines() if " acme " in line]
+    assert "coo-acme 0.1" in broken
+    assert "FAILED" in broken
+    assert "ModuleNotFoundError: No module named 'a_module_that_is_not_there'" in broken
+    (tmp_path / "c.yaml").write_text(ECHO)
+    assert (await coo_llm("check", "c.yaml", folder=tmp_path, env=env)).code == 0
+    (tmp_path / "c.yaml").write_text("llm_providers: [{type: acme}]\n")
+    refused = await coo_llm("check", "c.yaml", folder=tmp_path, env=env)
+    assert refused.code == 1
+    assert refused.err.startswith("llm_providers.0: the plugin 'acme' fails to import: ModuleNotFoundError")
+    assert len(refused.err.splitlines()) == 1
+
+
+async def test_version(tmp_path: Path) -> None:
+    done = await coo_llm("--version", folder=tmp_path)
+    assert (done.code, done.out, done.err) == (0, f"coo-llm {__version__}\n", "")
