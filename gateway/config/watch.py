@@ -93,6 +93,7 @@ class Watcher(FileSystemEventHandler):
             digest = self._settled()
             if digest is not None and digest != self._digest and not self._stopped:
                 self._digest = digest
+                self._woken.set()  # once more: it may be somewhere now that is not followed yet
                 try:
                     self._loop.call_soon_threadsafe(self._deliver)
                 except RuntimeError:  # the loop was closed without stopping us
