@@ -39,6 +39,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         if prometheus.enabled:
             _get(app, f"{prefix}{prometheus.endpoint}", metrics_handler)
         app.add_subapp(f"{prefix}/admin", make_admin(live, reloader))
+    app.on_response_prepare.append(_anonymous)
     app.cleanup_ctx.append(_resources)
     return app
 
@@ -49,6 +50,11 @@ def _post(app: web.Application, path: str, handle: Handler) -> None:
 
 def _get(app: web.Application, path: str, handle: Handler) -> None:
     app.router.add_get(path, handle)
+
+
+async def _anonymous(request: web.Request, response: web.StreamResponse) -> None:
+    """What software answers, in which version, is nobody's business."""
+    response.headers.popall("server", None)
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:

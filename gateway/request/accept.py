@@ -57,6 +57,8 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     except TimeoutError:
         raise ApiError("request_timeout", f"The body did not arrive within {BODY_DEADLINE:.0f} s.") from None
     except (web.RequestPayloadError, ValueError) as exc:
+        if request.transport is None:  # gone in the middle of it: the cancellation is on its way
+            raise asyncio.CancelledError from exc
         raise ApiError("invalid_request", "The body does not match its content coding or length.") from exc
     if len(body) > max_bytes:
         raise _too_large(max_bytes)

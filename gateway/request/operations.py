@@ -86,14 +86,16 @@ def check_common(body: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(body: Mapping[str, Any]) -> None:
-    for name, (low, high) in _RANGES.items():
-        if (value := body.get(name)) is not None:
+    for name in _RANGES.keys() & body.keys():
+        if (value := body[name]) is not None:
+            low, high = _RANGES[name]
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise _wrong_type(name, "a number", value)
             if not low <= value <= high:
                 raise _invalid(name, f"must be between {low} and {high}")
-    for name, (lowest, highest) in _COUNTS.items():
-        if (value := body.get(name)) is not None:
+    for name in _COUNTS.keys() & body.keys():
+        if (value := body[name]) is not None:
+            lowest, highest = _COUNTS[name]
             if isinstance(value, bool) or not isinstance(value, int):
                 raise _wrong_type(name, "an integer", value)
             if not lowest <= value <= highest:

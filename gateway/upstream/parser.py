@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -176,24 +176,23 @@ def _lowered(name: bytes) -> str:
     return name.decode("latin-1").lower()
 
 
-def collect_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def collect_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Header fields as text (latin-1), repeated ones joined (RFC 9110, section 5.3).
 
     Raises `UpstreamFailure` (INVALID) beyond `MAX_FIELDS`, `MAX_LINE` or `MAX_HEAD`.
     """
     headers: dict[str, str] = {}
-    room, total = MAX_FIELDS, 0
+    total = 0
     for name, value in fields:
-        size = len(name) + len(value)
-        total += size
-        room -= 1
-        if size > MAX_LINE or total > MAX_HEAD or room < 0:
-            raise _invalid("its header section is too large")
+        total += len(name) + len(value)
         key = _lowered(name)
         text = value.decode("latin-1")
         if text.endswith((" ", "\t")):
             text = text.rstrip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    longest = max([len(name) + len(value) for name, value in fields]) if total > MAX_LINE else 0
+    if longest > MAX_LINE or total > MAX_HEAD or len(fields) > MAX_FIELDS:
+        raise _invalid("its header section is too large")
     return headers
 
 

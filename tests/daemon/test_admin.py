@@ -106,7 +106,7 @@ async def test_the_effective_configuration_shows_no_secret(
 
 
 async def test_without_an_admin_key_it_is_off_until_a_reload_brings_one(tmp_path: Path) -> None:
-    async with running(configured(ECHO), tmp_path) as gateway:
+    async with running(configured(ECHO, server={"admin_api_key": None}), tmp_path) as gateway:
         assert (await call(gateway, "GET", CONFIG))[0] == 404
         gateway.write(configured(ECHO, **SERVER))
         assert gateway.daemon._reloader is not None

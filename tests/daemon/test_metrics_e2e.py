@@ -35,6 +35,7 @@ async def test_a_known_mix(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
         {"id": "echo", "type": "echo", "model": "m"},
         {"id": "full", "type": "echo", "model": "f", "limits": {"req_per_min": 1}},
         api_keys=clients,
+        server={"admin_api_key": "an-admin-key-for-tests"},
         policy={"retry": {"interval": 0}},
     )
     async with running(config, tmp_path) as gateway:

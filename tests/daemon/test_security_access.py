@@ -77,7 +77,7 @@ async def test_what_the_admin_api_has_is_not_told_without_its_key(tmp_path: Path
 
 
 async def test_without_an_admin_key_there_is_no_admin_api(tmp_path: Path) -> None:
-    async with running(configured(ECHO), tmp_path) as gateway:
+    async with running(configured(ECHO, server={"admin_api_key": None}), tmp_path) as gateway:
         for key in ("", KEY, "None"):
             got = await exchange(gateway.port, message("GET /admin/v1/config", bearer(key)))
             assert got.status == 404

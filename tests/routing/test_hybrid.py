@@ -132,7 +132,7 @@ def test_the_best_of_a_large_pool_wins_whenever_it_is_in_the_sample() -> None:
     algorithm = Hybrid()
     algorithm.random = Random(7).random
     wins = sum(first(algorithm, candidates) == "best" for _ in range(1000))
-    assert 200 < wins < 300  # 16 of 64
+    assert 90 < wins < 160  # 8 of 64
 
 
 def test_milliseconds_do_not_set_equals_apart() -> None:
