@@ -134,7 +134,6 @@ class Connection(RequestHandler):
         if not self._request_in_progress or self.transport is None:
             return False
         self._half_closed = True
-        self._give_up_body()
         self._probe(0)
         return True
 
@@ -148,6 +147,8 @@ class Connection(RequestHandler):
         """Write something harmless. To learn of a reset takes two writes: one to cause it, one to hit it."""
         if not self._request_in_progress or self.transport is None:
             return
+        if times == 2:  # the client listens, but no more of a body will come
+            self._give_up_body()
         if self.on_eof is not None:
             self.on_eof()
         else:

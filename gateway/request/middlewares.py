@@ -14,7 +14,7 @@ from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
 from gateway.request.errors import error_response, quoted
 from gateway.request.head import line
-from gateway.server import new_request_id
+from gateway.server import Direct, new_request_id
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,9 @@ async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = given if given is not None and _SANE_ID(given) else new_request_id()
     request[REQUEST_ID] = request_id
     cors = request.app[LIVE].current.config.server.cors
-    if cors.enabled and (answer := preflight(request, cors)) is not None:
-        return answer
+    response: web.StreamResponse | None = preflight(request, cors) if cors.enabled else None
     try:
-        response = await handler(request)
+        response = response or await handler(request)
     except ApiError as error:
         response = _refusal(request, error)
     except web.HTTPException as exc:
@@ -40,6 +39,8 @@ async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         log.exception("internal error", extra={"request_id": request_id})
         response = _refusal(request, ApiError("internal_error", f"Internal error; request id {request_id}."))
+    if not isinstance(response, Direct):  # what aiohttp sends would name its version
+        response.headers.update({"x-request-id": request_id, "server": "coo-llm"})
     if cors.enabled:
         allow_origin(request, response, cors)
     return response

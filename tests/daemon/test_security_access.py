@@ -63,6 +63,8 @@ async def test_every_route_with_every_kind_of_key(tmp_path: Path) -> None:
                 got = await exchange(gateway.port, message(f"{method} {path}", headers), to=method)
                 assert (got.status not in (401, 403)) == (name in allowed), f"{method} {path} {name} {got}"
                 assert got.status < 500
+                assert got.headers["x-request-id"]
+                assert "aiohttp" not in str(got.headers)
                 if name not in allowed:
                     assert got.headers["www-authenticate"] == "Bearer"
 
@@ -198,4 +200,5 @@ async def test_other_origins(
                 assert "origin" in got.headers["vary"].lower()
             if line.startswith("OPTIONS"):
                 assert got.status == (405 if cors is None else 204)
+                assert got.headers["x-request-id"]
                 assert ("access-control-allow-methods" in got.headers) == (allowed is not None)
