@@ -16,6 +16,8 @@ from gateway.upstream.failure import FailureKind, UpstreamFailure
 log = logging.getLogger(__name__)
 
 MAX_ERROR_BODY = 64 * 1024
+ENDING = 5.0
+"""Seconds that the upstream's body may take to end once the answer in it is complete."""
 MAX_HELD = 256 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content."""
 
@@ -213,11 +215,21 @@ class StreamAttempt(Attempt):
         self._last_event = self._loop.time()
         if self.committed:
             self._deliver(chunks)
+            self._expect_end()
             return
         self._held += chunks
         self._held_bytes += sum(len(chunk.raw) for chunk in chunks)
         if any(chunk.content for chunk in chunks) or self._held_bytes > MAX_HELD:
             self._commit()
+            self._expect_end()
+
+    def _expect_end(self) -> None:
+        """Once the answer is complete, what may follow follows soon: usage, and the end of the body."""
+        if self.reader.complete and self._idle > ENDING:
+            self._idle = ENDING
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(min(self._last_event + ENDING, self._latest), self._overdue)
 
     def _commit(self) -> None:
         self.committed = True
@@ -234,6 +246,8 @@ class StreamAttempt(Attempt):
         due = min(heard + self._idle, self._latest) if self.committed else now
         if due > now:
             self._timer = self._loop.call_at(due, self._overdue)
+        elif self.committed and self.reader.complete:
+            self.on_end()  # an upstream that keeps its connection open after the answer
         else:
             super()._overdue()
 
