@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.api.record import Record
 
@@ -24,8 +24,7 @@ class Limits:
     session_seconds: float = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """Where one window stands: what response headers and dashboards show."""
 
     kind: str

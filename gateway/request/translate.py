@@ -14,7 +14,7 @@ from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost, wi
 from gateway.request.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Translation:
     """How one provider serves one request: the call it gets, and how its chunks become bytes."""
 

@@ -32,6 +32,7 @@ class Parser:
         "_in_body",
         "_inflater",
         "_max_body",
+        "_pieces",
         "_receiver",
         "_room",
         "_until_close",
@@ -54,6 +55,7 @@ class Parser:
         self._fields: list[tuple[bytes, bytes]] = []
         self._barren = 0
         self._in_body = False
+        self._pieces: list[bytes] = []
         self._inflater: Inflater | None = None
         self.answered = False
         self.complete = False
@@ -73,7 +75,10 @@ class Parser:
         self.answered = True
         self._barren += len(data)
         try:
-            self._http.feed_data(data)
+            try:
+                self._http.feed_data(data)
+            finally:
+                self._hand_on()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 _explain(error)
@@ -82,6 +87,16 @@ class Parser:
         if self._barren > MAX_HEAD and not self.complete:
             raise _invalid("its header section, or the framing of its body, is too large")
         return self.complete
+
+    def _hand_on(self) -> None:
+        """What one read brought of the body goes on in one piece, however it was framed: a stream sends
+        each event as a chunk of its own, and many of them at once."""
+        pieces = self._pieces
+        if pieces:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            if self._receiver is not None:
+                self._receiver.on_data(data)
 
     def end(self, clean: bool) -> None:
         """The connection is gone: return if this is how the answer ends.
@@ -131,8 +146,6 @@ class Parser:
         """Called by httptools with each run of bytes of the body."""
         self._barren = 0
         for piece in (data,) if self._inflater is None else self._inflater.pieces(data):
-            if self._receiver is None:
-                return
             self._room -= len(piece)
             if self._room < 0:
                 raise UpstreamFailure(
@@ -140,7 +153,7 @@ class Parser:
                     f"The upstream's answer is larger than {self._max_body} bytes.",
                     answered=True,
                 )
-            self._receiver.on_data(piece)
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """Called by httptools at each answer's end, informational ones included."""

@@ -96,7 +96,7 @@ async def _running(http: str, folder: Path, core: Sequence[str], port: int) -> A
 
 def _prepare(http: str, folder: Path) -> list[str]:
     """Write the configuration; return the command that serves it."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_FRAME.format(user=user, folder=folder, http=http))
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]

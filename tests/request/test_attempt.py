@@ -156,6 +156,17 @@ async def test_nothing_is_delivered_before_the_first_content() -> None:
     assert [chunk.raw for chunk in delivered] == [b"role", b"TEXT"]
 
 
+async def test_an_upstream_that_does_not_hang_up_after_its_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.request.attempt.ENDING", 0.02)
+    delivered: list[Chunk] = []
+    attempt = streamed(delivered)
+    attempt.reader.complete = True
+    assert await run(attempt, Scripted(b"HELLO", end=False)) is None
+    assert [chunk.raw for chunk in delivered] == [b"HELLO"]
+
+
 async def test_what_is_held_back_is_bounded() -> None:
     delivered: list[Chunk] = []
     attempt = streamed(delivered, idle=0.01)
