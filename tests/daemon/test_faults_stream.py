@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.faulty import QUICK, check_error, outcomes, reported, upstream
 from tests.daemon.running import Gateway, configured, events_of, running, text_of
 from tests.fakes.chat import chat_stream_events, chunk, error_body
-from tests.fakes.nasty import NastyServer, Step
+from tests.fakes.nasty import NastyServer, Peer, Step
 from tests.fakes.openai_chat import DONE
 from tests.fakes.steps import (
     LAST_CHUNK,
@@ -40,6 +40,15 @@ def ended(steps: CASE) -> CASE:
     return (*steps, send(LAST_CHUNK))
 
 
+async def heard(peer: Peer) -> None:
+    """Stands for a wait until the client has got what was sent before."""
+
+
+def after_content(*events: bytes) -> CASE:
+    """A stream that breaks in a read of its own: together with its first content it would not have begun."""
+    return ended((open_stream(), chunks(*BEGUN), heard, chunks(*events)))
+
+
 BREAKS = {
     "reset": (broken_stream(BEGUN), "upstream_error", "failed"),
     "cut": (broken_stream(BEGUN, close), "upstream_error", "failed"),
@@ -52,13 +61,13 @@ BREAKS = {
         "upstream_timeout",
         "timeout",
     ),
-    "error event": (stream([*BEGUN, ERROR]), "upstream_error", "failed"),
+    "error event": (after_content(ERROR), "upstream_error", "failed"),
     "named error event": (
-        stream([*BEGUN, b'event: error\ndata: {"message": "10.1.2.3"}\n\n']),
+        after_content(b'event: error\ndata: {"message": "10.1.2.3"}\n\n'),
         "upstream_error",
         "failed",
     ),
-    "bad JSON": (stream([*BEGUN, b'data: {"choices": [\n\n', DONE]), "invalid_upstream_response", "invalid"),
+    "bad JSON": (after_content(b'data: {"choices": [\n\n', DONE), "invalid_upstream_response", "invalid"),
     "bad chunk": (
         (open_stream(), chunks(*BEGUN), send(b"zz\r\n")),
         "invalid_upstream_response",
@@ -71,11 +80,15 @@ BREAKS = {
 async def test_a_begun_stream_that_breaks_ends_with_one_error_event(
     nasty: NastyServer, tmp_path: Path, case: str
 ) -> None:
-    nasty.default, code, outcome = BREAKS[case]
+    steps, code, outcome = BREAKS[case]
+    got = asyncio.Event()
+    nasty.default = tuple(stall(got) if step is heard else step for step in steps)
     config = configured(upstream(nasty.url, "one", timeout=SHORT), upstream(nasty.url, "two", timeout=SHORT))
     async with running(config, tmp_path) as gateway:
         async with gateway.chat(stream=True) as response:
-            body = await response.read()
+            body = await response.content.readany()
+            got.set()
+            body += await response.content.read()
         assert response.status == 200
         events = events_of(body)
         assert text_of(events) == "Twelve chars"
