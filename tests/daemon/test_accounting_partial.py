@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.running import Gateway, configured, openai, running, until
+from tests.daemon.running import Gateway, configured, events_of, openai, running, until
 from tests.fakes.chat import chat_answer, chat_stream_events, chunk
 from tests.fakes.nasty import NastyServer, Step
 from tests.fakes.steps import answer, broken_stream, chunks, open_stream, reset, stall, stream
@@ -57,10 +57,14 @@ async def test_without_figures_the_estimate_is_marked_as_one(
 async def test_a_stream_that_breaks_is_charged_for_what_came(
     end: Step, code: str, nasty: NastyServer, tmp_path: Path
 ) -> None:
-    nasty.script(broken_stream(OPENED, end))
+    got = asyncio.Event()
+    nasty.script((*broken_stream(OPENED, stall(got)), end))
     async with running(config(nasty), tmp_path) as gateway:
-        status, events, _ = await gateway.stream(model="gpt-4o")
-        assert (status, events[-1]["error"]["code"]) == (200, code)
+        async with gateway.chat(stream=True, model="gpt-4o") as response:
+            body = await response.content.readany()
+            got.set()
+            body += await response.content.read()
+        assert (response.status, events_of(body)[-1]["error"]["code"]) == (200, code)
         record = await the_record(gateway)
         assert (record.status, record.error, record.partial, record.estimated) == (200, code, True, True)
         assert (record.output_tokens, len(record.attempts)) == (100, 1)
