@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream
@@ -29,7 +30,7 @@ _BY_FAILURE = {
 _UPSTREAM_ID_HEADERS = ("x-request-id", "request-id")
 
 
-class Attempt:
+class Attempt(ABC):
     """Receives the answer to one request. Base of the two ways to do so: whole, and as a stream.
 
     `run` returns None if the answer is complete, else what went wrong.
@@ -139,14 +140,17 @@ class Attempt:
         else:
             self._finish(Outcome(Kind.TIMEOUT, self.status, "The provider did not answer in time."))
 
+    @abstractmethod
     def _accepts(self, content_type: str) -> bool:
-        raise NotImplementedError
+        """Whether an answer of this type may be what was asked for."""
 
+    @abstractmethod
     def _take(self, data: bytes) -> None:
-        raise NotImplementedError
+        """The next bytes of a 2xx answer."""
 
+    @abstractmethod
     def _complete(self) -> None:
-        raise NotImplementedError
+        """The answer's body has ended."""
 
 
 class WholeAttempt(Attempt):
