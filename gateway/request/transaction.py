@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -94,9 +95,12 @@ class Transaction:
 
 def go_duration(seconds: float) -> str:
     """A duration as OpenAI's rate-limit headers write it: ``12ms``, ``1s``, ``6m0s``."""
-    if seconds < 1:
-        return f"{round(seconds * 1000)}ms"
-    minutes, rest = divmod(round(seconds), 60)
+    return f"{round(seconds * 1000)}ms" if seconds < 1 else _whole_seconds(round(seconds))
+
+
+@lru_cache(4096)
+def _whole_seconds(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}h{minutes}m{rest}s"
