@@ -60,10 +60,12 @@ async def _anonymous(request: web.Request, response: web.StreamResponse) -> None
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     """What lives as long as the application serves."""
     live = app[LIVE]
-    await live.store.open()
+    await live.config_store.open()
+    await live.store.open(live.site)
     live.ready = True
     yield
     live.ready = False
     await live.upstream.close()
     await live.log.close()
     await live.store.close()
+    await live.config_store.close()

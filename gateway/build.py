@@ -7,10 +7,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from gateway.api import Algorithm, Limits, LogSink, Prices, Provider, Store
+from pydantic import SecretStr
+
+from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provider, Store
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients, key_digest
-from gateway.config.checks import PLANNED_ALGORITHMS
+from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
 from gateway.config.problems import gather
 from gateway.config.read import Loaded
 from gateway.config.schema import (
@@ -23,6 +25,7 @@ from gateway.config.schema import (
     ResolvedAlias,
 )
 from gateway.config.schema_providers import KEYLESS
+from gateway.config.schema_storage import StoreSection
 from gateway.redact import Redactor
 from gateway.registry import Registry
 from gateway.routing.circuit import CircuitSettings
@@ -81,6 +84,32 @@ def build_algorithm(config: Config, registry: Registry) -> Algorithm:
     settings = {setting: value for setting, value in offered.items() if setting in accepted}
     algorithm: Algorithm = registry.build("algorithms", name, settings, "policy")
     return algorithm
+
+
+def build_store(config: Config, registry: Registry) -> Store:
+    """The store of windows, records and cached answers. Raises `ConfigError` for what it cannot be set to."""
+    store: Store = _stored(config.storage.runtime, registry, "stores", "storage.runtime")
+    return store
+
+
+def build_config_store(config: Config, registry: Registry) -> ConfigStore:
+    """The store of what is set through the admin API."""
+    store: ConfigStore = _stored(config.storage.config, registry, "config_stores", "storage.config")
+    return store
+
+
+def _stored(section: StoreSection, registry: Registry, group: str, path: str) -> Any:
+    name = section.type
+    if name in PLANNED_STORES - registry.names(group):
+        name = "memory"
+    accepted = registry.accepts(group, name, path)
+    common = {field: getattr(section, field) for field in StoreSection.model_fields if field in accepted}
+    revealed = {
+        field: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for field, value in common.items()
+        if value is not None
+    }
+    return registry.build(group, name, {**revealed, **section.settings}, path)
 
 
 def _provider(index: int, config: ProviderConfig, registry: Registry) -> Provider:

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import uvloop
 
 from gateway import __version__, systemd
+from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_plugins, build_runtime
+from gateway.build import build_config_store, build_plugins, build_runtime, build_store
 from gateway.config.read import ConfigError, Loaded, read
 from gateway.config.watch import Watcher
 from gateway.listeners import CannotBind, Listeners
@@ -113,11 +114,13 @@ class Daemon:
         config = self._loaded.config
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
-        store = self._registry.build("stores", "memory", {}, "storage.runtime")
+        store = build_store(config, self._registry)
         memory = Memory(store)
         return Live(
             current=build_runtime(self._loaded, plugins, store, memory),
             store=store,
+            site=Site(on_trouble=config.storage.on_trouble),
+            config_store=build_config_store(config, self._registry),
             memory=memory,
             metrics=metrics,
             log=await open_log(plugins.sinks, handler, metrics, store),

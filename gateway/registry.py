@@ -15,7 +15,7 @@ from gateway.config.known import Known
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.suggest import hint
 
-GROUPS = ("providers", "stores", "log_sinks", "algorithms")
+GROUPS = ("providers", "stores", "config_stores", "log_sinks", "algorithms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,12 @@ class Registry:
             stores=names["stores"],
             sinks=names["log_sinks"],
             algorithms=names["algorithms"],
+            config_stores=names["config_stores"],
         )
+
+    def names(self, group: str) -> frozenset[str]:
+        """The names of a group's plugins."""
+        return frozenset(self._found[group])
 
     def listing(self) -> list[Listed]:
         """Every plugin with its origin, and why it fails to load if it does."""

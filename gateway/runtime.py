@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.api import Algorithm, Store
+from gateway.api import Algorithm, ConfigStore, Site, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config, Server
@@ -40,6 +40,9 @@ class Live:
 
     current: Runtime
     store: Store
+    site: Site
+    """Where the store runs."""
+    config_store: ConfigStore
     memory: Memory
     metrics: Metrics
     log: RequestLog

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config.problems import ConfigError
 from gateway.config.substitute import Substituted
-from gateway.registry import Registry
+from gateway.registry import GROUPS, Registry
 
 
 @dataclass
@@ -107,5 +107,5 @@ def test_what_is_installed_loads() -> None:
     registry = Registry.discover()
     listed = registry.listing()
     assert [row for row in listed if row.error is not None] == []
-    assert {row.group for row in listed} == {"providers", "stores", "log_sinks", "algorithms"}
+    assert {row.group for row in listed} == set(GROUPS)
     assert "echo" in registry.known().providers

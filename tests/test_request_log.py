@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from gateway import request_log
-from gateway.api import Attempt, LogSink, Record
+from gateway.api import Attempt, Filter, LogSink, Record
 from gateway.api.sink import Batch
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
@@ -264,7 +264,7 @@ async def test_the_store_gets_the_records_themselves() -> None:
     log.put(first := record("r-1"))
     log.put(second := record("r-2"))
     await log.close()
-    assert await store.recent(10) == [second, first]
+    assert await store.requests(Filter(), 10) == [second, first]
     assert sink.ids() == ["r-1", "r-2"]
     assert drops == {}
 

@@ -2,10 +2,25 @@
 
 from gateway.api.algorithm import Algorithm, Candidate, Demand, Health, Score
 from gateway.api.errors import ApiError, Source, Unsupported
+from gateway.api.ledger import Dimension, Filter, Total
 from gateway.api.provider import Call, Chunk, Kind, Outcome, Provider, Reader, Served, Serving, Upstream
 from gateway.api.record import Attempt, Record
 from gateway.api.sink import LogSink, Opening
-from gateway.api.store import Limits, Meter, Reading, Refusal, Reservation, Store
+from gateway.api.store import (
+    ConfigStore,
+    Conflict,
+    Document,
+    Hosting,
+    Limits,
+    Meter,
+    Reading,
+    Refusal,
+    Reservation,
+    Site,
+    Store,
+    StoreUnavailable,
+    Trouble,
+)
 from gateway.api.usage import Prices, Usage
 
 __all__ = [
@@ -15,8 +30,14 @@ __all__ = [
     "Call",
     "Candidate",
     "Chunk",
+    "ConfigStore",
+    "Conflict",
     "Demand",
+    "Dimension",
+    "Document",
+    "Filter",
     "Health",
+    "Hosting",
     "Kind",
     "Limits",
     "LogSink",
@@ -33,8 +54,12 @@ __all__ = [
     "Score",
     "Served",
     "Serving",
+    "Site",
     "Source",
     "Store",
+    "StoreUnavailable",
+    "Total",
+    "Trouble",
     "Unsupported",
     "Upstream",
     "Usage",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(slots=True)
@@ -59,7 +61,18 @@ class Record:
     """Total less the time spent waiting for upstreams (and in the queue)."""
     partial: bool = False
     """The client did not get the whole answer."""
+    id: str = ""
+    """Unique among all records, and in the order of their times."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            self.id = f"{int(self.time * 1_000_000):014x}{random.getrandbits(48):012x}"
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The record that `to_json` gave these values of. Raises `TypeError` for others."""
+        return cls(**{**values, "attempts": [Attempt(**attempt) for attempt in values["attempts"]]})

@@ -176,7 +176,8 @@ def _plugins(found: Draft, known: Known) -> Iterator[Fault]:
     for path, sink in found.sinks.items():
         yield from unknown((*path, "type"), sink.type, known.sinks, "log sink")
     for path, store in found.stores.items():
-        yield from unknown((*path, "type"), store.type, known.stores | PLANNED_STORES, "store")
+        names = known.config_stores if path[-1] == "config" else known.stores
+        yield from unknown((*path, "type"), store.type, names | PLANNED_STORES, "store")
     if found.policy:
         names = known.algorithms | PLANNED_ALGORITHMS
         yield from unknown(("policy", "algorithm"), found.policy.algorithm, names, "algorithm")

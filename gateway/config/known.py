@@ -13,3 +13,4 @@ class Known:
     stores: frozenset[str] = frozenset()
     sinks: frozenset[str] = frozenset()
     algorithms: frozenset[str] = frozenset()
+    config_stores: frozenset[str] = frozenset()

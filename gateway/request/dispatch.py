@@ -72,7 +72,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     if outcome is None:
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     else:
-        await judge.failed(tx, choice, began, outcome, attempt.status)
+        judge.failed(tx, choice, began, outcome, attempt.status)
     billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
     await settle(tx, choice, attempt.reader if billed else None)
     return outcome

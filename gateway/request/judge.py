@@ -26,7 +26,7 @@ def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float,
     _note(tx, target, now - began, status, "ok")
 
 
-async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, status: int) -> None:
+def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, status: int) -> None:
     """Count the failure where it belongs: the caller's own mistakes count against nobody. ``status``: of the
     answer, where the outcome names none."""
     now = time.monotonic()
@@ -39,7 +39,7 @@ async def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome
         target.state.circuit.on_neutral(choice.ticket)
     seconds = key.penalty.on_failure(outcome, now)
     if seconds > 0:
-        await tx.live.memory.cool(key, seconds, now)
+        tx.live.memory.cool(key, seconds, now)
     key.last_error = outcome.message
     if outcome.kind in (Kind.KEY, Kind.QUOTA):
         log.error(

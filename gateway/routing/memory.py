@@ -46,9 +46,9 @@ class Memory:
     clients_existed: bool = False
     """There have been clients since the start, if only in an earlier configuration."""
 
-    async def cool(self, key: KeyState, seconds: float, now: float) -> None:
-        """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on."""
-        await self.store.cool(key.meter, seconds)
+    def cool(self, key: KeyState, seconds: float, now: float) -> None:
+        """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on, or longer."""
+        key.meter.cooled_until = max(key.meter.cooled_until, now + seconds)
         self.trouble_until = max(self.trouble_until, now + seconds)
 
     def key(self, provider: str, key: str, limits: Limits) -> KeyState:

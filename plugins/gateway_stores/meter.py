@@ -20,10 +20,14 @@ class Held:
 
     meter: Meter
     tokens: int
+    cost: int
+    """Nano-dollars."""
     request: tuple[Window, Bucket] | None
     """Where the request itself is counted, if it is."""
     charges: list[tuple[Window, Bucket, int]]
     """Where its tokens are."""
+    spent: tuple[Window, Bucket, int] | None = None
+    """Where its cost is."""
     settled: bool = False
 
 
@@ -31,6 +35,7 @@ class WindowMeter:
     """Implements `gateway.api.Meter`. A subject without limits only counts what is in flight."""
 
     __slots__ = (
+        "_budget",
         "_clock",
         "_requests",
         "_shortest",
@@ -62,6 +67,7 @@ class WindowMeter:
             ("requests", limits.requests, MINUTE),
             ("tokens", limits.tokens, MINUTE),
             ("session", limits.session, limits.session_seconds),
+            ("budget", limits.budget, limits.budget_seconds),
         ):
             if limit:
                 self._windows[kind] = window = known.get(kind) or Window(limit, seconds)
@@ -69,7 +75,8 @@ class WindowMeter:
         self._requests = self._windows.get("requests")
         self._shortest = min((window.seconds for window in self._windows.values()), default=inf)
         self.request_share = 0.0
-        self._token_windows = [window for kind, window in self._windows.items() if kind != "requests"]
+        self._budget = self._windows.get("budget")
+        self._token_windows = [self._windows[kind] for kind in ("tokens", "session") if kind in self._windows]
         self.refresh(self._clock())
 
     def refresh(self, now: float) -> None:
@@ -93,14 +100,15 @@ class WindowMeter:
             readings.append(Reading("parallel", self.limits.parallel, self.in_flight, 0.0))
         return readings
 
-    def take(self, tokens: int, now: float, *, force: bool) -> Held | Refusal:
-        """Reserve one request, ``tokens`` and a slot, or say which window refuses and for how long."""
+    def take(self, tokens: int, cost: int, now: float, *, force: bool) -> Held | Refusal:
+        """Reserve one request, ``tokens``, ``cost`` nano-dollars and a slot, or say which window refuses and
+        for how long."""
         if now >= self.valid_until:
             self.refresh(now)
-        if not (force or self._fits(tokens)):
-            return self._refusal(tokens, now)
+        if not (force or self._fits(tokens, cost)):
+            return self._refusal(tokens, cost, now)
         self.in_flight += 1
-        request = None
+        request = spent = None
         charges: list[tuple[Window, Bucket, int]] = []
         if self._windows:
             if self._requests is not None:
@@ -108,10 +116,13 @@ class WindowMeter:
             for window in self._token_windows:
                 amount = min(tokens, window.limit)
                 charges.append((window, window.add(now, amount), amount))
+            if self._budget is not None:
+                amount = min(cost, self._budget.limit)
+                spent = self._budget, self._budget.add(now, amount), amount
             self._share(now)
-        return Held(self, tokens, request, charges)
+        return Held(self, tokens, cost, request, charges, spent)
 
-    def settle(self, held: Held, tokens: int, now: float) -> None:
+    def settle(self, held: Held, tokens: int, cost: int, now: float) -> None:
         """Free the slot; refund what was reserved too much, charge what was too little now."""
         if held.settled:
             return
@@ -119,12 +130,11 @@ class WindowMeter:
         self.in_flight -= 1
         if now >= self.valid_until:
             self.refresh(now)
-        for window, bucket, amount in held.charges:
-            if tokens < amount:
-                window.refund(now, bucket, amount - tokens)
-            elif tokens > amount:
-                window.add(now, tokens - amount)
-        if held.charges:
+        for charge in held.charges:
+            _correct(charge, tokens, now)
+        if held.spent is not None:
+            _correct(held.spent, cost, now)
+        if held.charges or held.spent is not None:
             self._share(now)
 
     def release(self, held: Held, now: float) -> None:
@@ -133,10 +143,10 @@ class WindowMeter:
             window, bucket = held.request
             window.slide(now)
             window.refund(now, bucket, 1)
-        self.settle(held, 0, now)
+        self.settle(held, 0, 0, now)
         self._share(now)
 
-    def _fits(self, tokens: int) -> bool:
+    def _fits(self, tokens: int, cost: int) -> bool:
         parallel = self.limits.parallel
         if parallel and self.in_flight >= parallel:
             return False
@@ -147,12 +157,13 @@ class WindowMeter:
             room = window.limit - window.used
             if tokens > room and room < window.limit:  # alone in its window, any request fits
                 return False
-        return True
+        budget = self._budget
+        return budget is None or min(cost, budget.limit) <= budget.limit - budget.used
 
-    def _refusal(self, tokens: int, now: float) -> Refusal:
+    def _refusal(self, tokens: int, cost: int, now: float) -> Refusal:
         refusals = []
         for kind, window in self._windows.items():
-            amount = 1 if kind == "requests" else min(tokens, window.limit)
+            amount = 1 if kind == "requests" else min(cost if kind == "budget" else tokens, window.limit)
             refusals.append(Refusal(kind, window.limit, window.wait(now, amount)))
         parallel = self.limits.parallel
         if parallel and self.in_flight >= parallel:
@@ -172,3 +183,12 @@ class WindowMeter:
         due = now + self._shortest
         if due < self.valid_until:
             self.valid_until = due
+
+
+def _correct(charge: tuple[Window, Bucket, int], true: int, now: float) -> None:
+    """Refund what was reserved too much, charge what was too little now."""
+    window, bucket, amount = charge
+    if true < amount:
+        window.refund(now, bucket, amount - true)
+    elif true > amount:
+        window.add(now, true - amount)

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 
 import orjson
 
-from gateway.api import Record
+from gateway.api import Filter, Record
 from tests.daemon.running import HELLO, KEY, Gateway
 
 QUICK = {"retry": {"interval": "1ms"}}
@@ -52,7 +52,7 @@ def outcomes(record: Record) -> list[str]:
 async def reported(gateway: Gateway) -> Record:
     """The one record of the one request so far."""
     records = await gateway.records(1)
-    assert len(await gateway.live.store.recent(2)) == 1
+    assert len(await gateway.live.store.requests(Filter(), 2)) == 1
     return records[0]
 
 

@@ -17,7 +17,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from gateway.api import Record
+from gateway.api import Filter, Record
 from gateway.config.read import read
 from gateway.daemon import Daemon
 from gateway.registry import Registry
@@ -77,7 +77,7 @@ class Gateway:
         """The newest ``count`` usage records, newest first, once there are that many."""
         found: list[Record] = []
         for _ in range(400):
-            found = await self.live.store.recent(count)
+            found = await self.live.store.requests(Filter(), count)
             if len(found) >= count:
                 return found
             await asyncio.sleep(0.005)
@@ -87,7 +87,8 @@ class Gateway:
         """Put another configuration in place by a rename; its ``server.listen`` is filled in."""
         whole = {**config, "server": {**self.config["server"], **config.get("server", {})}}
         draft = self.path.with_suffix(".new")
-        draft.write_text(json.dumps({"logging": self.config["logging"], **whole}))
+        kept = {name: self.config[name] for name in ("logging", "storage")}
+        draft.write_text(json.dumps({**kept, **whole}))
         draft.replace(self.path)
 
     async def post_reload(self) -> tuple[int, Any]:
@@ -223,6 +224,7 @@ async def running(
         },
     }
     config.setdefault("logging", {"file": {"enabled": False}, "audit": {"enabled": False}})
+    config.setdefault("storage", {"config": {"type": "memory"}, "runtime": {"type": "memory"}})
     path = folder / "coo-llm.yaml"  # JSON is YAML
     path.write_text(json.dumps(config))
     registry: Registry

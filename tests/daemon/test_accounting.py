@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api import Record
+from gateway.api import Filter, Record
 from tests.daemon.running import KEY, Gateway, configured, openai, running, until
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.upstream import Fault
@@ -229,7 +229,7 @@ async def test_every_request_has_its_record(fake_openai: FakeOpenAI, tmp_path: P
         await gateway.of("sk-nobody").ask()
         await gateway.get("/v1/nothing")
         records = (await gateway.records(len(expected)))[::-1]
-        assert await gateway.live.store.recent(99) == records[::-1]
+        assert await gateway.live.store.requests(Filter(), 99) == records[::-1]
         for wanted, record in zip(expected, records, strict=True):
             attempts = [attempt.outcome for attempt in record.attempts]
             assert {name: getattr(record, name) for name in wanted} | {"attempts": attempts} == wanted

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api import Filter
 from tests.daemon.running import KEY, configured, running
 
 ONE = {"id": "one", "type": "echo", "model": "m", "models": ["gpt-4o", "gpt-4o-mini", "org/x"]}
@@ -108,5 +109,5 @@ async def test_a_key_that_has_expired_is_401(days: int, status: int, tmp_path: P
             assert answer["error"]["code"] == "invalid_api_key"
             assert headers["www-authenticate"] == "Bearer"
             assert (await gateway.get("/v1/models"))[0] == 401
-            assert await gateway.live.store.recent(1) == []
+            assert await gateway.live.store.requests(Filter(), 1) == []
             assert (await gateway.samples()).sum("errors_total", code="invalid_api_key") == 2

@@ -199,7 +199,7 @@ async def test_what_needs_a_restart_is_named_and_waits(tmp_path: Path) -> None:
     async with running(with_alias("one"), tmp_path) as gateway:
         listen = gateway.config["server"]["listen"]
         new = with_alias("two", server={"listen": ":1", "workers": 2, "admin_listen": "127.0.0.1:2"})
-        gateway.write({**new, "storage": {"runtime": {"type": "memory"}}, "logging": {"level": "debug"}})
+        gateway.write({**new, "storage": {"runtime": {"type": "file"}}, "logging": {"level": "debug"}})
         waiting = ["server.listen", "server.admin_listen", "server.workers", "storage.runtime"]
         for reloaded in (True, False):
             _, body = await gateway.post_reload()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.api import Filter
 from gateway.config import watch
 from gateway.config.read import read
 from gateway.registry import Registry
@@ -112,7 +113,7 @@ async def test_a_hundred_edits_under_load(fake_openai: FakeOpenAI, tmp_path: Pat
                     os.kill(os.getpid(), signal.SIGHUP)
                 await asyncio.sleep(0.005)
         assert wrong == []
-        records = await gateway.live.store.recent(100_000)
+        records = await gateway.live.store.requests(Filter(), 100_000)
         versions = {record.config_version for record in records}
         assert versions <= valid
         assert len(versions) > 10

@@ -41,7 +41,7 @@ async def test_it_knows_until_when_any_key_is_in_trouble() -> None:
     memory = Memory(MemoryStore())
     key = memory.key("p", "k", Limits())
     now = 1000.0
-    await memory.cool(key, 30, now)
-    await memory.cool(key, 5, now)
+    memory.cool(key, 30, now)
+    memory.cool(key, 5, now)
     assert memory.trouble_until == now + 30
     assert key.meter.cooled_until > 0

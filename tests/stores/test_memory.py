@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.api import Limits
+from gateway.api import Filter, Limits
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.stores import granted, record, refused
 from gateway_stores.memory import KEPT_RECORDS, MemoryStore
@@ -12,7 +12,7 @@ async def test_keeps_the_last_records_and_knows_those_it_has() -> None:
     store = MemoryStore()
     await store.append([record(number) for number in range(KEPT_RECORDS + 5)])
     await store.append([record(KEPT_RECORDS)])
-    kept = await store.recent(KEPT_RECORDS * 2)
+    kept = await store.requests(Filter(), KEPT_RECORDS * 2)
     assert len(kept) == KEPT_RECORDS
     assert (kept[0], kept[-1]) == (record(KEPT_RECORDS + 4), record(5))
 

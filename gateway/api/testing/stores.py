@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from gateway.api import Limits, Meter, Record, Refusal, Reservation, Store
+from gateway.api import Filter, Limits, Meter, Record, Refusal, Reservation, Site, Store
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.windows import WindowMachine
 
@@ -29,7 +29,7 @@ class StoreConformance:
     @asynccontextmanager
     async def opened(self, clock: ManualClock) -> AsyncIterator[Store]:
         store = self.make_store(clock)
-        await store.open()
+        await store.open(Site())
         yield store
         await store.close()
 
@@ -122,29 +122,19 @@ class StoreConformance:
                 await store.settle(reservation, 10**9)
             assert meter.in_flight == 0
 
-    async def test_the_longer_cooling_stays(self) -> None:
-        clock = ManualClock()
-        async with self.opened(clock) as store:
-            meter = store.meter("key:p/k", Limits())
-            assert meter.cooled_until <= clock.now
-            await store.cool(meter, 30.0)
-            await store.cool(meter, 5.0)
-            assert meter.cooled_until == clock.now + 30.0
-            await store.cool(meter, 0)
-            assert meter.cooled_until <= clock.now
-
     async def test_records_come_back_newest_first_and_once(self) -> None:
         async with self.opened(ManualClock()) as store:
             records = [record(number) for number in range(5)]
             await store.append(records[:3])
             await store.append(records[2:])
-            assert await store.recent(3) == records[:1:-1]
-            assert await store.recent(100) == records[::-1]
+            assert await store.requests(Filter(), 3) == records[:1:-1]
+            assert await store.requests(Filter(), 100) == records[::-1]
 
 
 def record(number: int) -> Record:
     """A usage record unlike those with other numbers."""
-    return Record(1_700_000_000.0 + number, "v1", f"r-{number}", "c", "chat", "m", cost_nano_usd=number)
+    time, id = 1_700_000_000.0 + number, f"{number:08}"
+    return Record(time, "v1", f"r-{number}", "c", "chat", "m", cost_nano_usd=number, id=id)
 
 
 async def granted(store: Store, meter: Meter, tokens: int = 0) -> Reservation:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gateway.api import Limits, Reading, Refusal, Reservation, Store
+from gateway.api import Limits, Reading, Refusal, Reservation, Site, Store
 from gateway.api.testing.clock import ManualClock
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.runner = asyncio.Runner()
         self.store = self.make_store(self.clock)
-        self.run(self.store.open())
+        self.run(self.store.open(Site()))
         self.open: list[Granted] = []
         self.closed: list[Reservation] = []
 
