@@ -24,7 +24,7 @@ from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution
+from gateway.reload import Reloader, caution, from_file
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runtime import Live, most_in_flight
@@ -86,7 +86,8 @@ class Daemon:
         handler = configure(config.logging.level)
         with self._signals():
             live = self.live = await self._make_live(handler)
-            reloader = self._reloader = Reloader(self._path, live, self._registry)
+            source = None if self._path is None else from_file(self._path, self._registry)
+            reloader = self._reloader = Reloader(source, live, self._registry)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
             try:

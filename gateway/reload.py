@@ -1,11 +1,11 @@
-"""Hot reload: read and check the file whole, build a new runtime, swap one reference."""
+"""Hot reload: read and check the configuration whole, build a new runtime, swap one reference."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -51,18 +51,27 @@ class Reloaded:
     """The settings that wait for a restart, be they changed by this reload or an earlier one."""
 
 
-class Reloader:
-    """Reloads one file into one running gateway, one reload at a time."""
+Source = Callable[[], Awaitable[Loaded]]
+"""Reads the configuration as it is now, wherever it is kept. Raises `ConfigError`."""
 
-    def __init__(self, path: str | None, live: Live, registry: Registry) -> None:
-        self._path = path
+
+def from_file(path: str, registry: Registry) -> Source:
+    """The configuration of the file at ``path`` alone."""
+    return lambda: asyncio.to_thread(read, path, os.environ, registry.known())
+
+
+class Reloader:
+    """Reloads one configuration into one running gateway, one reload at a time."""
+
+    def __init__(self, source: Source | None, live: Live, registry: Registry) -> None:
+        self._source = source
         self._live = live
         self._registry = registry
         self._started = live.current.config
         self._lock = asyncio.Lock()
 
     async def reload(self, why: str) -> Reloaded:
-        """An invalid file changes nothing: all its errors are logged, counted and returned."""
+        """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:
             result = await self._reload()
             self._report(result, why)
@@ -70,10 +79,10 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         live = self._live
-        if self._path is None:  # the demo's configuration is in no file
+        if self._source is None:  # the demo's configuration is in no file
             return Reloaded()
         try:
-            loaded = await asyncio.to_thread(read, self._path, os.environ, self._registry.known())
+            loaded = await self._source()
             plugins = build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
             return Reloaded(errors=[{"path": e.path, "message": e.text} for e in exc.errors])
