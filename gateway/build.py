@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
 from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provider, Store
+from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients, key_digest
 from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
@@ -261,6 +263,8 @@ def _client(config: ClientConfig, store: Store) -> Client:
         requests=config.limits.req_per_min,
         tokens=config.limits.tokens_per_min,
         parallel=config.limits.max_parallel,
+        budget=ceil(config.budget.usd * NANO),
+        budget_seconds=config.budget.window,
     )
     providers, models = config.allowed_providers, config.allowed_models
     return Client(
