@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from math import ceil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
@@ -92,6 +93,11 @@ def build_store(config: Config, registry: Registry) -> Store:
     """The store of windows, records and cached answers. Raises `ConfigError` for what it cannot be set to."""
     store: Store = _stored(config.storage.runtime, registry, "stores", "storage.runtime")
     return store
+
+
+def journal_folder(config: Config) -> Path | None:
+    """Where records wait for the store; None where that would not outlive this process either."""
+    return None if config.storage.runtime.type == "memory" else Path(config.storage.journal)
 
 
 def build_config_store(config: Config, registry: Registry) -> ConfigStore:

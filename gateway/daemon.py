@@ -17,9 +17,10 @@ import uvloop
 from gateway import __version__, systemd
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_config_store, build_plugins, build_runtime, build_store
+from gateway.build import build_config_store, build_plugins, build_runtime, build_store, journal_folder
 from gateway.config.read import ConfigError, Loaded, read
 from gateway.config.watch import Watcher
+from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
@@ -124,7 +125,8 @@ class Daemon:
             config_store=build_config_store(config, self._registry),
             memory=memory,
             metrics=metrics,
-            log=await open_log(plugins.sinks, handler, metrics, store),
+            log=await open_log(plugins.sinks, handler, metrics),
+            journal=Journal(journal_folder(config), metrics.journal_event),
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=most_in_flight(config.server),

@@ -13,6 +13,9 @@ from gateway.runtime import Live
 def gauges(live: Live) -> Iterator[Sample]:
     """Every gauge of the configuration of this moment. To be called on the event loop."""
     now = time.monotonic()
+    yield Sample("journal_pending_records", (), live.journal.pending)
+    if live.journal.folder is not None:
+        yield Sample("journal_durable", (), float(live.journal.durable))
     for service in live.current.catalog.services.values():
         in_flight = sum(key.state.meter.in_flight for key in service.keys)
         yield Sample("in_flight_requests", (service.id,), in_flight)

@@ -12,6 +12,7 @@ from gateway.api import Algorithm, ConfigStore, Site, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config, Server
+from gateway.ledger.journal import Journal
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.request_log import RequestLog
@@ -47,6 +48,7 @@ class Live:
     memory: Memory
     metrics: Metrics
     log: RequestLog
+    journal: Journal
     upstream: UpstreamClient
     queue: Queue
     peers: Peers = field(default_factory=Alone)
