@@ -66,7 +66,6 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     audit = app[ADMIN].audit
     if audit is not None and live.current.config.server.admin_api_key is not None:
         audit.open()
-    await live.config_store.open()
     await live.store.open(live.site)
     async with keeping_records(live.journal, live.store, live.current.config.storage.retention):
         live.ready = True
@@ -75,4 +74,4 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
         await live.upstream.close()
         await live.log.close()
     await live.store.close()
-    await live.config_store.close()
+    await live.managed.store.close()
