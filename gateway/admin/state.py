@@ -32,6 +32,8 @@ class AdminState:
     """Calls with a key, and failed ones."""
     session_calls: CallRate = field(default_factory=CallRate)
     queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
+    streams: int = 0
+    """Live streams that are open."""
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
 
 
