@@ -13,6 +13,7 @@ from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config, Server
 from gateway.metrics import Metrics
+from gateway.peers import Alone, Peers
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -48,6 +49,8 @@ class Live:
     log: RequestLog
     upstream: UpstreamClient
     queue: Queue
+    peers: Peers = field(default_factory=Alone)
+    """The gateway's processes."""
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     draining: bool = False
