@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,6 +53,8 @@ class Memory:
     """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
+    off: frozenset[str] = frozenset()
+    """The keys that an operator switched off: ``PROVIDER_ID/KEY_ID``."""
     clients_existed: bool = False
     """There have been clients since the start, if only in an earlier configuration."""
 
@@ -67,6 +70,14 @@ class Memory:
         """Forget, here and in the other processes, all that keeps a key from being used."""
         self._free(key, now)
         self.store.share(key.meter.subject, "free", FREE_SECONDS)
+
+    def switch_off(self, names: frozenset[str]) -> None:
+        """Use none of these keys, and all others again that were switched off (in this process)."""
+        changed, self.off = self.off ^ names, names
+        for name in changed:
+            if (key := self.keys.get(f"key:{name}")) is not None:
+                self._free(key, time.monotonic())
+        self.trouble_until = max((key.meter.cooled_until for key in self.keys.values()), default=0.0)
 
     def hear(self, name: str, value: str, seconds: float) -> None:
         """Take in a fact that another process shared (`Site.heard`)."""
@@ -93,6 +104,7 @@ class Memory:
         state = self.keys.get(subject)
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
+            self._rest_if_off(state)
         return state
 
     def model(self, key: KeyState, model: str, settings: CircuitSettings | None = None) -> ModelState:
@@ -120,3 +132,9 @@ class Memory:
         key.penalty = KeyPenalty()
         for model in key.models.values():
             model.circuit.close(now)
+        self._rest_if_off(key)
+
+    def _rest_if_off(self, key: KeyState) -> None:
+        if key.meter.subject.removeprefix("key:") in self.off:
+            key.penalty.disable(math.inf, 0)
+            self._cool(key, math.inf)
