@@ -61,6 +61,11 @@ class Reloader:
         self._started = live.current.config
         self._lock = asyncio.Lock()
 
+    @property
+    def registry(self) -> Registry:
+        """The plugins that configurations may name."""
+        return self._registry
+
     async def reload(self, why: str) -> Reloaded:
         """An invalid file changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.catalog import Key
-from gateway.routing.memory import KeyState, Memory
+from gateway.routing.memory import KeyState
 from gateway.routing.penalty import KeyState as State
 from gateway.routing.penalty import key_state
 from gateway.runtime import Live
@@ -29,7 +28,7 @@ def standing(live: Live) -> dict[str, Standing]:
     """Every key of the current configuration, by its subject, as this process knows it."""
     now = time.monotonic()
     return {
-        key.state.meter.subject: _of_key(key, live.memory, now)
+        key.state.meter.subject: _of_key(key, now)
         for service in live.current.catalog.services.values()
         for key in service.keys
     }
@@ -45,14 +44,15 @@ def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
     return found
 
 
-def _of_key(key: Key, memory: Memory, now: float) -> Standing:
+def _of_key(key: Key, now: float) -> Standing:
     state = key.state
     readings = state.meter.readings()  # also lets the windows slide, before the state is told
+    circuits = [model.circuit for model in state.models.values()]
     cooled = max(state.meter.cooled_until - now, 0.0)
     return {
-        "state": key_state(state.penalty, state.meter, [m.circuit for m in state.models.values()], now),
-        "switched_off": state.meter.subject.removeprefix("key:") in memory.off,
-        "cooled_seconds": round(cooled, 3) if math.isfinite(cooled) else None,
+        "state": State.DISABLED if state.off else key_state(state.penalty, state.meter, circuits, now),
+        "switched_off": state.off,
+        "cooled_seconds": round(cooled, 3),
         "in_flight": state.meter.in_flight,
         "error_rate": max((model.health.error_rate(now) for model in state.models.values()), default=0.0),
         "last_error": state.last_error,
@@ -80,7 +80,7 @@ def _merged(ours: Standing, theirs: Standing) -> Standing:
     return {
         "state": _gravest(ours["state"], theirs["state"]),
         "switched_off": ours["switched_off"] or theirs["switched_off"],
-        "cooled_seconds": _latest(ours["cooled_seconds"], theirs["cooled_seconds"]),
+        "cooled_seconds": max(ours["cooled_seconds"], theirs["cooled_seconds"]),
         "in_flight": ours["in_flight"] + theirs["in_flight"],
         "error_rate": max(ours["error_rate"], theirs["error_rate"]),
         "last_error": theirs["last_error"] or ours["last_error"],
@@ -101,12 +101,3 @@ def _worse(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]
 
 def _gravest(*states: str) -> State:
     return min((State(state) for state in states), key=_GRAVEST.index)
-
-
-def _latest(*seconds: float | None) -> float | None:
-    """None is for ever."""
-    return None if None in seconds else max(_known(seconds))
-
-
-def _known(seconds: Iterable[float | None]) -> list[float]:
-    return [value for value in seconds if value is not None]

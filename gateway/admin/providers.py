@@ -84,8 +84,8 @@ async def _switch(request: web.Request, *, on: bool) -> web.Response:
     live = request.app[LIVE]
     service, key = _key(request)
     name = f"{service.id}/{key.id}"
-    off = live.memory.off - {name} if on else live.memory.off | {name}
-    await live.peers.broadcast(OFF_TOPIC, sorted(off))
+    off = {subject.removeprefix("key:") for subject, state in live.memory.keys.items() if state.off}
+    await live.peers.broadcast(OFF_TOPIC, sorted(off - {name} if on else off | {name}))
     note_change(request, f"{name}: {'enabled' if on else 'disabled'}")
     return await _key_answer(request, service, key)
 

@@ -76,7 +76,7 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
         return standing(live)
 
     async def switch_off(names: Iterable[str]) -> None:
-        live.memory.switch_off(frozenset(names))
+        live.memory.disable(frozenset(names))
 
     live.site.heard = heard
     live.peers.serve(TOPIC, keys)

@@ -33,6 +33,8 @@ class KeyState:
 
     meter: Meter
     penalty: KeyPenalty
+    off: bool = False
+    """An operator has taken it out of use."""
     last_error: str | None = None
     near_limit: bool = False
     """A window of it is used to 80 % and more, and that was said."""
@@ -50,11 +52,9 @@ class Memory:
 
     store: Store
     trouble_until: float = 0.0
-    """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
+    """Monotonic seconds; past it every key may be used, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
-    off: frozenset[str] = frozenset()
-    """The keys that an operator switched off: ``PROVIDER_ID/KEY_ID``."""
     clients_existed: bool = False
     """There have been clients since the start, if only in an earlier configuration."""
 
@@ -70,14 +70,6 @@ class Memory:
         """Forget, here and in the other processes, all that keeps a key from being used."""
         self._free(key, now)
         self.store.share(key.meter.subject, "free", FREE_SECONDS)
-
-    def switch_off(self, names: frozenset[str]) -> None:
-        """Use none of these keys, and all others again that were switched off (in this process)."""
-        changed, self.off = self.off ^ names, names
-        for name in changed:
-            if (key := self.keys.get(f"key:{name}")) is not None:
-                self._free(key, time.monotonic())
-        self.trouble_until = max((key.meter.cooled_until for key in self.keys.values()), default=0.0)
 
     def hear(self, name: str, value: str, seconds: float) -> None:
         """Take in a fact that another process shared (`Site.heard`)."""
@@ -104,8 +96,16 @@ class Memory:
         state = self.keys.get(subject)
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
-            self._rest_if_off(state)
         return state
+
+    def disable(self, disabled: frozenset[str]) -> None:
+        """Take these keys (``PROVIDER_ID/KEY_ID``) out of use, and put all others back into it."""
+        for subject, state in self.keys.items():
+            state.off = subject.removeprefix("key:") in disabled
+        if any(state.off for state in self.keys.values()):
+            self.trouble_until = math.inf
+        elif self.trouble_until == math.inf:
+            self.trouble_until = max(state.meter.cooled_until for state in self.keys.values())
 
     def model(self, key: KeyState, model: str, settings: CircuitSettings | None = None) -> ModelState:
         """The state of one model of a key, its circuit with the newest settings."""
@@ -132,9 +132,3 @@ class Memory:
         key.penalty = KeyPenalty()
         for model in key.models.values():
             model.circuit.close(now)
-        self._rest_if_off(key)
-
-    def _rest_if_off(self, key: KeyState) -> None:
-        if key.meter.subject.removeprefix("key:") in self.off:
-            key.penalty.disable(math.inf, 0)
-            self._cool(key, math.inf)
