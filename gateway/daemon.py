@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import uvloop
 
 from gateway import __version__, systemd
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_config_store, build_plugins, build_runtime, build_store, journal_folder
+from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
 from gateway.config.read import ConfigError, Loaded, read
 from gateway.config.watch import Watcher
 from gateway.ledger.journal import Journal
@@ -25,7 +26,7 @@ from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution, from_file
+from gateway.reload import Reloader, caution, told
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runtime import Live, most_in_flight
@@ -65,7 +66,7 @@ class Daemon:
 
     def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
-        self._loaded = loaded
+        self._file = self._loaded = loaded
         self._registry = registry
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -83,17 +84,16 @@ class Daemon:
 
         Raises `ConfigError`, `CannotBind` or `OSError` if it cannot start.
         """
-        config = self._loaded.config
-        handler = configure(config.logging.level)
+        handler = configure(self._loaded.config.logging.level)
         with self._signals():
             live = self.live = await self._make_live(handler)
-            source = None if self._path is None else from_file(self._path, self._registry)
-            reloader = self._reloader = Reloader(source, live, self._registry)
+            reloader = self._reloader = Reloader(live.managed.load, live, self._registry)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
+            following = asyncio.create_task(live.managed.follow(lambda: self._reload("storage.config")))
             try:
                 await runner.setup()
-                listeners = Listeners(runner, config.server)
+                listeners = Listeners(runner, self._loaded.config.server)
                 await listeners.open()
                 self.addresses = listeners.addresses
                 log.info(
@@ -109,20 +109,26 @@ class Daemon:
                     assert isinstance(runner.server, Server)
                     await self._drain(live, runner.server, listeners)
             finally:
+                following.cancel()
                 await self._clean_up(runner)
                 pinging.cancel()
 
     async def _make_live(self, handler: LogHandler) -> Live:
+        managed = build_managed(self._file, self._read, self._registry)
+        await managed.store.open()
+        self._loaded = await managed.start()
         config = self._loaded.config
+        logging.getLogger().setLevel(config.logging.level.upper())
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
+        managed.failed = partial(metrics.store_error, "config")
         store = build_store(config, self._registry)
         memory = Memory(store)
         return Live(
             current=build_runtime(self._loaded, plugins, store, memory),
             store=store,
             site=Site(on_trouble=config.storage.on_trouble),
-            config_store=build_config_store(config, self._registry),
+            managed=managed,
             memory=memory,
             metrics=metrics,
             log=await open_log(plugins.sinks, handler, metrics),
@@ -130,7 +136,11 @@ class Daemon:
             upstream=UpstreamClient(),
             queue=Queue(),
             max_inflight=most_in_flight(config.server),
+            reload_errors=told(self._loaded.refused),
         )
+
+    def _read(self) -> Loaded:
+        return self._file if self._path is None else read(self._path, os.environ, self._registry.known())
 
     def stop(self) -> None:
         """Begin to drain; a second call hurries."""

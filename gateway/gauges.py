@@ -23,6 +23,8 @@ def gauges(live: Live) -> Iterator[Sample]:
             readings = key.state.meter.readings()  # also lets the windows slide, before the state is told
             circuits = [model.circuit for model in key.state.models.values()]
             current = key_state(key.state.penalty, key.state.meter, circuits, now)
+            if key.state.off:
+                current = KeyState.DISABLED
             for state in KeyState:
                 yield Sample("key_state", (service.id, key.id, state), float(state is current))
             for reading in readings:
