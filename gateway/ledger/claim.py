@@ -69,6 +69,10 @@ class Claim:
         """Let go; the lock's file goes too unless there are segments left."""
         if not self.segments():
             (self._folder / f"{self.name}{LOCK}").unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let go, as the end of the process would."""
         os.close(self._fd)
 
 
