@@ -40,6 +40,11 @@ def masked(config: Config) -> dict[str, Any]:
     return _section(config, (), mask)
 
 
+def masked_section(section: BaseModel, path: Path) -> dict[str, Any]:
+    """The section at ``path`` alone, as `masked` has it."""
+    return _section(section, path, mask)
+
+
 def revealed(config: Config) -> dict[str, Any]:
     """As `masked`, secrets included: to compare and to hash, never to show."""
     return _section(config, (), str)

@@ -12,7 +12,7 @@ from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.read import validate
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
-from gateway.config.tree import by_id, children, find, has_ids, merge, transform
+from gateway.config.tree import by_id, children, find, has_ids, leaves, merge, transform
 from gateway.vault import MARK, Vault, VaultError
 
 Overlay = dict[str, Any]
@@ -125,17 +125,7 @@ def changes(patch: dict[str, Any], now: Shown) -> Overlay:
 
 def sources(values: dict[str, Any], file: dict[str, Any], overlay: Overlay) -> dict[str, Source]:
     """Where each of the effective ``values`` comes from, by its path, ids in place of indices."""
-    found: dict[str, Source] = {}
-
-    def note(path: Path, value: Any) -> None:
-        inner = list(children(path, value)) if isinstance(value, dict) or has_ids(path) else []
-        for below, item in inner:
-            note(below, item)
-        if not inner:
-            found[render(path)] = _source(path, file, overlay)
-
-    note((), values)
-    return found
+    return {render(path): _source(path, file, overlay) for path in leaves(values)}
 
 
 def without(overlay: Overlay, where: str) -> tuple[Overlay, str]:
