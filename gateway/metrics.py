@@ -193,6 +193,10 @@ class Metrics:
     def sink_dropped(self, sink: str, count: int) -> None:
         self._sinks.add(sink, count=count)
 
+    def dropped(self) -> dict[str, int]:
+        """How many lines each sink has lost, as far as it lost any."""
+        return {sink: count for (sink,), count in self._sinks.values.items()}
+
     def store_error(self, store: str, operation: str) -> None:
         self._stores.add(store, operation)
 

@@ -73,6 +73,11 @@ class Reloader:
         """As they were loaded last, those that wait for a restart included."""
         self._lock = asyncio.Lock()
 
+    @property
+    def registry(self) -> Registry:
+        """The plugins that configurations may name."""
+        return self._registry
+
     async def reload(self, why: str) -> Reloaded:
         """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -25,7 +25,17 @@ from gateway.config.roster import KnownClient, roster
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
 
-__all__ = ["ConfigError", "Loaded", "Problem", "fingerprint", "read", "validate"]
+__all__ = [
+    "ConfigError",
+    "Loaded",
+    "Problem",
+    "Source",
+    "fetch",
+    "fingerprint",
+    "load",
+    "read",
+    "validate",
+]
 
 _MASTER_KEY = "COO_LLM_MASTER_KEY"
 
@@ -51,6 +61,14 @@ class Loaded:
     """Why what was read last is not in effect, where it is not: the last one that was valid is."""
 
 
+class Source(NamedTuple):
+    """A configuration file as it was read."""
+
+    data: bytes
+    mode: int
+    """Its permissions, as in `os.stat_result.st_mode`."""
+
+
 def read(
     path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ, known: Known | None = None
 ) -> Loaded:
@@ -59,7 +77,12 @@ def read(
     ``known`` names the plugins there are; without it the names of plugins are not checked.
     Raises `ConfigError` with everything that is wrong.
     """
-    data, mode = _contents(path)
+    return load(fetch(path), environ, known)
+
+
+def load(source: Source, environ: Mapping[str, str], known: Known | None) -> Loaded:
+    """As `read`, of a file that was read already."""
+    data, mode = source
     document = parse(data, environ)
     if not isinstance(document.value, dict):
         raise ConfigError([*document.problems, Problem("", 1, "the file must hold a mapping (name: value)")])
@@ -80,10 +103,11 @@ def fingerprint(config: Config) -> str:
     return sha256(orjson.dumps(revealed(config), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def _contents(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+def fetch(path: str | os.PathLike[str]) -> Source:
+    """The file as it is now. Raises `ConfigError` if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+            return Source(file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode)
     except OSError as error:
         reason = error.strerror or str(error)
     except ValueError:
