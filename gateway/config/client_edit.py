@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from gateway.config.suggest import hint
 from gateway.config.tree import merge
 
 _KEY_BYTES = 24
+_S = TypeVar("_S", bound=Section)
 
 
 class Taken(Exception):
@@ -46,7 +47,6 @@ def create(managed: Managed, file: Loaded, body: Mapping[str, Any], now: float) 
     Raises `Taken`, and `ConfigError` with what is wrong with the body.
     """
     checked = validated(ClientConfig, dict(body))
-    assert isinstance(checked, ClientConfig)
     if checked.id in managed.clients or checked.id in file.clients:
         raise Taken(f'there is a client with the id "{checked.id}" already')
     key = _key(checked.key.get_secret_value(), managed, file)
@@ -119,7 +119,7 @@ def _ended(key: ClientKey, now: float) -> bool:
     return key.until is not None and key.until <= now
 
 
-def validated(kind: type[Section], values: dict[str, Any]) -> Section:
+def validated(kind: type[_S], values: dict[str, Any]) -> _S:
     """``values`` as a section of this ``kind``. Raises `ConfigError` with paths that begin in it."""
     try:
         return kind.model_validate(values)
@@ -151,9 +151,8 @@ def _key(secret: str, managed: Managed, file: Loaded, own: str | None = None) ->
     return ClientKey(digest)
 
 
-def _check(client: Section, file: Loaded) -> None:
+def _check(client: ClientSettings, file: Loaded) -> None:
     """What a client must be beside well-formed."""
-    assert isinstance(client, ClientSettings)
     if client.id in RESERVED_CLIENT_IDS:
         raise ConfigError([Problem("id", None, "is reserved: choose another", f'"{client.id}"')])
     providers = {provider.id for provider in file.config.llm_providers}

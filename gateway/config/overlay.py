@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gateway.config.known import Known
 from gateway.config.legacy import modernise
-from gateway.config.masked import is_secret, mask, masked, revealed, without_userinfo
+from gateway.config.masked import is_mask, is_secret, mask, masked, revealed, without_userinfo
 from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.read import validate
 from gateway.config.schema import Config
@@ -167,7 +167,7 @@ def _stray_masks(patch: Any, now: Shown, path: Path) -> list[Problem]:
             for below, item in children(path, patch)
             for problem in _stray_masks(item, now.part(below), below)
         ]
-    if isinstance(patch, str) and "…" in patch and path and _is_secret(path, patch) and patch != now.masked:
+    if is_mask(patch) and path and _is_secret(path, patch) and patch != now.masked:
         return [Problem(render(path), None, "is a masked secret, and not the one that is set: give it whole")]
     return []
 
