@@ -67,7 +67,6 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
         audit.open()
     await live.config_store.open()
     await live.store.open(live.site)
-    live.ready = True
     yield
     live.ready = False
     await live.upstream.close()
