@@ -57,6 +57,12 @@ class Clients:
             return None
         return client
 
+    def named(self, id: str) -> Client | None:
+        """The client with this id, the anonymous one included."""
+        if id == ANONYMOUS:
+            return self.anonymous
+        return next((client for client in self._by_digest.values() if client.id == id), None)
+
 
 def key_digest(secret: str) -> bytes:
     """SHA-256 of a key as it came in a header, whatever bytes it is made of."""

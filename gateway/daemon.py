@@ -19,15 +19,16 @@ import uvloop
 from gateway import __version__, systemd
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_config_store, build_plugins, build_runtime, build_store
+from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
+from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution
+from gateway.reload import Reloader, caution, told
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runtime import Live, most_in_flight
@@ -87,7 +88,7 @@ class Daemon:
 
     def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
-        self._loaded = loaded
+        self._file = self._loaded = loaded
         self._registry = registry
         self._controls = Controls(self._reload)
         self.live: Live | None = None
@@ -101,16 +102,18 @@ class Daemon:
 
         Raises `ConfigError`, `CannotBind` or `OSError` if it cannot start.
         """
-        config = self._loaded.config
-        handler = configure(config.logging.level)
+        handler = configure(self._loaded.config.logging.level)
         with self._heeding():
             live = self.live = await self._make_live(handler)
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
+            following = asyncio.create_task(
+                live.managed.follow(follow)
+            )
             try:
                 await runner.setup()
-                listeners = Listeners(runner, config.server, sockets=self._sockets())
+                listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())
                 await listeners.open()
                 self.addresses = listeners.addresses
                 with self._watching():
@@ -122,13 +125,19 @@ class Daemon:
                     assert isinstance(runner.server, Server)
                     await self._drain(live, runner.server, listeners)
             finally:
+                following.cancel()
                 await self._clean_up(runner)
                 pinging.cancel()
 
     async def _make_live(self, handler: LogHandler) -> Live:
+        managed = build_managed(self._file, self._read, self._registry)
+        await managed.store.open()
+        self._loaded = await managed.start()
         config = self._loaded.config
+        logging.getLogger().setLevel(config.logging.level.upper())
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
+        managed.failed = partial(metrics.store_error, "config")
         store = build_store(config, self._registry)
         memory = Memory(store)
         live = Live(
@@ -140,17 +149,22 @@ class Daemon:
                 failed=partial(metrics.store_error, config.storage.runtime.type),
                 heard=memory.hear,
             ),
-            config_store=build_config_store(config, self._registry),
+            managed=managed,
             memory=memory,
             metrics=metrics,
-            log=await open_log(plugins.sinks, handler, metrics, store),
+            log=await open_log(plugins.sinks, handler, metrics),
+            journal=Journal(journal_folder(config), metrics.journal_event),
             upstream=UpstreamClient(),
             queue=Queue(),
             peers=self._peers(),
             max_inflight=most_in_flight(config.server),
+            reload_errors=told(self._loaded.refused),
         )
         serve_snapshots(live)
         return live
+
+    def _read(self) -> Loaded:
+        return self._file if self._path is None else read(self._path, os.environ, self._registry.known())
 
     def stop(self) -> None:
         """Begin to drain; a second call hurries."""
@@ -179,13 +193,7 @@ class Daemon:
         return Alone()
 
     async def _make_reloader(self, live: Live) -> Reloader:
-        source = None if self._path is None else partial(asyncio.to_thread, self._read)
-        return Reloader(source, live, self._registry)
-
-    def _read(self) -> Loaded:
-        """The configuration as it is now."""
-        assert self._path is not None
-        return read(self._path, os.environ, self._registry.known())
+        return Reloader(live.managed.load, live, self._registry)
 
     async def _reload(self, why: str) -> None:
         if self._reloader is not None:

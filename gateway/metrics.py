@@ -34,6 +34,8 @@ _GAUGES = {
     "key_state": ("1 for the state a provider key is in, 0 for the others.", ("provider", "key", "state")),
     "key_window_ratio": ("Used share of a provider key's window.", ("provider", "key", "kind")),
     "store_degraded": ("1 while a store is out of reach and its fallback rules.", ("store",)),
+    "journal_durable": ("1 while usage records are written to the journal, 0 while they cannot be.", ()),
+    "journal_pending_records": ("Usage records that the store does not have yet.", ()),
     "event_loop_lag_seconds": ("How late the event loop's last timer fired.", ()),
 }
 
@@ -173,12 +175,13 @@ class Metrics:
         self._reloads = Counter("config_reloads", "Configuration reloads.", ("result",))
         self._sinks = Counter("sink_dropped", "Log lines that were not delivered.", ("sink",))
         self._stores = Counter("store_errors", "Store calls that failed.", ("store", "operation"))
+        self._journal = Counter("journal_events", "What went wrong with usage records.", ("event",))
         self._admin = Counter("admin_requests", "Admin API calls.", ("route", "status"))
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._counters = (
             *(self._attempts, self._errors, self._rate_limited, self._near_limit, self._unknown_price),
-            *(self._cache, self._reloads, self._sinks, self._stores, self._admin),
+            *(self._cache, self._reloads, self._sinks, self._stores, self._journal, self._admin),
         )
 
     def request(self, provider: str, model: str, client: str) -> RequestSeries:
@@ -212,8 +215,15 @@ class Metrics:
     def sink_dropped(self, sink: str, count: int) -> None:
         self._sinks.add(sink, count=count)
 
+    def dropped(self) -> dict[str, int]:
+        """How many lines each sink has lost, as far as it lost any."""
+        return {sink: count for (sink,), count in self._sinks.values.items()}
+
     def store_error(self, store: str, operation: str) -> None:
         self._stores.add(store, operation)
+
+    def journal_event(self, event: str, count: int) -> None:
+        self._journal.add(event, count=count)
 
     def admin_request(self, route: str, status: int) -> None:
         """``route`` is the route's pattern, never the path that was asked for."""

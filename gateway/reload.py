@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from gateway.build import build_plugins, build_runtime
+from gateway.build import build_plugins, build_runtime, with_clients
 from gateway.config.cautions import unserved
-from gateway.config.read import ConfigError, Loaded
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.read import Loaded
 from gateway.config.schema import Config
 from gateway.config.section import Section
 from gateway.registry import Registry
@@ -42,7 +43,8 @@ _NEEDS_RESTART = (
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload did: nothing if there are errors or the configuration is the same."""
+    """What a reload did: nothing if the configuration is the same, and of one with errors only clients and
+    keys disabled through the admin API are taken over."""
 
     changed: bool = False
     errors: list[dict[str, str]] = field(default_factory=list)
@@ -64,6 +66,11 @@ class Reloaded:
         log.info("configuration reloaded" if self.changed else "configuration unchanged", extra=facts)
 
 
+def told(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    """What is wrong, as the log and the admin API have it."""
+    return [{"path": problem.path, "message": problem.text} for problem in problems]
+
+
 Source = Callable[[], Awaitable[Loaded]]
 """Reads the configuration as it is now, wherever it is kept. Raises `ConfigError`."""
 
@@ -71,16 +78,21 @@ Source = Callable[[], Awaitable[Loaded]]
 class Reloader:
     """Reloads one configuration into one running gateway, one reload at a time."""
 
-    def __init__(
-        self, source: Source | None, live: Live, registry: Registry, *, cautious: bool = True
-    ) -> None:
+    def __init__(self, source: Source, live: Live, registry: Registry, *, cautious: bool = True) -> None:
         """``cautious``: log what wants a second look in a new configuration."""
         self._source = source
         self._cautious = cautious
         self._live = live
         self._registry = registry
         self._started = live.current.config
+        self._settings = live.current.config
+        """As they were loaded last, those that wait for a restart included."""
         self._lock = asyncio.Lock()
+
+    @property
+    def registry(self) -> Registry:
+        """The plugins that configurations may name."""
+        return self._registry
 
     async def reload(self, why: str) -> Reloaded:
         """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
@@ -99,33 +111,36 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         live = self._live
-        if self._source is None:  # the demo's configuration is in no file
-            return Reloaded()
         try:
             loaded = await self._source()
             plugins = build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
-            return refused(exc)
-        waiting = restart_required(self._started, loaded.config)
-        if loaded.version == live.current.version:
-            return Reloaded(restart_required=waiting)
-        effective = replace(loaded, config=_keep(loaded.config, self._started, waiting))
+            return Reloaded(errors=told(exc.errors))
+        result = Reloaded(
+            changed=loaded.version != live.current.version,
+            errors=told(loaded.refused),
+            restart_required=restart_required(self._started, loaded.config),
+        )
+        if not result.changed:
+            return result
+        if loaded.config is self._settings:
+            live.current = with_clients(live.current, loaded, live.store, live.memory)
+            return result
+        self._settings = loaded.config
+        effective = replace(loaded, config=_keep(loaded.config, self._started, result.restart_required))
         live.current = build_runtime(effective, plugins, live.store, live.memory)
         live.max_inflight = most_in_flight(effective.config.server)
         live.upstream.retain(live.current.catalog.addresses())
         logging.getLogger().setLevel(effective.config.logging.level.upper())
         if self._cautious:
             caution(loaded, live.current)
-        return Reloaded(True, restart_required=waiting)
-
-
-def refused(exc: ConfigError) -> Reloaded:
-    """A reload that changed nothing."""
-    return Reloaded(errors=[{"path": e.path, "message": e.text} for e in exc.errors])
+        return result
 
 
 def caution(loaded: Loaded, runtime: Runtime) -> None:
     """Log what is valid but wants a second look."""
+    if loaded.refused:
+        log.error("what the admin API has set is not in effect", extra={"errors": told(loaded.refused)})
     for warning in loaded.warnings:
         log.warning(warning)
     if missing := unserved(loaded.config):

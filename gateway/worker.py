@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
 from typing import Any
 
 import orjson
@@ -101,7 +100,7 @@ class Worker(Daemon):
     async def _make_reloader(self, live: Live) -> Reloader:
         self._reloader = _Relayed(
             self._link.channel,
-            partial(asyncio.to_thread, self._read),
+            live.managed.load,
             live,
             self._registry,
             cautious=self._orders["number"] == 0,

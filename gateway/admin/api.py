@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin import config, login
+from gateway.admin import config, dry_run, login, overview, providers, requests, usage
 from gateway.admin.border import border
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
 
-ROUTES = (*login.routes, *config.routes)
+ROUTES = (
+    *login.routes,
+    *config.routes,
+    *providers.routes,
+    *usage.routes,
+    *requests.routes,
+    *overview.routes,
+    *dry_run.routes,
+)
 
 
 def make_admin(state: AdminState) -> web.Application:

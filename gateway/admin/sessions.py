@@ -92,6 +92,10 @@ class Sessions:
         self._sessions.pop(session.digest, None)
         self._share(FACT + session.digest, "", ABSOLUTE)
 
+    def lasts(self, session: Session) -> bool:
+        """Whether it has not ended yet; to ask is no use of it."""
+        return session.digest in self._sessions and session.left(self._clock()) > 0
+
     def heard(self, name: str, value: str) -> None:
         """Another process shared a fact whose name begins with `FACT`."""
         digest = name.removeprefix(FACT)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.admin.keystate import OFF_TOPIC, TOPIC, standing
 from gateway.admin.rate import CallRate
-from gateway.admin.sessions import Session, Sessions
+from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
 from gateway.reload import Reloader
 from gateway.runtime import Live
@@ -32,6 +34,8 @@ class AdminState:
     """Calls with a key, and failed ones."""
     session_calls: CallRate = field(default_factory=CallRate)
     queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
+    streams: int = 0
+    """Live streams that are open."""
     logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
 
 
@@ -59,9 +63,22 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
     """To be called once for an application."""
     audit = live.current.config.logging.audit
     alone = live.site.workers == 1 and not live.store.shared
-    return AdminState(
-        live,
-        reloader,
-        Sessions(live.store.share, alone=alone),
-        AuditLog(audit.path) if audit.enabled else None,
-    )
+    sessions = Sessions(live.store.share, alone=alone)
+    others = live.site.heard
+
+    def heard(name: str, value: str, seconds: float) -> None:
+        if name.startswith(FACT):
+            sessions.heard(name, value)
+        else:
+            others(name, value, seconds)
+
+    async def keys(_: object) -> object:
+        return standing(live)
+
+    async def switch_off(names: Iterable[str]) -> None:
+        live.memory.disable(frozenset(names))
+
+    live.site.heard = heard
+    live.peers.serve(TOPIC, keys)
+    live.peers.serve(OFF_TOPIC, switch_off)
+    return AdminState(live, reloader, sessions, AuditLog(audit.path) if audit.enabled else None)

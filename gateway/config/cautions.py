@@ -18,8 +18,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.journal",
-    "storage.retention",
     "storage.on_trouble",
     "storage.master_key",
 )

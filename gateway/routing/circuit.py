@@ -99,6 +99,13 @@ class Circuit:
         self._credit = min(self._credit + elapsed / self.settings.slow_start, 2.0)
         return self._credit >= 1
 
+    def would_admit(self, now: float) -> bool:
+        """What `admits` would say, without an offer being counted."""
+        if self._open_until is not None or self._ramp_from is None:
+            return self.admits(now)
+        elapsed, slow_start = now - self._ramp_from, self.settings.slow_start
+        return elapsed >= slow_start or self._credit + elapsed / slow_start >= 1
+
     def begin(self, now: float) -> int:
         """Start an attempt: its ticket, or 0 if the circuit is open or its probe is under way."""
         if self._open_until is not None:

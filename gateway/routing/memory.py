@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,8 @@ class KeyState:
 
     meter: Meter
     penalty: KeyPenalty
+    off: bool = False
+    """An operator has taken it out of use."""
     last_error: str | None = None
     near_limit: bool = False
     """A window of it is used to 80 % and more, and that was said."""
@@ -49,7 +52,7 @@ class Memory:
 
     store: Store
     trouble_until: float = 0.0
-    """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
+    """Monotonic seconds; past it every key may be used, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
     clients_existed: bool = False
@@ -94,6 +97,15 @@ class Memory:
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
         return state
+
+    def disable(self, disabled: frozenset[str]) -> None:
+        """Take these keys (``PROVIDER_ID/KEY_ID``) out of use, and put all others back into it."""
+        for subject, state in self.keys.items():
+            state.off = subject.removeprefix("key:") in disabled
+        if any(state.off for state in self.keys.values()):
+            self.trouble_until = math.inf
+        elif self.trouble_until == math.inf:
+            self.trouble_until = max(state.meter.cooled_until for state in self.keys.values())
 
     def model(self, key: KeyState, model: str, settings: CircuitSettings | None = None) -> ModelState:
         """The state of one model of a key, its circuit with the newest settings."""

@@ -11,7 +11,7 @@ import orjson
 from gateway.build import build_plugins
 from gateway.config.read import ConfigError, Content, Loaded, fetch, load
 from gateway.registry import Registry
-from gateway.reload import Reloaded, refused, restart_required
+from gateway.reload import Reloaded, restart_required, told
 from gateway.workers.crew import Crew
 from gateway.workers.member import Member
 
@@ -75,7 +75,7 @@ class Reloading:
             loaded = await asyncio.to_thread(load, content, os.environ, self._registry.known())
             build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
-            return refused(exc), True
+            return Reloaded(errors=told(exc.errors)), True
         answers = await crew.ask("apply", pack(content), APPLY_SECONDS)
         results = [orjson.loads(answer) for answer in answers.values()]
         errors = [error for one in results for error in one["result"]["errors"]]
