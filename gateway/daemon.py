@@ -109,7 +109,7 @@ class Daemon:
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
             following = asyncio.create_task(
-                live.managed.follow(follow)
+                live.managed.follow(lambda: self._controls.reload("storage.config"))
             )
             try:
                 await runner.setup()
