@@ -13,8 +13,6 @@ from gateway.config.section import Section
 
 _MIN_ADMIN_KEY = 16
 _UNSERVED = (
-    "server.trusted_proxies",
-    "server.admin_rate_limit",
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
@@ -79,7 +77,6 @@ def unserved(config: Config) -> list[str]:
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
         f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
     }
-    words["logging.audit"] = config.logging.audit.enabled and _is_set(config, "logging.audit")
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 
