@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from math import ceil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
 from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provider, Store
+from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
 from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
@@ -38,8 +41,7 @@ from gateway.vault import Vault
 
 STAND_IN = "hybrid"
 """Routes where the policy asks for an algorithm that this version does not have yet."""
-NANO = 10**9
-_NANO_PER_TOKEN = NANO / 1000
+_NANO_PER_TOKEN = 10**9 / 1000
 
 
 class Plugins(NamedTuple):
@@ -106,6 +108,11 @@ def build_store(config: Config, registry: Registry) -> Store:
     """The store of windows, records and cached answers. Raises `ConfigError` for what it cannot be set to."""
     store: Store = _stored(config.storage.runtime, registry, "stores", "storage.runtime")
     return store
+
+
+def journal_folder(config: Config) -> Path | None:
+    """Where records wait for the store; None where that would not outlive this process either."""
+    return None if config.storage.runtime.type == "memory" else Path(config.storage.journal)
 
 
 def build_config_store(config: Config, registry: Registry) -> ConfigStore:
@@ -294,7 +301,7 @@ def _client(known: KnownClient, store: Store) -> Iterator[Client]:
         requests=settings.limits.req_per_min,
         tokens=settings.limits.tokens_per_min,
         parallel=settings.limits.max_parallel,
-        budget=int(settings.budget.usd * NANO),
+        budget=ceil(settings.budget.usd * NANO),
         budget_seconds=settings.budget.window,
     )
     providers, models = settings.allowed_providers, settings.allowed_models

@@ -12,6 +12,7 @@ from gateway.api import Algorithm, Site, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config, Server
+from gateway.ledger.journal import Journal
 from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
@@ -49,6 +50,7 @@ class Live:
     memory: Memory
     metrics: Metrics
     log: RequestLog
+    journal: Journal
     upstream: UpstreamClient
     queue: Queue
     peers: Peers = field(default_factory=Alone)
