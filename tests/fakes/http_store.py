@@ -24,9 +24,10 @@ Trick = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 class HttpStoreServer:
     """``async with HttpStoreServer() as server:`` serves at ``server.addr``; asks for `KEY`."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], port: int = 0) -> None:
         self.clock = clock
         self.addr = ""
+        self._port = port
         self.trick: Trick | None = None
         """Answers in place of the server, or lets it answer (None)."""
         self.asked: list[tuple[str, str]] = []
@@ -62,7 +63,7 @@ class HttpStoreServer:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.addr = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self

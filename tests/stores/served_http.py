@@ -1,0 +1,43 @@
+"""HTTP stores together with the server they talk to, for the conformance suites."""
+
+from __future__ import annotations
+
+from gateway.api import Site
+from gateway.api.testing.clock import ManualClock
+from gateway_stores.http import HttpConfigStore, HttpStore
+from tests.fakes.daemon import free_port
+from tests.fakes.http_store import KEY, HttpStoreServer
+
+
+class ServedHttpStore(HttpStore):
+    """Starts its server when it is opened, and ends it when it is closed."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        port = free_port()
+        super().__init__(f"http://127.0.0.1:{port}", KEY)
+        self.clock = clock
+        self.server = HttpStoreServer(clock, port)
+
+    async def open(self, site: Site) -> None:
+        await self.server.__aenter__()
+        await super().open(site)
+
+    async def close(self) -> None:
+        await super().close()
+        await self.server.__aexit__()
+
+
+class ServedHttpConfigStore(HttpConfigStore):
+    """Shares one server with others: the first that opens starts it, the last that closes ends it."""
+
+    def __init__(self, server: HttpStoreServer, port: int) -> None:
+        super().__init__(f"http://127.0.0.1:{port}", KEY)
+        self._server = server
+
+    async def open(self) -> None:
+        await self._server.enter()
+        await super().open()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._server.leave()
