@@ -68,7 +68,6 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
         audit.open()
     await live.store.open(live.site)
     async with keeping_records(live.journal, live.store, live.current.config.storage.retention):
-        live.ready = True
         yield
         live.ready = False
         await live.upstream.close()

@@ -51,6 +51,20 @@ class Reloaded:
     restart_required: list[str] = field(default_factory=list)
     """The settings that wait for a restart, be they changed by this reload or an earlier one."""
 
+    @property
+    def outcome(self) -> str:
+        """In a word, for the metrics."""
+        return "invalid" if self.errors else "ok" if self.changed else "unchanged"
+
+    def log(self, why: str, version: str) -> None:
+        """Say so. ``why``: who asked for it; ``version``: of the configuration that is in force now."""
+        facts: dict[str, object] = {"trigger": why, "config_version": version}
+        if self.errors:
+            log.error("configuration not reloaded", extra={**facts, "errors": self.errors})
+            return
+        facts["restart_required"] = self.restart_required
+        log.info("configuration reloaded" if self.changed else "configuration unchanged", extra=facts)
+
 
 def told(problems: Iterable[Problem]) -> list[dict[str, str]]:
     """What is wrong, as the log and the admin API have it."""
@@ -64,8 +78,10 @@ Source = Callable[[], Awaitable[Loaded]]
 class Reloader:
     """Reloads one configuration into one running gateway, one reload at a time."""
 
-    def __init__(self, source: Source, live: Live, registry: Registry) -> None:
+    def __init__(self, source: Source, live: Live, registry: Registry, *, cautious: bool = True) -> None:
+        """``cautious``: log what wants a second look in a new configuration."""
         self._source = source
+        self._cautious = cautious
         self._live = live
         self._registry = registry
         self._started = live.current.config
@@ -82,8 +98,16 @@ class Reloader:
         """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:
             result = await self._reload()
-            self._report(result, why)
+            live = self._live
+            live.reload_errors = list(result.errors)
+            live.metrics.config_reload(result.outcome)
+            result.log(why, live.current.version)
         return result
+
+    async def refresh(self) -> Reloaded:
+        """As `reload`, reported by somebody else."""
+        async with self._lock:
+            return await self._reload()
 
     async def _reload(self) -> Reloaded:
         live = self._live
@@ -108,20 +132,9 @@ class Reloader:
         live.max_inflight = most_in_flight(effective.config.server)
         live.upstream.retain(live.current.catalog.addresses())
         logging.getLogger().setLevel(effective.config.logging.level.upper())
-        caution(loaded, live.current)
+        if self._cautious:
+            caution(loaded, live.current)
         return result
-
-    def _report(self, result: Reloaded, why: str) -> None:
-        live = self._live
-        live.reload_errors = list(result.errors)
-        outcome = "invalid" if result.errors else "ok" if result.changed else "unchanged"
-        live.metrics.config_reload(outcome)
-        facts: dict[str, object] = {"trigger": why, "config_version": live.current.version}
-        if result.errors:
-            log.error("configuration not reloaded", extra={**facts, "errors": result.errors})
-            return
-        facts["restart_required"] = result.restart_required
-        log.info("configuration reloaded" if result.changed else "configuration unchanged", extra=facts)
 
 
 def caution(loaded: Loaded, runtime: Runtime) -> None:

@@ -25,7 +25,17 @@ from gateway.config.roster import KnownClient, roster
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
 
-__all__ = ["ConfigError", "Loaded", "Problem", "Source", "fetch", "fingerprint", "load", "read", "validate"]
+__all__ = [
+    "ConfigError",
+    "Content",
+    "Loaded",
+    "Problem",
+    "fetch",
+    "fingerprint",
+    "load",
+    "read",
+    "validate",
+]
 
 _MASTER_KEY = "COO_LLM_MASTER_KEY"
 
@@ -51,7 +61,7 @@ class Loaded:
     """Why what was read last is not in effect, where it is not: the last one that was valid is."""
 
 
-class Source(NamedTuple):
+class Content(NamedTuple):
     """A configuration file as it was read."""
 
     data: bytes
@@ -70,9 +80,9 @@ def read(
     return load(fetch(path), environ, known)
 
 
-def load(source: Source, environ: Mapping[str, str], known: Known | None) -> Loaded:
+def load(content: Content, environ: Mapping[str, str], known: Known | None) -> Loaded:
     """As `read`, of a file that was read already."""
-    data, mode = source
+    data, mode = content
     document = parse(data, environ)
     if not isinstance(document.value, dict):
         raise ConfigError([*document.problems, Problem("", 1, "the file must hold a mapping (name: value)")])
@@ -93,11 +103,11 @@ def fingerprint(config: Config) -> str:
     return sha256(orjson.dumps(revealed(config), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def fetch(path: str | os.PathLike[str]) -> Source:
+def fetch(path: str | os.PathLike[str]) -> Content:
     """The file as it is now. Raises `ConfigError` if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return Source(file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode)
+            return Content(file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode)
     except OSError as error:
         reason = error.strerror or str(error)
     except ValueError:
