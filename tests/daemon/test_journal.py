@@ -56,12 +56,13 @@ async def test_the_record_is_on_disk_with_the_last_byte(
 async def test_requests_do_not_notice_a_disk_that_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(segment: Segment, payload: bytes) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with running(config(tmp_path), tmp_path) as gateway:
         with monkeypatch.context() as patch:
             patch.setattr(Segment, "write", full)
+            patch.setattr(upkeep, "_probe", full)
             for number in range(1, 4):
                 assert (await gateway.ask())[0] == 200
                 assert len(await gateway.records(number)) == number
