@@ -11,6 +11,7 @@ from gateway.admin.api import make_admin
 from gateway.admin.state import ADMIN, make_state
 from gateway.health import livez, readyz
 from gateway.keys import LIVE
+from gateway.ledger.service import keeping_records
 from gateway.reload import Reloader
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
@@ -65,12 +66,11 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     audit = app[ADMIN].audit
     if audit is not None and live.current.config.server.admin_api_key is not None:
         audit.open()
-    await live.config_store.open()
     await live.store.open(live.site)
-    live.ready = True
-    yield
-    live.ready = False
-    await live.upstream.close()
-    await live.log.close()
+    async with keeping_records(live.journal, live.store, live.current.config.storage.retention):
+        yield
+        live.ready = False
+        await live.upstream.close()
+        await live.log.close()
     await live.store.close()
-    await live.config_store.close()
+    await live.managed.store.close()

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -46,6 +46,11 @@ def bind(config: Server) -> list[socket.socket]:
     return sockets
 
 
+def addresses(sockets: Iterable[socket.socket]) -> list[str]:
+    """Where the sockets listen, in words."""
+    return [_address(sock) for sock in sockets]
+
+
 class Listeners:
     """Serves the sockets by a runner, and closes them first when the gateway stops."""
 
@@ -72,7 +77,7 @@ class Listeners:
         tls = self._config.tls
         context = None if tls is None else self._context(tls)
         sockets = bind(self._config) if self._sockets is None else self._sockets
-        self.addresses = [_address(sock) for sock in sockets]
+        self.addresses = addresses(sockets)
         for sock in sockets:
             self._servers.append(await self._serve(sock, context))
 

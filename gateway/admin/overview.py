@@ -111,7 +111,7 @@ def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]
 async def _config_trouble(live: Live) -> Trouble | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            await live.config_store.version()
+            await live.managed.store.version()
     except TimeoutError:
         return Trouble(f"It did not answer within {PATIENCE:.0f} s: look at its server.", 0.0)
     except StoreUnavailable as exc:

@@ -16,8 +16,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.journal",
-    "storage.retention",
     "storage.on_trouble",
     "storage.master_key",
 )
@@ -67,7 +65,6 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
 def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
     policy, storage = config.policy, config.storage
-    budgets = [client.id for client in config.api_keys or () if client.budget.usd]
     words = {
         "server.workers (one process serves)": config.server.workers != 1,
         f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
@@ -75,7 +72,6 @@ def unserved(config: Config) -> list[str]:
         "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
-        f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
     }
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
 from gateway.request.errors import from_outcome
-from gateway.request.resolve import allowed
+from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
 
@@ -101,34 +101,12 @@ class Plan:
 
     async def _from_fallbacks(self) -> Choice | None:
         if self._fallbacks is None:
-            self._fallbacks = self._fallback_pools()
+            self._fallbacks = fallbacks(self._tx, self._targets)
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
                 return choice
         return None
-
-    def _fallback_pools(self) -> Iterator[Sequence[Target]]:
-        """The candidates of one other provider after the other."""
-        fallback = self._policy.fallback
-        if not fallback.enabled or fallback.max_providers < 1 or not self._targets:
-            return
-        catalog, model = self._tx.runtime.catalog, self._targets[0].model
-        have = {target.service.id for target in self._targets}
-        if fallback.providers:
-            services = [catalog.services[name] for name in fallback.providers if name in catalog.services]
-        else:
-            services = list(catalog.serving(model))
-        given = 0
-        for service in services:
-            serves = service in catalog.serving(model)
-            name = model if serves else service.default_model
-            if service.id in have or name is None or given >= fallback.max_providers:
-                continue
-            targets = allowed(self._tx, catalog.targets(service, name), asked=name == model)
-            if targets:
-                given += 1
-                yield targets
 
     async def _back_off(self) -> None:
         """Before the same key is tried again: exponential, with full jitter."""

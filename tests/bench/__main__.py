@@ -38,9 +38,7 @@ def main() -> int:
     """Run the tables asked for."""
     options = _options()
     asked = [name for name in TABLES if getattr(options, name)]
-    if missing := [
-        tool for tool in ("nginx", "wrk", "taskset", "redis-server") if shutil.which(tool) is None
-    ]:
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         print(f"not installed: {', '.join(missing)}", file=sys.stderr)
         return 1
     raise_open_files()

@@ -46,7 +46,7 @@ def config(**server: Any) -> dict[str, Any]:
 
 def routes(gateway: Gateway) -> Iterator[tuple[str, str]]:
     """Method and path of everything that is served."""
-    app = make_app(gateway.live, Reloader(None, gateway.live, Registry.discover()))
+    app = make_app(gateway.live, Reloader(gateway.live.managed.load, gateway.live, Registry.discover()))
     for route in app.router.routes():
         assert route.resource is not None
         yield route.method, re.sub(r"\{\w+\}", "m", route.resource.canonical)
