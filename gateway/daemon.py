@@ -119,7 +119,7 @@ class Daemon:
         return Live(
             current=build_runtime(self._loaded, plugins, store, memory),
             store=store,
-            site=Site(on_trouble=config.storage.on_trouble),
+            site=Site(on_trouble=config.storage.on_trouble, cache_entries=config.policy.cache.max_entries),
             config_store=build_config_store(config, self._registry),
             memory=memory,
             metrics=metrics,
