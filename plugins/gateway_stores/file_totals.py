@@ -1,0 +1,187 @@
+"""Totals in the file store's database: kept by minute, hour and day, summed over any range."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from math import ceil
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.api import Dimension, Filter, Record, Total
+from gateway.api.ledger import DIMENSIONS, SUMS, group_of
+from gateway_stores.file_schema import FIGURES, SPANS
+
+MINUTE, DAY = SPANS[-1], SPANS[0]
+NEVER = DAY * 10**6
+"""The year 4707."""
+
+_COUNT = (
+    f"INSERT INTO totals VALUES ({', '.join('?' * (3 + len(FIGURES)))}) "
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in FIGURES)}"
+)
+_SUMMED = ", ".join(f"sum({name})" for name in FIGURES)
+_NAMES = ", ".join(DIMENSIONS)
+_MATCHING = " AND ".join(f"{name} = ?" for name in DIMENSIONS)
+
+
+def count(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+    """Add records to the totals of their minutes, hours and days; in the caller's transaction."""
+    found: dict[tuple[int, int, tuple[str, ...]], Total] = {}
+    for record in records:
+        group = group_of(record, DIMENSIONS)
+        for span in SPANS:
+            begins = int(record.time // span) * span
+            found.setdefault((span, begins, group), Total()).count(record)
+    numbers = {group: _number(connection, group) for _, _, group in found}
+    connection.executemany(
+        _COUNT,
+        [(span, begins, numbers[group], *figures(total)) for (span, begins, group), total in found.items()],
+    )
+
+
+def figures(total: Total) -> list[int]:
+    """A total as its columns."""
+    return [*(getattr(total, name) for name in SUMS), *total.latencies]
+
+
+def total_of(columns: Sequence[int], group: tuple[str, ...] = ()) -> Total:
+    """A total from its columns."""
+    return Total(group, *columns[: len(SUMS)], latencies=list(columns[len(SUMS) :]))
+
+
+def _number(connection: sqlite3.Connection, group: tuple[str, ...]) -> int:
+    connection.execute(f"INSERT OR IGNORE INTO groups ({_NAMES}) VALUES (?, ?, ?, ?)", group)
+    number: int = connection.execute(f"SELECT number FROM groups WHERE {_MATCHING}", group).fetchone()[0]
+    return number
+
+
+def pruned_before(connection: sqlite3.Connection) -> float:
+    """The moment before which records may be gone while their totals stay."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'pruned'").fetchone()
+    return row[0] if row else 0.0
+
+
+def day_of(time: float) -> float:
+    """When the day of this moment began."""
+    return time // DAY * DAY
+
+
+def totals(connection: sqlite3.Connection, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
+    """One for each combination of the dimensions' values."""
+    found: dict[tuple[str, ...], Total] = {}
+    for group, total in _sums(connection, filter, pruned_before(connection)):
+        chosen = tuple(group[DIMENSIONS.index(name)] for name in group_by)
+        found.setdefault(chosen, Total(chosen)).add(total)
+    return [found[group] for group in sorted(found)]
+
+
+def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    """The totals of each step that is not empty."""
+    assert filter.start is not None
+    assert filter.end is not None
+    pruned = pruned_before(connection)
+    start = filter.start if filter.start >= pruned else filter.start // MINUTE * MINUTE
+    found = []
+    moment = start
+    while moment < filter.end:
+        row = connection.execute(
+            "SELECT begins FROM totals WHERE span = ? AND begins > ? ORDER BY begins LIMIT 1",
+            [MINUTE, moment - MINUTE],
+        ).fetchone()
+        if row is None:
+            break
+        number = (max(row[0], moment) - start) // step
+        begins, moment = start + number * step, start + (number + 1) * step
+        total = Total()
+        part = replace(filter, start=begins, end=min(moment, filter.end))
+        for _, one in _sums(connection, part, pruned):
+            total.add(one)
+        if total.requests:
+            found.append((begins, total))
+    return found
+
+
+class _Cut(NamedTuple):
+    """A range of time as what totals know of it whole, and what only records can tell."""
+
+    low: int
+    high: int
+    """Whole minutes."""
+    parts: list[tuple[float, float]]
+
+
+def _cut(start: float, end: float, pruned: float) -> _Cut:
+    """Where the records of a part of a minute may be gone, the minute counts whole."""
+    low, high = int(start // MINUTE) * MINUTE, int(end // MINUTE) * MINUTE
+    if pruned <= low < start:
+        low += MINUTE
+    if high < min(end, pruned):
+        high += MINUTE
+    parts = []
+    if start < low:
+        parts.append((start, min(low, end)))
+    if low <= high < end:
+        parts.append((high, end))
+    return _Cut(low, high, parts)
+
+
+def _cover(low: int, high: int, spans: Sequence[int] = SPANS) -> Iterator[tuple[int, int, int]]:
+    """The same range in as few days, hours and minutes as will do: (span, from, to)."""
+    if low >= high:
+        return
+    span, *finer = spans
+    first, last = ceil(low / span) * span, high // span * span
+    if first >= last:
+        yield from _cover(low, high, finer)
+        return
+    yield from _cover(low, first, finer)
+    yield span, first, last
+    yield from _cover(last, high, finer)
+
+
+def _sums(
+    connection: sqlite3.Connection, filter: Filter, pruned: float
+) -> Iterator[tuple[tuple[str, ...], Total]]:
+    """Totals that together are those of the filter, each with its values of all dimensions."""
+    start = 0.0 if filter.start is None else filter.start
+    end = float(NEVER) if filter.end is None else filter.end
+    if start >= end:
+        return
+    low, high, parts = _cut(start, end, pruned)
+    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
+    terms = "".join(f" AND {name} = ?" for name in wanted)
+    for span, first, last in _cover(low, high):
+        rows = connection.execute(
+            f'SELECT {_NAMES}, {_SUMMED} FROM totals JOIN groups ON number = "group" '
+            f'WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY "group"',
+            [span, first, last, *wanted.values()],
+        )
+        for row in rows:
+            yield row[: len(DIMENSIONS)], total_of(row[len(DIMENSIONS) :])
+    for part in parts:
+        yield from _counted(connection, filter, part).items()
+
+
+def _counted(
+    connection: sqlite3.Connection, filter: Filter, part: tuple[float, float]
+) -> dict[tuple[str, ...], Total]:
+    names: dict[str, Any] = {name: getattr(filter, name) for name in DIMENSIONS}
+    wanted = Filter(*part, **names)
+    found: dict[tuple[str, ...], Total] = {}
+    rows = connection.execute("SELECT record FROM requests WHERE time >= ? AND time < ?", part)
+    for record in readable(rows):
+        if wanted.matches(record):
+            found.setdefault(group_of(record, DIMENSIONS), Total()).count(record)
+    return found
+
+
+def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
+    """The records of these rows; one that something else wrote over is left out."""
+    for (data,) in rows:
+        try:
+            yield Record.from_json(orjson.loads(data))
+        except (ValueError, TypeError, KeyError):
+            continue
