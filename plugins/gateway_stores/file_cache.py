@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from gateway_stores.file_schema import connect, make_private
+from gateway_stores.file_schema import make_private, open_wal
 from gateway_stores.file_transaction import transaction
 
 _SCHEMA = (
@@ -30,7 +30,7 @@ def connect_cache(path: str) -> sqlite3.Connection:
 
 def _connect(path: str) -> sqlite3.Connection:
     make_private(path)
-    connection = connect(path)
+    connection = open_wal(path)
     with transaction(connection):
         if not connection.execute("PRAGMA user_version").fetchone()[0]:
             for statement in _SCHEMA:
@@ -47,7 +47,13 @@ def get(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
 
 
 def put(
-    connection: sqlite3.Connection, key: str, value: bytes, now: float, *, expires: float, bounds: tuple[int, int]
+    connection: sqlite3.Connection,
+    key: str,
+    value: bytes,
+    now: float,
+    *,
+    expires: float,
+    bounds: tuple[int, int],
 ) -> None:
     """Keep an answer; then the expired go, and the oldest while there are more than ``bounds`` allow:
     entries and bytes."""

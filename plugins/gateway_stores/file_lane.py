@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.api import StoreUnavailable, Trouble
+from gateway_stores.file_schema import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Lane:
 
     def _note(self, error: Exception) -> str:
         """Remember what is wrong; in words for the operator."""
-        if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in _DAMAGED:
+        if isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             Path(self._path + DAMAGED).touch(mode=0o600)
             message = f"{self._path}: is damaged; at the next start what can be read is brought to a new file"
         else:

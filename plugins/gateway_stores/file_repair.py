@@ -14,16 +14,7 @@ from typing import Any
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import insert
-from gateway_stores.file_schema import (
-    FIGURES,
-    PAGE_BYTES,
-    SPANS,
-    Damaged,
-    check,
-    connect,
-    make_private,
-    migrate,
-)
+from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, connect, open_wal
 from gateway_stores.file_totals import MINUTE, count, readable
 from gateway_stores.file_transaction import transaction
 
@@ -49,29 +40,20 @@ _OUTSIDE = frozenset(
 def make_ready(path: str) -> None:
     """Make the database, bring it to this version, or save what can be read of it; for one process at a time.
 
-    Raises `OSError` with a message for the operator where it cannot be used."""
+    Raises `OSError` where it cannot be used."""
+    marker = Path(path + DAMAGED)
     try:
-        make_private(path)
-        marker = Path(path + DAMAGED)
         try:
             with closing(connect(path)) as connection:
-                migrate(connection)
                 small = Path(path).stat().st_size <= CHECKED_BYTES
                 check(connection, thorough=small or marker.exists())
-        except (Damaged, sqlite3.Error) as error:
+        except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:
                 raise
             _replace(path)
         marker.unlink(missing_ok=True)
     except sqlite3.Error as error:
         raise OSError(f"{path}: {error}") from error
-    except OSError as error:
-        raise OSError(_words(path, error)) from error
-
-
-def _words(path: str, error: OSError) -> str:
-    message = error.strerror or str(error)
-    return message if message.startswith(path) else f"{path}: {message}"
 
 
 def _replace(path: str) -> None:
@@ -80,13 +62,11 @@ def _replace(path: str) -> None:
     fresh, copy = f"{path}.salvaged", f"{path}.copy"
     for name in (fresh, copy):
         _remove(name)
-    make_private(fresh)
     with closing(connect(fresh)) as new:
-        migrate(new)
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _copy(path, copy, Path(fresh).read_bytes()[:PAGE_BYTES])
         kept = 0
-        with suppress(sqlite3.Error), closing(connect(copy)) as old, transaction(new):
+        with suppress(sqlite3.Error), closing(open_wal(copy)) as old, transaction(new):
             kept = _salvage(old, new)
     _remove(copy)
     for suffix in _BESIDE:

@@ -49,11 +49,23 @@ _APPLICATION = b"COO\x01"
 _HEAD = b"SQLite format 3\0"
 
 
-class Damaged(Exception):
+class Damaged(sqlite3.DatabaseError):
     """The database is not as it was written."""
 
 
 def connect(path: str) -> sqlite3.Connection:
+    """A connection to the records at ``path``, which is made and brought to this version if need be."""
+    make_private(path)
+    connection = open_wal(path)
+    try:
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_wal(path: str) -> sqlite3.Connection:
     """A connection for whichever thread uses it; outside of explicit transactions each statement is one."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:

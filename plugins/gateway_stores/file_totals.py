@@ -47,9 +47,12 @@ def figures(total: Total) -> list[int]:
     return [*(getattr(total, name) for name in SUMS), *total.latencies]
 
 
-def total_of(columns: Sequence[int], group: tuple[str, ...] = ()) -> Total:
+def total_of(columns: Sequence[int]) -> Total:
     """A total from its columns."""
-    return Total(group, *columns[: len(SUMS)], latencies=list(columns[len(SUMS) :]))
+    total = Total(latencies=list(columns[len(SUMS) :]))
+    for name, figure in zip(SUMS, columns, strict=False):
+        setattr(total, name, figure)
+    return total
 
 
 def _number(connection: sqlite3.Connection, group: tuple[str, ...]) -> int:
