@@ -22,6 +22,7 @@ from gateway.api import (
     Trouble,
 )
 from gateway_stores import file_cache, file_ledger, file_link, file_totals
+from gateway_stores.file_disk import words
 from gateway_stores.file_host import Host
 from gateway_stores.file_lane import Lane
 from gateway_stores.file_lock import FileLock
@@ -164,8 +165,7 @@ class FileStore:
             raise
         except OSError as error:
             self._lock.release()
-            message = error.strerror or str(error)
-            raise OSError(message if message.startswith(self.path) else f"{self.path}: {message}") from error
+            raise OSError(words(self.path, error)) from error
 
     def _now(self) -> float:
         """Seconds since the epoch, by a clock that never jumps."""

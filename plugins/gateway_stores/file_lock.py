@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+from gateway_stores.file_disk import open_private
+
 
 class FileLock:
     """Held from `acquire` on. The file beside the data stays; only the lock on it counts."""
@@ -16,8 +18,7 @@ class FileLock:
 
     def acquire(self) -> None:
         """Raises `BlockingIOError` if another process holds it, `OSError` if the file cannot be made."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(f"{self._path}.lock", flags, 0o600)
+        descriptor = open_private(f"{self._path}.lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
+from gateway_stores.file_disk import open_private
 from gateway_stores.file_transaction import transaction
 
 SPANS = (86_400, 3_600, 60)
@@ -89,16 +89,13 @@ def make_private(path: str) -> None:
     for suffix in ("", "-wal", "-shm"):
         if Path(path + suffix).is_symlink():
             raise OSError(f"{path + suffix}: is a symbolic link; name the file itself")
-    with open(path, "rb", opener=_opener) as file:
+    with open(path, "a+b", opener=open_private) as file:
+        file.seek(0)
         head = file.read(72)
     wrong = sum(found != meant for found, meant in zip(head, _HEAD, strict=False))
     wrong += sum(found != meant for found, meant in zip(head[68:], _APPLICATION, strict=False))
     if wrong >= len(_APPLICATION):  # less may be damage
         raise OSError(f"{path}: is not a database of COO-LLM; give it a path of its own")
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import orjson
+
+from gateway_stores.file_disk import open_private, sync_directory_of
 
 GROWN_BYTES = 1024 * 1024
 """So much is appended, and as much as the snapshot is long, before another snapshot is worth it."""
@@ -29,7 +30,7 @@ class StateFile:
     def load(self) -> list[dict[str, Any]]:
         """The snapshot and the events after it; nothing if there is no file. Raises `OSError`."""
         try:
-            with open(self._path, "rb", opener=_opener(os.O_RDONLY)) as file:
+            with open(self._path, "rb", opener=open_private) as file:
                 lines = file.read().split(b"\n")
         except FileNotFoundError:
             return []
@@ -80,7 +81,7 @@ class StateFile:
             self._size = len(line) + sum(map(len, self._late))
         finally:
             self._late = None
-        await asyncio.to_thread(_sync_directory_of, self._path)
+        await asyncio.to_thread(sync_directory_of, self._path)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -94,7 +95,7 @@ class StateFile:
 
     def _draft(self, line: bytes) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-        descriptor = _opener(flags)(self._draft_path, 0)
+        descriptor = open_private(self._draft_path, flags)
         try:
             _write(descriptor, line)
             os.fsync(descriptor)
@@ -113,16 +114,3 @@ def _write(descriptor: int, *lines: bytes) -> None:
     data = b"".join(lines)
     if os.write(descriptor, data) < len(data):
         raise OSError("the disk is full")
-
-
-def _opener(flags: int) -> Callable[[str, int], int]:
-    return lambda path, _: os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _sync_directory_of(path: str) -> None:
-    """Make the names in the file's directory last."""
-    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

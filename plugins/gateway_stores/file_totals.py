@@ -22,7 +22,7 @@ _COUNT = (
     f"INSERT INTO totals VALUES ({', '.join('?' * (3 + len(FIGURES)))}) "
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in FIGURES)}"
 )
-_SUMMED = ", ".join(f"sum({name})" for name in FIGURES)
+_SUMS = [f"sum({name})" for name in FIGURES]
 _NAMES = ", ".join(DIMENSIONS)
 _MATCHING = " AND ".join(f"{name} = ?" for name in DIMENSIONS)
 
@@ -74,10 +74,7 @@ def day_of(time: float) -> float:
 
 def totals(connection: sqlite3.Connection, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
     """One for each combination of the dimensions' values."""
-    found: dict[tuple[str, ...], Total] = {}
-    for group, total in _sums(connection, filter, pruned_before(connection)):
-        chosen = tuple(group[DIMENSIONS.index(name)] for name in group_by)
-        found.setdefault(chosen, Total(chosen)).add(total)
+    found = _sums(connection, filter, pruned_before(connection), group_by)
     return [found[group] for group in sorted(found)]
 
 
@@ -98,12 +95,8 @@ def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[
             break
         number = (max(row[0], moment) - start) // step
         begins, moment = start + number * step, start + (number + 1) * step
-        total = Total()
         part = replace(filter, start=begins, end=min(moment, filter.end))
-        for _, one in _sums(connection, part, pruned):
-            total.add(one)
-        if total.requests:
-            found.append((begins, total))
+        found += [(begins, total) for total in _sums(connection, part, pruned).values()]
     return found
 
 
@@ -146,39 +139,42 @@ def _cover(low: int, high: int, spans: Sequence[int] = SPANS) -> Iterator[tuple[
 
 
 def _sums(
-    connection: sqlite3.Connection, filter: Filter, pruned: float
-) -> Iterator[tuple[tuple[str, ...], Total]]:
-    """Totals that together are those of the filter, each with its values of all dimensions."""
+    connection: sqlite3.Connection, filter: Filter, pruned: float, group_by: Sequence[Dimension] = ()
+) -> dict[tuple[str, ...], Total]:
+    """The totals, by group, of all that matches; none for nothing."""
+    found: dict[tuple[str, ...], Total] = {}
     start = 0.0 if filter.start is None else filter.start
     end = float(NEVER) if filter.end is None else filter.end
     if start >= end:
-        return
+        return found
     low, high, parts = _cut(start, end, pruned)
+    for span, first, last in _cover(low, high):
+        for *group, total in _whole(connection, filter, (span, first, last), group_by):
+            found.setdefault(tuple(group), Total(tuple(group))).add(total)
+    for part in parts:
+        wanted = Filter(*part, filter.client, filter.provider, filter.key, filter.model)
+        rows = connection.execute("SELECT record FROM requests WHERE time >= ? AND time < ?", part)
+        for record in readable(rows):
+            if wanted.matches(record):
+                chosen = group_of(record, group_by)
+                found.setdefault(chosen, Total(chosen)).count(record)
+    return found
+
+
+def _whole(
+    connection: sqlite3.Connection, filter: Filter, range: tuple[int, int, int], group_by: Sequence[Dimension]
+) -> Iterator[tuple[Any, ...]]:
+    """Of whole days, hours or minutes: the values of the dimensions, and the total."""
     wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
     terms = "".join(f" AND {name} = ?" for name in wanted)
-    for span, first, last in _cover(low, high):
-        rows = connection.execute(
-            f'SELECT {_NAMES}, {_SUMMED} FROM totals JOIN groups ON number = "group" '
-            f'WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY "group"',
-            [span, first, last, *wanted.values()],
-        )
-        for row in rows:
-            yield row[: len(DIMENSIONS)], total_of(row[len(DIMENSIONS) :])
-    for part in parts:
-        yield from _counted(connection, filter, part).items()
-
-
-def _counted(
-    connection: sqlite3.Connection, filter: Filter, part: tuple[float, float]
-) -> dict[tuple[str, ...], Total]:
-    names: dict[str, Any] = {name: getattr(filter, name) for name in DIMENSIONS}
-    wanted = Filter(*part, **names)
-    found: dict[tuple[str, ...], Total] = {}
-    rows = connection.execute("SELECT record FROM requests WHERE time >= ? AND time < ?", part)
-    for record in readable(rows):
-        if wanted.matches(record):
-            found.setdefault(group_of(record, DIMENSIONS), Total()).count(record)
-    return found
+    columns = ", ".join((*group_by, *_SUMS))
+    rows = connection.execute(
+        f'SELECT {columns} FROM totals JOIN groups ON number = "group" '
+        f"WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY {', '.join(group_by) or 'span'}",
+        [*range, *wanted.values()],
+    )
+    for row in rows:
+        yield *row[: len(group_by)], total_of(row[len(group_by) :])
 
 
 def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
