@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 INVALID = 1
 CANNOT_BIND = 3
+IN_USE = 4
 HURRY = 0.9
 """Seconds that what still runs gets once the time to drain is over, and again what is still to be closed."""
 
@@ -53,6 +54,9 @@ def run(path: str) -> int:
     except CannotBind as exc:
         print(exc, file=sys.stderr)
         return CANNOT_BIND
+    except BlockingIOError as exc:  # a store's files, by another daemon
+        print(f"cannot start: {exc}", file=sys.stderr)
+        return IN_USE
     except OSError as exc:  # a store that cannot be opened
         print(f"cannot start: {exc}", file=sys.stderr)
         return INVALID

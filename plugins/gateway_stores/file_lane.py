@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""The last: what SQLite says of a damaged database may not even be text."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 DAMAGED = ".damaged"
 """Beside a database: it is to be looked at before it is used again."""
@@ -52,13 +54,13 @@ class Lane:
                 if self._connection is None:
                     self._connection = self._connect(self._path)
                 return work(self._connection, *args, **kwargs)
-            except (sqlite3.Error, OSError):
+            except _TROUBLE:
                 self._disconnect()
                 raise
 
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._thread, do)
-        except (sqlite3.Error, OSError) as error:
+        except _TROUBLE as error:
             self._failed(operation)
             raise StoreUnavailable(self._note(error)) from error
         self.trouble = None

@@ -10,7 +10,8 @@ import orjson
 
 from gateway.api import Filter, Record
 from gateway.api.ledger import DIMENSIONS
-from gateway_stores.file_totals import count, day_of, pruned_before, readable
+from gateway_stores.file_schema import note, noted
+from gateway_stores.file_totals import PRUNED, count, day_of, readable
 from gateway_stores.file_transaction import transaction
 
 PRUNED_AT_ONCE = 2000
@@ -112,8 +113,7 @@ def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], l
 def prune(connection: sqlite3.Connection, requests: float, rollups: float) -> bool:
     """Forget some of what is older; whether there is more. Totals go by whole days."""
     with transaction(connection):
-        if requests > pruned_before(connection):
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('pruned', ?)", [requests])
+        note(connection, PRUNED, max(requests, noted(connection, PRUNED)))
         gone = connection.execute(
             "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE time < ? LIMIT ?)",
             [requests, PRUNED_AT_ONCE],

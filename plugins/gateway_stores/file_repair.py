@@ -14,8 +14,8 @@ from typing import Any
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import insert
-from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, connect, open_wal
-from gateway_stores.file_totals import MINUTE, count, readable
+from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, check_tables, connect, open_wal
+from gateway_stores.file_totals import MINUTE, PRUNED, count, readable
 from gateway_stores.file_transaction import transaction
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def make_ready(path: str) -> None:
             with closing(connect(path)) as connection:
                 small = Path(path).stat().st_size <= CHECKED_BYTES
                 check(connection, thorough=small or marker.exists())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: its words are damaged, too
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:
                 raise
             _replace(path)
@@ -64,7 +64,8 @@ def _replace(path: str) -> None:
         _remove(name)
     with closing(connect(fresh)) as new:
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        _copy(path, copy, Path(fresh).read_bytes()[:PAGE_BYTES])
+        _copy(path, copy)
+        _mend_first_page(copy, Path(fresh).read_bytes()[:PAGE_BYTES])
         kept = 0
         with suppress(sqlite3.Error), closing(open_wal(copy)) as old, transaction(new):
             kept = _salvage(old, new)
@@ -84,31 +85,38 @@ def _remove(path: str) -> None:
         Path(path + suffix).unlink(missing_ok=True)
 
 
-def _copy(path: str, copy: str, first_page: bytes) -> None:
-    """A copy to read from, with the first page of a new database: where which table begins is the same in
-    both, for they were made by the same statements."""
+def _copy(path: str, copy: str) -> None:
     for suffix in ("", "-wal"):
         if Path(path + suffix).exists():
             shutil.copyfile(path + suffix, copy + suffix)
             Path(copy + suffix).chmod(0o600)
-    head = bytearray(first_page)
+
+
+def _mend_first_page(path: str, sound: bytes) -> None:
+    """Where a database does not say which tables it has, take a new one's word for it: made by the same
+    statements, tables begin at the same pages."""
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(open_wal(path)) as connection:
+        check_tables(connection)
+        return
+    head = bytearray(sound)
     head[92:96] = b"\0\0\0\0"  # which makes SQLite believe the file's size, not the number in this page
-    with open(copy, "r+b") as file:
+    with open(path, "r+b") as file:
         file.write(head)
 
 
 def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
     """The number of records that were brought over."""
     known = set()
-    for name, value in _rows(old, "meta", ["name"]):
-        if name == "pruned":
-            _keep(new, "meta", (name, value))
+    for row in _rows(old, "meta", ["name"]):
+        if row[0] == PRUNED:
+            _keep(new, "meta", row)
     for row in _rows(old, "groups", ["number"]):
         known |= {row[0]} if _keep(new, "groups", row) else set()
     counted = set()
     for row in _rows(old, "totals", ["span", "begins", '"group"']):
-        if row[0] == MINUTE and row[2] in known and min(row) >= 0 and _keep(new, "totals", row):
-            counted.add((row[1], row[2]))
+        span, begins, group, *_ = row
+        if span == MINUTE and group in known and _keep(new, "totals", row):
+            counted.add((begins, group))
     names = ", ".join(DIMENSIONS)
     groups = {tuple(group): number for number, *group in new.execute(f"SELECT number, {names} FROM groups")}
     records = {}

@@ -70,7 +70,7 @@ def open_wal(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.text_factory = lambda data: data.decode(errors="replace")
-        if not Path(path).stat().st_size:
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -113,25 +113,41 @@ def migrate(connection: sqlite3.Connection) -> None:
                 for statement in script.split(";"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", [float(len(MIGRATIONS))])
+            note(connection, "version", float(len(MIGRATIONS)))
+
+
+def note(connection: sqlite3.Connection, name: str, value: float) -> None:
+    """Write down a figure about the database as a whole."""
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", [name, value])
+
+
+def noted(connection: sqlite3.Connection, name: str) -> float:
+    """The figure, or 0."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchone()
+    return row[0] if row else 0.0
 
 
 def _written_version(connection: sqlite3.Connection) -> float:
     """The version as it stands in the tables: that in the header has no guard of its own."""
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         return 0.0
-    row = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
-    return row[0] if row else 0.0
+    return noted(connection, "version")
 
 
 def check(connection: sqlite3.Connection, *, thorough: bool) -> None:
     """Raises `Damaged` or `sqlite3.Error` if the database is not as it should be.
 
     A thorough check reads all of it."""
-    schema = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY name"
+    check_tables(connection)
+    connection.execute("UPDATE meta SET value = value")  # can it be written to?
+    if thorough and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+        raise Damaged
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Raises `Damaged` or `sqlite3.Error` if the tables are not those of this version."""
+    schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         migrate(model)
         if model.execute(schema).fetchall() != connection.execute(schema).fetchall():
             raise Damaged
-    if thorough and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
-        raise Damaged

@@ -12,9 +12,11 @@ import orjson
 
 from gateway.api import Dimension, Filter, Record, Total
 from gateway.api.ledger import DIMENSIONS, SUMS, group_of
-from gateway_stores.file_schema import FIGURES, SPANS
+from gateway_stores.file_schema import FIGURES, SPANS, noted
 
 MINUTE, DAY = SPANS[-1], SPANS[0]
+PRUNED = "pruned"
+"""The note of the moment before which records may be gone while their totals stay."""
 NEVER = DAY * 10**6
 """The year 4707."""
 
@@ -61,12 +63,6 @@ def _number(connection: sqlite3.Connection, group: tuple[str, ...]) -> int:
     return number
 
 
-def pruned_before(connection: sqlite3.Connection) -> float:
-    """The moment before which records may be gone while their totals stay."""
-    row = connection.execute("SELECT value FROM meta WHERE name = 'pruned'").fetchone()
-    return row[0] if row else 0.0
-
-
 def day_of(time: float) -> float:
     """When the day of this moment began."""
     return time // DAY * DAY
@@ -74,7 +70,7 @@ def day_of(time: float) -> float:
 
 def totals(connection: sqlite3.Connection, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
     """One for each combination of the dimensions' values."""
-    found = _sums(connection, filter, pruned_before(connection), group_by)
+    found = _sums(connection, filter, noted(connection, PRUNED), group_by)
     return [found[group] for group in sorted(found)]
 
 
@@ -82,7 +78,7 @@ def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[
     """The totals of each step that is not empty."""
     assert filter.start is not None
     assert filter.end is not None
-    pruned = pruned_before(connection)
+    pruned = noted(connection, PRUNED)
     start = filter.start if filter.start >= pruned else filter.start // MINUTE * MINUTE
     found = []
     moment = start
