@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import orjson
 
 from gateway.api import Conflict, Document, StoreUnavailable
-from gateway_stores.file_disk import open_private, sync_directory_of, words
+from gateway_stores.file_disk import make_folder_of, open_private, sync_directory_of, words
 
 _Stamp = tuple[int, int, int]
 
@@ -50,7 +49,7 @@ class FileConfigStore:
 
     def _prepare(self) -> None:
         try:
-            Path(self.path).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder_of(self.path)
             with self._locked():
                 pass
         except OSError as error:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from gateway.api import (
     Dimension,
@@ -22,7 +21,7 @@ from gateway.api import (
     Trouble,
 )
 from gateway_stores import file_cache, file_ledger, file_link, file_totals
-from gateway_stores.file_disk import words
+from gateway_stores.file_disk import make_folder_of, words
 from gateway_stores.file_host import Host
 from gateway_stores.file_lane import Lane
 from gateway_stores.file_lock import FileLock
@@ -158,7 +157,7 @@ class FileStore:
     def _claim(self) -> None:
         """Be the one daemon that uses these files, and see to it that they can be used."""
         try:
-            Path(self.path).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder_of(self.path)
             self._lock.acquire()
             make_ready(self.path)
         except BlockingIOError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from pathlib import Path
 
 
 def open_private(path: str, flags: int) -> int:
@@ -19,7 +21,18 @@ def sync_directory_of(path: str) -> None:
         os.close(descriptor)
 
 
-def words(path: str, error: OSError) -> str:
-    """An error in one line that names the path."""
-    message = error.strerror or str(error)
+def make_folder_of(path: str) -> None:
+    """Make the directory that ``path`` is in, its owner's alone, unless it is there."""
+    folder = Path(path).absolute().parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from None
+
+
+def words(path: str, error: Exception) -> str:
+    """An error in one line that names the file it is about: ``path`` if it does not say."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or path}: {error.strerror}"
+    message = str(error)
     return message if message.startswith(path) else f"{path}: {message}"

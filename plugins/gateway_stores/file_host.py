@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gateway.api import Trouble
 from gateway_stores.authority import WindowAuthority
+from gateway_stores.file_disk import words
 from gateway_stores.file_state import StateFile
 from gateway_stores.quota import Answer, Ask, ask_from_json, ask_to_json
 
@@ -153,5 +154,5 @@ class Host:
         self._failed("reserve")
         self._retry_at = self._clock() + RETRY_SECONDS
         if self.trouble is None:
-            message = f"{self._path}: {error.strerror or error}; windows are kept in memory only"
+            message = f"{words(self._path, error)}; windows are kept in memory only"
             self.trouble = Trouble(message, time.time())

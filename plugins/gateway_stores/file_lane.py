@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.api import StoreUnavailable, Trouble
+from gateway_stores.file_disk import words
 from gateway_stores.file_schema import Damaged
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Lane:
             Path(self._path + DAMAGED).touch(mode=0o600)
             message = f"{self._path}: is damaged; at the next start what can be read is brought to a new file"
         else:
-            message = f"{self._path}: {error}"
+            message = words(self._path, error)
         since = self.trouble.since if self.trouble else time.time()
         self.trouble = Trouble(message, since)
         return message

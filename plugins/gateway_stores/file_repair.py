@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.api.ledger import DIMENSIONS, group_of
+from gateway_stores.file_disk import words
 from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import insert
 from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, check_tables, connect, open_wal
@@ -53,7 +54,7 @@ def make_ready(path: str) -> None:
             _replace(path)
         marker.unlink(missing_ok=True)
     except sqlite3.Error as error:
-        raise OSError(f"{path}: {error}") from error
+        raise OSError(words(path, error)) from error
 
 
 def _replace(path: str) -> None:

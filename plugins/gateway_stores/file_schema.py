@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
-from gateway_stores.file_disk import open_private
+from gateway_stores.file_disk import make_folder_of, open_private
 from gateway_stores.file_transaction import transaction
 
 SPANS = (86_400, 3_600, 60)
@@ -54,8 +54,11 @@ class Damaged(sqlite3.DatabaseError):
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection to the records at ``path``, which is made and brought to this version if need be."""
+    """A connection to the records at ``path``, which is made and brought to this version if need be.
+
+    Raises `OSError` where something else stands there, or what a later version wrote."""
     make_private(path)
+    _look_at_head(path)
     connection = open_wal(path)
     try:
         migrate(connection)
@@ -84,13 +87,17 @@ def open_wal(path: str) -> sqlite3.Connection:
 def make_private(path: str) -> None:
     """Make the file if it is not there, readable by its owner alone (as what SQLite puts beside it will be).
 
-    Raises `OSError` also where something else stands in its place: a symbolic link, a file of others."""
-    Path(path).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Raises `OSError` also where a symbolic link stands in its place."""
+    make_folder_of(path)
     for suffix in ("", "-wal", "-shm"):
         if Path(path + suffix).is_symlink():
             raise OSError(f"{path + suffix}: is a symbolic link; name the file itself")
-    with open(path, "a+b", opener=open_private) as file:
-        file.seek(0)
+    with open(path, "ab", opener=open_private):
+        pass
+
+
+def _look_at_head(path: str) -> None:
+    with open(path, "rb", opener=open_private) as file:
         head = file.read(72)
     wrong = sum(found != meant for found, meant in zip(head, _HEAD, strict=False))
     wrong += sum(found != meant for found, meant in zip(head[68:], _APPLICATION, strict=False))

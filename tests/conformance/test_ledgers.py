@@ -22,6 +22,8 @@ class TestMemory(LedgerConformance):
 
 
 class TestFile(LedgerConformance):
+    ledger_examples = 20
+
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.paths = (str(tmp_path / str(number) / "store.db") for number in count())
