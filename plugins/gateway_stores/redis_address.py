@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 FORMS = (
     "must be host:6379, redis://host, rediss://host (TLS), redis+cluster://host,host or "
-    "redis+sentinel://host:26379,host/name (rediss+… with TLS), with user:password@ before the host if need be"
+    "redis+sentinel://host:26379,host/name (rediss+… with TLS), with user:password@ before the host"
 )
 Topology = Literal["single", "sentinel", "cluster"]
 Host = tuple[str, int]
@@ -22,6 +23,7 @@ _SCHEMES: dict[str, tuple[Topology, bool]] = {
     "redis+cluster": ("cluster", False),
     "rediss+cluster": ("cluster", True),
 }
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:@/\[\]\s]+))(?::(?P<port>[0-9]{1,5}))?")
 _QUERY = {"ssl_ca_certs", "sentinel_password"}
 
 
@@ -57,8 +59,8 @@ def parse_address(text: str, password: str | None = None, database: int = 0) -> 
     topology, tls = _SCHEMES[scheme]
     rest, _, query = rest.partition("?")
     options = dict(parse_qsl(query))
-    if unknown := options.keys() - _QUERY:
-        raise ValueError(f"addr: has an unknown option; known are {', '.join(sorted(_QUERY))} (got {unknown})")
+    if options.keys() - _QUERY:
+        raise ValueError(f"addr: has an unknown option; known are {', '.join(sorted(_QUERY))}")
     authority, _, path = rest.partition("/")
     userinfo, _, hosts = authority.rpartition("@")
     username, _, own_password = userinfo.partition(":")
@@ -89,22 +91,17 @@ def _path(path: str, topology: Topology) -> tuple[str, int | None]:
     if topology == "sentinel":
         name, _, number = path.partition("/")
         if not name:
-            raise ValueError("addr: must end with the name that the sentinels give the master, as in …/mymaster")
+            raise ValueError("addr: must end with the sentinels' name of the master, as in …/mymaster")
     if number and not number.isdecimal():
         raise ValueError("addr: the database must be a number")
     return unquote(name), int(number) if number else None
 
 
 def _host(text: str, default: int) -> Host:
-    host, port = text.strip(), ""
-    if host.startswith("["):
-        host, _, rest = host[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif ":" in host:
-        host, _, port = host.rpartition(":")
-    if not host or ":" in host and not text.strip().startswith("[") or (port and not port.isdecimal()):
+    found = _HOST.fullmatch(text.strip())
+    if found is None:
         raise ValueError(f"addr: {FORMS}")
-    number = int(port) if port else default
-    if not 0 < number < 65536:
+    port = int(found["port"] or default)
+    if not 0 < port < 65536:
         raise ValueError("addr: a port must be a number from 1 to 65535")
-    return host, number
+    return found["name"] or found["six"], port

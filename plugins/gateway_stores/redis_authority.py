@@ -1,4 +1,4 @@
-"""The authority of `gateway_stores.quota` in Redis: one script call for each subject, by the server's clock."""
+"""The authority of `gateway_stores.quota` in Redis: a script call for each subject, by the server's clock."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
--- Replace the document at KEYS[1], {version, data}, if its version is ARGV[1]. ARGV[2]: the new one;
--- ARGV[3]: its data. Answers 1, or 0 if somebody else was faster.
-if redis.call('TYPE', KEYS[1]).ok == 'hash' or ARGV[1] ~= '' then
-  if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then return 0 end
-end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'data', ARGV[3])
+-- A document at KEYS[1], {version, data}. ARGV[1]: what to do.
+if ARGV[1] == 'read' then return redis.call('HMGET', KEYS[1], 'version', 'data') end
+local version = redis.call('HGET', KEYS[1], 'version')
+if ARGV[1] == 'version' then return version end
+-- 'write', expected version, new version, data: 1, or 0 if somebody else was faster
+if (version or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[3], 'data', ARGV[4])
 return 1

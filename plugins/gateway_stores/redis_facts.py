@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Final
 
-from gateway.api import Site, StoreUnavailable
+from gateway.api import Site, StoreUnavailable, Trouble
 from gateway_stores.redis_link import Call, Link, Script
 
 SCRIPT: Final = Script("redis_facts.lua")
@@ -25,12 +26,15 @@ class RedisFacts:
         """Value and, by the loop's clock, when it no longer holds."""
         self._heard = "0"
         self._task: asyncio.Task[None] | None = None
+        self.trouble: Trouble | None = None
 
     async def open(self, site: Site) -> None:
         """Hear what holds already, if the server answers; go on hearing."""
         self._site = site
-        with contextlib.suppress(StoreUnavailable):
+        try:
             await self._exchange()
+        except StoreUnavailable as exc:
+            self._failed(exc)
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -53,8 +57,13 @@ class RedisFacts:
             await asyncio.sleep(EVERY)
             try:
                 await self._exchange()
-            except StoreUnavailable:
-                self._site.failed("share")
+                self.trouble = None
+            except StoreUnavailable as exc:
+                self._failed(exc)
+
+    def _failed(self, exc: StoreUnavailable) -> None:
+        self._site.failed("share")
+        self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
 
     async def _exchange(self) -> None:
         now = asyncio.get_running_loop().time()

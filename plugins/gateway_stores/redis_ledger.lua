@@ -183,14 +183,10 @@ function act.sums(arguments)
   return found
 end
 
--- name and number of every group, by turns
-function act.groups()
-  return redis.call('HGETALL', key('groups'))
-end
-
--- The days that have sums, and from when on no record was pruned.
+-- From when on no record was pruned; the days that have sums; name and number of every group, by turns.
 function act.range()
-  return {redis.call('GET', key('pruned')) or '0', redis.call('ZRANGE', key('days'), 0, -1)}
+  local days = redis.call('ZRANGE', key('days'), 0, -1)
+  return {redis.call('GET', key('pruned')) or '0', days, redis.call('HGETALL', key('groups'))}
 end
 
 -- moment (microseconds), moment (seconds), how many records: 1 if there are more.

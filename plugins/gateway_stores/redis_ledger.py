@@ -108,12 +108,12 @@ class RedisLedger:
     async def _pieces(self, filter: Filter, level: int) -> list[Piece]:
         """Cut the filter's range into pieces, none coarser than ``level``. What cannot be summed from
         records, since they were pruned, is widened to the minute."""
-        pruned, days = await self._act("range")
+        pruned, days = await self._range()
         if not days:
             return []
-        start = max(filter.start or 0.0, float(days[0]))
-        end = min(inf if filter.end is None else filter.end, float(days[-1]) + DAY)
-        edge = int(pruned) / _MICROS // MINUTE * MINUTE + MINUTE if int(pruned) else 0.0
+        start = max(filter.start or 0.0, days[0])
+        end = min(inf if filter.end is None else filter.end, days[-1] + DAY)
+        edge = pruned / _MICROS // MINUTE * MINUTE + MINUTE if pruned else 0.0
         if not level:
             kept = max(start, min(edge, end))
             widened = Piece(MINUTE, start // MINUTE * MINUTE, -(-kept // MINUTE) * MINUTE)
@@ -143,15 +143,20 @@ class RedisLedger:
             ends = min(begins + span, int(piece.end))
             for beginning, fields in await self._act("sums", piece.level, begins, ends):
                 for number, total in _totals(fields).items():
-                    group = await self._group(number)
+                    if number not in self._groups:
+                        await self._range()
+                    group = self._groups[number]
                     if all(group[place] == name for place, name in wanted):
                         yield float(beginning), group, total
 
-    async def _group(self, number: str) -> tuple[str, ...]:
-        if number not in self._groups:
-            found = iter(await self._act("groups"))
-            self._groups = {known.decode(): tuple(orjson.loads(name)) for name, known in zip(found, found, strict=True)}
-        return self._groups[number]
+    async def _range(self) -> tuple[int, list[float]]:
+        """From when on no record was pruned (microseconds), and the days there are; groups are noted."""
+        pruned, days, groups = await self._act("range")
+        parts = iter(groups)
+        self._groups = {
+            number.decode(): tuple(orjson.loads(name)) for name, number in zip(parts, parts, strict=True)
+        }
+        return int(pruned), [float(day) for day in days]
 
 
 def _cut(start: float, end: float, level: int) -> list[Piece]:

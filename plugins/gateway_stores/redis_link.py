@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
@@ -25,7 +24,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from gateway.api import StoreUnavailable, Trouble
+from gateway.api import StoreUnavailable
 from gateway_stores.redis_address import Address, Host
 
 PROMPT = 0.25
@@ -64,24 +63,19 @@ class Link:
     def __init__(self, address: Address, timeout: float) -> None:
         self._address = address
         self._timeout = timeout
-        self._pools: dict[Host, ConnectionPool] = {}
+        self._pools: dict[Host, Any] = {}
         self._places: list[tuple[int, Host]] | None = None
         """Which host has the hash slots up to which; None: nobody knows."""
-        self.trouble: Trouble | None = None
 
     async def run(self, calls: Sequence[Call], within: float | None = None) -> list[Any]:
         """The replies to ``calls``. Each is executed once, or not at all where it raises, or perhaps.
         Raises `StoreUnavailable`, after ``within`` seconds at the latest."""
         try:
             async with asyncio.timeout(min(within or self._timeout, self._timeout)):
-                replies = await self._run(calls)
+                return await self._run(calls)
         except (RedisError, OSError) as exc:
             self._places = None
-            message = f"redis at {self._address}: {self._words(exc)}"
-            self.trouble = Trouble(message, self.trouble.since if self.trouble else time.time())
-            raise StoreUnavailable(message) from None
-        self.trouble = None
-        return replies
+            raise StoreUnavailable(f"redis at {self._address}: {self._words(exc)}") from None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -148,7 +142,9 @@ class Link:
         address = self._address
         if address.topology == "single":
             return [(16383, address.hosts[0])]
-        known = dict.fromkeys([*address.hosts, *self._pools] if address.topology == "cluster" else address.hosts)
+        known = dict.fromkeys(address.hosts)
+        if address.topology == "cluster":
+            known |= dict.fromkeys(self._pools)
         tries = [asyncio.ensure_future(self._ask(host)) for host in known]
         failure: BaseException = ResponseError("nobody answers")
         try:
@@ -180,7 +176,7 @@ class Link:
             raise ResponseError("the cluster does not serve every slot")
         return places
 
-    async def _exchange(self, pool: ConnectionPool, commands: Sequence[Command]) -> list[Any]:
+    async def _exchange(self, pool: Any, commands: Sequence[Command]) -> list[Any]:
         """One round trip. A connection that was left in the middle of one is closed."""
         connection = await pool.get_connection()
         try:
@@ -192,7 +188,7 @@ class Link:
         finally:
             await pool.release(connection)
 
-    def _pool(self, host: Host, *, sentinel: bool = False) -> ConnectionPool:
+    def _pool(self, host: Host, *, sentinel: bool = False) -> Any:
         pool = self._pools.get(host)
         if pool is None:
             address = self._address
@@ -225,7 +221,12 @@ class Link:
                 return "is a replica: name the master, or its sentinels (redis+sentinel://)"
             case MovedError():
                 return "is part of a cluster: write redis+cluster:// in the address"
-        words = str(exc).partition(", with args")[0]
+            case _:
+                return self._scrubbed(str(exc))
+
+    def _scrubbed(self, words: str) -> str:
+        """A server may repeat what it was sent."""
+        words = words.partition(", with args")[0]
         for secret in (self._address.password, self._address.sentinel_password):
             words = words.replace(secret, "***") if secret else words
         return words[:200]

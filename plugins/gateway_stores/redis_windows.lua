@@ -34,12 +34,17 @@ local function load(text)
   if type(text) ~= 'string' then return windows, holders end
   local state = cmsgpack.unpack(text)
   for kind, window in pairs(state[1]) do
-    local buckets = {}
-    for i = 1, #window[2], 2 do buckets[window[2][i] + 0] = window[2][i + 1] + 0 end
-    windows[kind] = {seconds = window[1] + 0, buckets = buckets}
+    local buckets, seconds, list = {}, window[1] + 0, window[2]
+    local newest = now / seconds * BUCKETS + BUCKETS -- a clock that went back makes nothing count for ever
+    for i = 1, #list, 2 do
+      local place = math.min(list[i], math.floor(newest))
+      buckets[place] = (buckets[place] or 0) + list[i + 1]
+    end
+    windows[kind] = {seconds = seconds, buckets = buckets}
   end
   for name, holder in pairs(state[2]) do
-    holders[name] = {number = holder[1] + 0, acknowledged = holder[2] + 0, till = holder[3] + 0, held = {}}
+    local till = math.min(holder[3], now + LINGER)
+    holders[name] = {number = holder[1] + 0, acknowledged = holder[2] + 0, till = till, held = {}}
     for kind, amount in pairs(holder[4]) do holders[name].held[kind] = amount + 0 end
   end
   return windows, holders
