@@ -49,13 +49,13 @@ class RedisStore:
         self._address = parse_address(self.addr, self.password, self.database)
         self._link = Link(self._address, self.timeout)
         self._site = Site()
-        self._ledger = RedisLedger(self._link, f"{self.prefix}:{{ledger}}")
-        self._facts = RedisFacts(self._link, f"{self.prefix}:{{facts}}")
+        self._ledger = RedisLedger(self._link, f"{{{self.prefix}:ledger}}")
+        self._facts = RedisFacts(self._link, f"{{{self.prefix}:facts}}")
         self.run_by(None)
 
     def run_by(self, clock: Callable[[], float] | None) -> None:
         """Take the time from ``clock`` in place of Redis; for tests, before the first meter is made."""
-        self._cache = RedisCache(self._link, f"{self.prefix}:{{cache}}", clock)
+        self._cache = RedisCache(self._link, f"{{{self.prefix}:cache}}", clock)
         authority = RedisAuthority(self._link, self.prefix, clock)
         self._windows = LeasedWindows(authority, clock or time.monotonic, f"redis at {self._address}")
 

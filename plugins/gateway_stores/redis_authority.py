@@ -28,7 +28,7 @@ class RedisAuthority:
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """One answer for each ask. Raises `StoreUnavailable`."""
         now = () if self._clock is None else (repr(self._clock()),)
-        calls = [Call(SCRIPT, f"{self._prefix}:{{{ask.subject}}}", (_packed(ask), *now)) for ask in asks]
+        calls = [Call(SCRIPT, f"{{{self._prefix}:{ask.subject}}}", (_packed(ask), *now)) for ask in asks]
         replies = await self._link.run(calls, PROMPT)
         return [_answer(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
 

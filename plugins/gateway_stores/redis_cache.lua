@@ -3,7 +3,7 @@
 --
 --   :answer:KEY  string  expiry in seconds, a space, the answer
 --   :expiries    zset    key by expiry
---   :ages        zset    key by the moment it was put
+--   :ages        zset    key by the moment it was put, microseconds, made unique
 --   :sizes       hash    key -> bytes
 --   :bytes       string  the sum of the sizes
 
@@ -42,7 +42,8 @@ local function put(key, answer, seconds, entries, size)
   local expiry = string.format('%.6f', now + seconds)
   redis.call('SET', base .. ':answer:' .. key, expiry .. ' ' .. answer, 'PX', math.ceil(seconds * 1000))
   redis.call('ZADD', expiries, expiry, key)
-  redis.call('ZADD', ages, string.format('%.6f', now), key)
+  local newest = tonumber(redis.call('ZRANGE', ages, -1, -1, 'WITHSCORES')[2] or 0)
+  redis.call('ZADD', ages, string.format('%.0f', math.max(newest + 1, now * 1e6)), key)
   redis.call('HSET', sizes, key, #answer)
   redis.call('INCRBY', bytes, #answer)
   for _ = 1, 100 do

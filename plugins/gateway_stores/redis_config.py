@@ -51,5 +51,5 @@ class RedisConfigStore:
         return version
 
     async def _act(self, *args: str | bytes) -> Any:
-        [reply] = await self._link.run([Call(SCRIPT, f"{self.prefix}:{{config}}", args)])
+        [reply] = await self._link.run([Call(SCRIPT, f"{{{self.prefix}:config}}", args)])
         return reply

@@ -127,7 +127,7 @@ class Link:
         commands: list[Command] = []
         positions: list[int] = []
         for index in todo:
-            if isinstance(replies[index], NoScriptError):
+            if isinstance(replies[index], NoScriptError | AskError):
                 commands.append(("SCRIPT", "LOAD", calls[index].script.text))
             if type(replies[index]) is AskError:
                 commands.append(("ASKING",))

@@ -1,4 +1,4 @@
-"""The script in Redis answers as the authority in Python does, whatever it is asked; and junk does not break it."""
+"""The script in Redis answers as the authority in Python does, and junk does not break it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ JUNK = {
 @pytest.mark.parametrize("kind", JUNK)
 async def test_what_is_not_ours_is_overwritten(shared_redis: RedisServer, kind: str) -> None:
     prefix = next(PREFIXES)
-    key = f"{prefix}:{{key:p/k}}"
+    key = f"{{{prefix}:key:p/k}}"
     shared_redis.command(*(word.format(key=key) if isinstance(word, str) else word for word in JUNK[kind]))
     link = Link(parse_address(shared_redis.address), 5.0)
     authority = RedisAuthority(link, prefix)
@@ -115,7 +115,7 @@ async def test_what_is_kept_expires_by_itself(shared_redis: RedisServer) -> None
     link = Link(parse_address(shared_redis.address), 5.0)
     spans = {"requests": Span(10, 60.0), "session": Span(10, 3600.0)}
     await RedisAuthority(link, prefix).exchange([Ask("key:p/k", "a", 1, spans, {}, {}, {})])
-    assert 3_600_000 < shared_redis.command("PTTL", f"{prefix}:{{key:p/k}}") < 3_900_000
+    assert 3_600_000 < shared_redis.command("PTTL", f"{{{prefix}:key:p/k}}") < 3_900_000
     await link.close()
 
 
