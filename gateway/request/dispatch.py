@@ -14,7 +14,7 @@ from gateway.request import judge
 from gateway.request.account import close_books, settle
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, error_event, from_outcome
-from gateway.request.head import head, line, stream_head
+from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
 from gateway.request.relay import DONE, Relay
@@ -191,9 +191,3 @@ class StreamAnswer:
     def close(self) -> None:
         """Let go of the connection, however the request ended."""
         self._relay.close()
-
-
-def usd(nano: int) -> str:
-    """Nano-dollars as a plain decimal number of dollars."""
-    text = f"{nano / 10**9:.9f}" if abs(nano) < 2**53 else f"{nano // 10**9}.{nano % 10**9:09d}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -69,12 +69,13 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
     _check_room(tx)
     await _read(tx)
     targets = resolve(tx)
-    place = await admit(tx)
+    place = await admit(tx, targets)
     try:
         return await dispatch(tx, targets)
     finally:
         if tx.tries:
-            await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
+            used = tx.usage.total if tx.usage is not None else 0
+            await tx.live.store.settle(place, used, tx.cost or 0)
         else:
             await tx.live.store.release(place)
 
