@@ -57,7 +57,7 @@ class RedisStore:
         """Take the time from ``clock`` in place of Redis; for tests, before the first meter is made."""
         self._cache = RedisCache(self._link, f"{{{self.prefix}:cache}}", clock)
         authority = RedisAuthority(self._link, self.prefix, clock)
-        self._windows = LeasedWindows(authority, clock or time.monotonic, f"redis at {self._address}")
+        self._windows = LeasedWindows(authority, clock or time.monotonic, "redis")
 
     async def open(self, site: Site) -> None:
         """Hear what others have shared. A Redis that does not answer is trouble, not an error."""

@@ -85,7 +85,7 @@ async def _compare(server: RedisServer, history: list[Step], unheard: set[int]) 
     await link.close()
 
 
-JUNK = {
+JUNK: dict[str, tuple[str | bytes | int, ...]] = {
     "text": ("SET", "{key}", "return redis.call('FLUSHALL')"),
     "bytes": ("SET", "{key}", b"\x80\x04\x95\xff\xc1"),
     "a number": ("SET", "{key}", 5),
@@ -99,7 +99,8 @@ JUNK = {
 async def test_what_is_not_ours_is_overwritten(shared_redis: RedisServer, kind: str) -> None:
     prefix = next(PREFIXES)
     key = f"{{{prefix}:key:p/k}}"
-    shared_redis.command(*(word.format(key=key) if isinstance(word, str) else word for word in JUNK[kind]))
+    words = (word.format(key=key) if isinstance(word, str) else word for word in JUNK[kind])
+    shared_redis.command(*words)
     link = Link(parse_address(shared_redis.address), 5.0)
     authority = RedisAuthority(link, prefix)
     spans, need = {"requests": Span(10, 60.0)}, {"requests": 3}
