@@ -1,4 +1,4 @@
-"""Several processes, one limit: whatever happens to messages and processes, it holds, and comes back whole."""
+"""Several processes, one limit: it holds whatever happens to messages and processes, and comes back whole."""
 
 from __future__ import annotations
 
