@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from gateway.api import Store
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
+from gateway.api.testing.shared import SharedStoreConformance
 from gateway.api.testing.stores import StoreConformance
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
@@ -32,3 +34,11 @@ class TestLeased(StoreConformance):
 
     def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
         return ManualLoop(clock)
+
+
+class TestLeasedTogether(SharedStoreConformance):
+    hears = False
+
+    def make_stores(self, count: int) -> list[Store]:
+        windows = WindowAuthority()
+        return [LeasedStore(windows, time.monotonic) for _ in range(count)]
