@@ -146,6 +146,7 @@ class Daemon:
             site=Site(
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,
+                cache_entries=config.policy.cache.max_entries,
                 failed=partial(metrics.store_error, config.storage.runtime.type),
                 heard=memory.hear,
             ),
