@@ -49,7 +49,7 @@ class InlineLoop(ManualLoop):
     """What is for a thread is done at once: no time passes meanwhile."""
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         done: asyncio.Future[T] = self.create_future()
         done.set_result(func(*args))
