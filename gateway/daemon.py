@@ -109,7 +109,7 @@ class Daemon:
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
             following = asyncio.create_task(
-                live.managed.follow(follow)
+                live.managed.follow(lambda: self._controls.reload("storage.config"))
             )
             try:
                 await runner.setup()
@@ -146,6 +146,7 @@ class Daemon:
             site=Site(
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,
+                cache_entries=config.policy.cache.max_entries,
                 failed=partial(metrics.store_error, config.storage.runtime.type),
                 heard=memory.hear,
             ),

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin import (
-    clients,
-    config,
-    dry_run,
-    login,
-    openapi,
-    overview,
-    providers,
-    requests,
-    usage,
-)
+from gateway.admin import clients, config, dry_run, login, openapi, overview, providers, requests, usage
 from gateway.admin.border import border
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
