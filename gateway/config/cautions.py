@@ -13,13 +13,9 @@ from gateway.config.section import Section
 
 _MIN_ADMIN_KEY = 16
 _UNSERVED = (
-    "server.trusted_proxies",
-    "server.admin_rate_limit",
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.journal",
-    "storage.retention",
     "storage.on_trouble",
     "storage.master_key",
 )
@@ -76,7 +72,6 @@ def unserved(config: Config) -> list[str]:
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
     }
-    words["logging.audit"] = config.logging.audit.enabled and _is_set(config, "logging.audit")
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 

@@ -6,6 +6,7 @@ import time
 
 from gateway.api import Reader, Record, Usage
 from gateway.catalog import OTHER
+from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import tokens_of_text
@@ -78,4 +79,6 @@ def close_books(tx: Transaction) -> None:
     if tx.error is not None:
         tx.live.metrics.error(provider, tx.error.code)
     series.done(tx.status, total, overhead, first_token)
-    tx.live.log.put(record)
+    payload = encode(record)
+    tx.live.journal.put(record, payload)
+    tx.live.log.put(record, payload)

@@ -146,7 +146,7 @@ class Plan:
         wait = target.meter.cooled_until - now
         if wait > 0 and not _disabled(target, now):
             self._refusals.append(wait)
-        return wait <= 0
+        return wait <= 0 and not target.secret.state.off
 
     def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
         """Candidates that allow as many output tokens as were asked come first."""
@@ -263,6 +263,8 @@ class Plan:
                 retry_after=wait,
                 details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
             )
+        if self._targets and all(t.secret.state.off for t in self._targets):
+            return ApiError("no_provider_available", "Every provider key for this model has been disabled.")
         now = time.monotonic()
         if self._targets and all(_disabled(t, now) for t in self._targets):
             return from_outcome(Outcome(Kind.KEY, 0, ""))
@@ -280,7 +282,8 @@ class Plan:
 
 
 def _disabled(target: Target, now: float) -> bool:
-    return target.secret.state.penalty.disabled(now)
+    key = target.secret.state
+    return key.off or key.penalty.disabled(now)
 
 
 def _load(target: Target) -> tuple[float, int]:

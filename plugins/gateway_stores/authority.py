@@ -1,0 +1,235 @@
+"""The authority of `gateway_stores.quota` in Python: who used and who holds what of which window.
+
+Pure: it does no I/O and is told the time, in seconds since the epoch that must not jump (the wall clock at
+start, plus what a monotonic clock has counted since). Nothing in it is per request but a few additions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from gateway_stores.quota import BUCKETS, Answer, Ask, Span, Use
+
+LINGER = 60.0
+"""Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """What was used of one window. Bucket ``i`` holds what was used from ``i`` to ``i + 1`` widths."""
+
+    seconds: float
+    buckets: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def width(self) -> float:
+        return self.seconds / BUCKETS
+
+    def leaves(self, index: int) -> float:
+        return (index + 1) * self.width + self.seconds
+
+    def slide(self, now: float) -> None:
+        for index in [index for index in self.buckets if self.leaves(index) <= now]:
+            del self.buckets[index]
+
+    def count(self, time: float, amount: int) -> None:
+        """Count a use, or take one back: what its bucket lacks, the next one has."""
+        index = int(time // self.width)
+        if amount > 0:
+            self.buckets[index] = self.buckets.get(index, 0) + amount
+        for place in (index, index + 1):
+            back = min(-amount, self.buckets.get(place, 0))
+            if back > 0:
+                self.buckets[place] -= back
+                amount += back
+
+    def change(self, seconds: float) -> None:
+        """Go on with another length: nothing leaves earlier than the longer of the two grids says."""
+        if seconds == self.seconds:
+            return
+        old, width = self.buckets, self.width
+        self.seconds, self.buckets = seconds, {}
+        for index, amount in old.items():
+            moved = ceil((index + 1) * width / self.width) - 1
+            self.buckets[moved] = self.buckets.get(moved, 0) + amount
+
+
+@dataclass(slots=True)
+class _Holder:
+    """One process, as far as one subject is concerned."""
+
+    number: int = 0
+    acknowledged: int = 0
+    until: float = 0.0
+    """When what it holds can no longer be used."""
+    held: dict[str, int] = field(default_factory=dict)
+
+    def holds(self, kind: str, seconds: float, now: float) -> int:
+        """What has to be counted of it: what it held to the end may have been used until then."""
+        return self.held.get(kind, 0) if now < self.until + seconds else 0
+
+
+@dataclass(slots=True)
+class _Subject:
+    windows: dict[str, _Window] = field(default_factory=dict)
+    holders: dict[str, _Holder] = field(default_factory=dict)
+
+    def used(self, kind: str) -> int:
+        window = self.windows.get(kind)
+        return sum(window.buckets.values()) if window is not None else 0
+
+    def slide(self, now: float) -> None:
+        """Forget what counts no longer."""
+        for kind, window in list(self.windows.items()):
+            window.slide(now)
+            if not window.buckets and not any(kind in holder.held for holder in self.holders.values()):
+                del self.windows[kind]
+        for name, holder in list(self.holders.items()):
+            seconds = (self.windows[kind].seconds for kind in holder.held if kind in self.windows)
+            if holder.until + max(LINGER, *seconds, 0.0) <= now:
+                del self.holders[name]
+
+
+class WindowAuthority:
+    """Keeps the truth about all subjects; see `gateway_stores.quota` for what the messages mean."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[str, _Subject] = {}
+
+    def exchange(self, asks: Sequence[Ask], now: float) -> list[Answer]:
+        """One answer for each ask, in order."""
+        return [self._answer(ask, now) for ask in asks]
+
+    def lost(self, holder: str, now: float) -> list[str]:
+        """A holder has ended: its slots are free, what else it held counts as used now. The subjects that
+        this changed."""
+        changed = []
+        for name, subject in self._subjects.items():
+            ended = subject.holders.pop(holder, None)
+            if ended is None:
+                continue
+            changed.append(name)
+            for kind, amount in ended.held.items():
+                window = subject.windows.get(kind)
+                if window is not None and now < ended.until + window.seconds:
+                    window.count(min(now, ended.until), amount)
+        return changed
+
+    def sweep(self, now: float) -> list[str]:
+        """Forget subjects of which nothing counts any longer; their names. For once a minute or so."""
+        for subject in self._subjects.values():
+            subject.slide(now)
+        idle = [
+            name
+            for name, subject in self._subjects.items()
+            if not subject.holders and not any(window.buckets for window in subject.windows.values())
+        ]
+        for name in idle:
+            del self._subjects[name]
+        return idle
+
+    def state_of(self, subject: str) -> dict[str, Any] | None:
+        """What is known of a subject as plain JSON values; None if nothing is."""
+        known = self._subjects.get(subject)
+        if known is None:
+            return None
+        return {
+            "windows": {
+                kind: [window.seconds, [list(one) for one in window.buckets.items()]]
+                for kind, window in known.windows.items()
+            },
+            "holders": {
+                name: [holder.number, holder.acknowledged, holder.until, dict(holder.held)]
+                for name, holder in known.holders.items()
+            },
+        }
+
+    def dump(self) -> dict[str, Any]:
+        """All there is to know, by subject."""
+        return {subject: self.state_of(subject) for subject in self._subjects}
+
+    def load(self, states: Mapping[str, Any], now: float) -> None:
+        """Go on with what `dump` gave, or any number of `state_of`. A clock that went back meanwhile makes
+        nothing count for longer. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        for name, state in states.items():
+            subject = _Subject()
+            for kind, (seconds, buckets) in state["windows"].items():
+                window = subject.windows[kind] = _Window(float(seconds))
+                newest = int(now // window.width)
+                for index, amount in buckets:
+                    place = min(int(index), newest)
+                    window.buckets[place] = window.buckets.get(place, 0) + int(amount)
+            for holder, (number, acknowledged, until, held) in state["holders"].items():
+                until = min(float(until), now + LINGER)
+                subject.holders[holder] = _Holder(int(number), int(acknowledged), until, dict(held))
+            self._subjects[name] = subject
+
+    def _answer(self, ask: Ask, now: float) -> Answer:
+        subject = self._subjects.setdefault(ask.subject, _Subject())
+        subject.slide(now)
+        holder = subject.holders.setdefault(ask.holder, _Holder())
+        if ask.number <= holder.number:
+            return Answer(stale=True)
+        for kind, span in ask.spans.items():
+            if span.seconds:
+                subject.windows.setdefault(kind, _Window(span.seconds)).change(span.seconds)
+        holder.number = ask.number
+        _count(subject, holder, ask.uses, now)
+        holder.held = {kind: amount for kind, amount in ask.held.items() if amount > 0}
+        holder.until = now + ask.ttl
+        others = {kind: _held_by_others(subject, holder, kind, span, now) for kind, span in ask.spans.items()}
+        free = {
+            kind: span.limit - subject.used(kind) - others[kind] - holder.held.get(kind, 0)
+            for kind, span in ask.spans.items()
+        }
+        granted = _granted(ask, free)
+        for kind, amount in granted.items():
+            holder.held[kind] = holder.held.get(kind, 0) + amount
+        return Answer(
+            acknowledged=holder.acknowledged,
+            granted=granted,
+            buckets={kind: _leaving(subject, kind, now) for kind in ask.spans if kind in subject.windows},
+            others=others,
+            holders=sum(now < other.until + LINGER for other in subject.holders.values()),
+        )
+
+
+def _count(subject: _Subject, holder: _Holder, uses: Iterable[Use], now: float) -> None:
+    """Count the uses that are new."""
+    for use in uses:
+        if use.number > holder.acknowledged:
+            holder.acknowledged = use.number
+            window = subject.windows.get(use.kind)
+            if window is not None:
+                window.count(now - max(use.age, 0.0), use.amount)
+    for window in subject.windows.values():
+        window.slide(now)
+
+
+def _held_by_others(subject: _Subject, asking: _Holder, kind: str, span: Span, now: float) -> int:
+    return sum(
+        other.holds(kind, span.seconds, now) for other in subject.holders.values() if other is not asking
+    )
+
+
+def _granted(ask: Ask, free: Mapping[str, int]) -> dict[str, int]:
+    """All that is needed, and of what is free then up to a quarter; or nothing."""
+    if any(amount > free.get(kind, 0) for kind, amount in ask.need.items()):
+        return {}
+    granted = {}
+    for kind, room in free.items():
+        need = ask.need.get(kind, 0)
+        extra = min(ask.want.get(kind, 0), (room - need) // 4)
+        if need + max(extra, 0) > 0:
+            granted[kind] = need + max(extra, 0)
+    return granted
+
+
+def _leaving(subject: _Subject, kind: str, now: float) -> list[tuple[float, int]]:
+    window = subject.windows[kind]
+    return [
+        (window.leaves(index) - now, amount) for index, amount in sorted(window.buckets.items()) if amount
+    ]

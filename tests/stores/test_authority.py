@@ -1,0 +1,150 @@
+"""The authority: what it counts, grants, forgets and survives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway_stores.authority import LINGER, WindowAuthority
+from gateway_stores.quota import Answer, Ask, Span, Use
+
+NOW = 1_700_000_040.5
+MINUTE = {"requests": Span(10, 60.0)}
+SLOTS = {"parallel": Span(3, 0.0)}
+
+
+def ask(number: int, holder: str = "a", **values: Any) -> Ask:
+    """An ask about one subject that asks for nothing but what is given."""
+    return replace(Ask("key:p/k", holder, number, MINUTE, {}, {}, {}), **values)
+
+
+def test_grants_all_that_is_needed_or_nothing() -> None:
+    authority = WindowAuthority()
+    both = {**MINUTE, "tokens": Span(100, 60.0)}
+    assert exchange(authority, ask(1, spans=both, need={"requests": 1, "tokens": 101})).granted == {}
+    answer = exchange(authority, ask(2, spans=both, need={"requests": 1, "tokens": 100}))
+    assert answer.granted == {"requests": 1, "tokens": 100}
+
+
+def test_grants_of_what_is_only_wanted_a_quarter_of_the_rest() -> None:
+    authority = WindowAuthority()
+    answer = exchange(authority, ask(1, need={"requests": 2}, want={"requests": 100}))
+    assert answer.granted == {"requests": 4}
+    answer = exchange(authority, ask(1, "b", want={"requests": 1}))
+    assert (answer.granted, answer.others, answer.holders) == ({"requests": 1}, {"requests": 4}, 2)
+
+
+def test_counts_a_use_until_its_bucket_has_left() -> None:
+    authority = WindowAuthority()
+    uses = [Use(1, "requests", 0.25, 9)]
+    answer = exchange(authority, ask(1, uses=uses, need={"requests": 2}))
+    assert (answer.acknowledged, answer.granted) == (1, {})
+    assert answer.buckets == {"requests": [(60.5, 9)]}
+    assert exchange(authority, ask(2, need={"requests": 2}), NOW + 60.25).granted == {}
+    assert exchange(authority, ask(3, need={"requests": 2}), NOW + 60.5).granted == {"requests": 2}
+
+
+def test_counts_a_use_once_and_heeds_no_late_ask() -> None:
+    authority = WindowAuthority()
+    late = ask(1, held={"requests": 9}, uses=[Use(1, "requests", 0.0, 3)])
+    newer = ask(2, uses=[Use(1, "requests", 0.0, 3), Use(2, "requests", 0.0, 1)])
+    assert exchange(authority, newer).acknowledged == 2
+    assert exchange(authority, newer) == exchange(authority, late) == Answer(stale=True)
+    answer = exchange(authority, ask(3))
+    assert [amount for _, amount in answer.buckets["requests"]] == [4]
+
+
+@pytest.mark.parametrize(("age", "left"), [(4.0, [8, 4]), (5.0, [5, 7])])
+def test_takes_back_from_the_bucket_of_that_age_or_else_the_next(age: float, left: list[int]) -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, uses=[Use(1, "requests", 5.0, 8), Use(2, "requests", 4.0, 7)]))
+    exchange(authority, ask(2, uses=[Use(3, "requests", age, -3)]))
+    answer = exchange(authority, ask(3))
+    assert [amount for _, amount in answer.buckets["requests"]] == left
+
+
+def test_takes_back_from_the_next_bucket_what_the_first_lacks() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, uses=[Use(1, "requests", 5.0, 1), Use(2, "requests", 4.0, 7)]))
+    exchange(authority, ask(2, uses=[Use(3, "requests", 5.0, -3)]))
+    answer = exchange(authority, ask(3))
+    assert [amount for _, amount in answer.buckets["requests"]][-1] == 5
+
+
+def test_what_is_held_counts_until_its_lease_and_the_window_are_over() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, need={"requests": 10}, ttl=4.0))
+    assert exchange(authority, ask(1, "b", need={"requests": 1}), NOW + 63.9).granted == {}
+    assert exchange(authority, ask(2, "b", need={"requests": 10}), NOW + 64.0).granted == {"requests": 10}
+
+
+def test_slots_are_free_when_the_lease_is_over() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, spans=SLOTS, need={"parallel": 3}, ttl=4.0))
+    answer = exchange(authority, ask(1, "b", spans=SLOTS, need={"parallel": 1}), NOW + 3.9)
+    assert (answer.granted, answer.others) == ({}, {"parallel": 3})
+    answer = exchange(authority, ask(2, "b", spans=SLOTS, need={"parallel": 3}), NOW + 4.0)
+    assert (answer.granted, answer.others) == ({"parallel": 3}, {"parallel": 0})
+
+
+def test_a_lost_holder_frees_its_slots_and_may_have_used_the_rest() -> None:
+    authority = WindowAuthority()
+    spans = {**MINUTE, **SLOTS}
+    exchange(authority, ask(1, spans=spans, need={"requests": 10, "parallel": 3}))
+    assert authority.lost("a", NOW + 1.0) == ["key:p/k"]
+    assert authority.lost("a", NOW + 1.0) == []
+    answer = exchange(authority, ask(1, "b", spans=spans), NOW + 1.0)
+    assert answer.others == {"requests": 0, "parallel": 0}
+    assert [amount for _, amount in answer.buckets["requests"]] == [10]
+
+
+def test_memory_is_bounded_and_idle_subjects_go() -> None:
+    authority = WindowAuthority()
+    for step in range(1, 500):
+        uses = [Use(step, "requests", 0.0, 1)]
+        answer = exchange(authority, ask(step, uses=uses), NOW + step * 0.5)
+        assert len(answer.buckets["requests"]) <= 62
+    end = NOW + 250.0
+    assert authority.sweep(end + 30.0) == []
+    assert authority.sweep(end + LINGER + 4.0) == ["key:p/k"]
+    assert authority.state_of("key:p/k") is None
+
+
+def test_a_restart_forgets_nothing() -> None:
+    before, after = WindowAuthority(), WindowAuthority()
+    exchange(before, ask(1, need={"requests": 3}, uses=[Use(1, "requests", 30.0, 4)]))
+    after.load(json.loads(json.dumps(before.dump())), NOW)
+    assert after.dump() == before.dump()
+    answer = exchange(after, ask(2, uses=[Use(1, "requests", 30.0, 4)], held={"requests": 3}))
+    assert answer.acknowledged == 1
+    assert exchange(after, ask(1, "b", need={"requests": 4})).granted == {}
+    assert exchange(after, ask(2, "b", need={"requests": 3})).granted == {"requests": 3}
+
+
+def test_a_restart_with_the_clock_an_hour_back_counts_nothing_for_longer() -> None:
+    before, after = WindowAuthority(), WindowAuthority()
+    exchange(before, ask(1, need={"requests": 3}, uses=[Use(1, "requests", 0.0, 7)]))
+    after.load(before.dump(), NOW - 3600.0)
+    answer = exchange(after, ask(1, "b", need={"requests": 10}), NOW - 3600.0 + LINGER + 60.0)
+    assert answer.granted == {"requests": 10}
+
+
+@pytest.mark.parametrize("seconds", [30.0, 45.0, 120.0])
+def test_another_length_applies_to_what_is_inside(seconds: float) -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, uses=[Use(1, "requests", 0.0, 10)]))
+    changed = {"requests": Span(10, seconds)}
+    needed: dict[str, Any] = {"spans": changed, "need": {"requests": 1}}
+    assert exchange(authority, ask(2, **needed), NOW + 1.0).granted == {}
+    assert exchange(authority, ask(3, **needed), NOW + seconds - 0.5).granted == {}
+    width = max(seconds, 60.0) / 60.0
+    assert exchange(authority, ask(4, **needed), NOW + seconds + 2 * width).granted == {"requests": 1}
+
+
+def exchange(authority: WindowAuthority, one: Ask, now: float = NOW) -> Answer:
+    """The answer to one ask."""
+    (answer,) = authority.exchange([one], now)
+    return answer
