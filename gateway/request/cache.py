@@ -125,12 +125,10 @@ class Answers:
 
     def _put(self, tx: Transaction, key: str, body: bytes | None) -> None:
         settings = tx.runtime.config.policy.cache
-        if body is None or self._resting():
+        if body is None or len(body) > settings.max_entry_kb * 1024 or self._resting():
             return
-        packed = Entry.of(tx, body).pack()
-        if len(packed) <= settings.max_entry_kb * 1024:
-            self._storing[key] = packed
-            self._in_background(self._store_one(key, packed, settings.ttl_seconds))
+        packed = self._storing[key] = Entry.of(tx, body).pack()
+        self._in_background(self._store_one(key, packed, settings.ttl_seconds))
 
     async def _store_one(self, key: str, packed: bytes, seconds: float) -> None:
         try:
