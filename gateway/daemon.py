@@ -108,9 +108,8 @@ class Daemon:
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
-            following = asyncio.create_task(
-                live.managed.follow(follow)
-            )
+            followed = partial(self._controls.reload, "storage.config")
+            following = asyncio.create_task(live.managed.follow(followed))
             try:
                 await runner.setup()
                 listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())

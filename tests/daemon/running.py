@@ -110,8 +110,7 @@ class Gateway:
         """Every metric as it stands."""
         async with self.session.get(self.url + "/metrics") as response:
             text = await response.text()
-        families = text_string_to_metric_families(text)
-        return Samples([sample for family in families for sample in family.samples])
+        return samples_of(text)
 
     async def reload(self, **sections: Any) -> None:
         """Put these sections into the configuration and load it."""
@@ -130,6 +129,12 @@ class Gateway:
         """Status, the JSON of every event (``[DONE]`` as a string) and headers of a streamed chat."""
         async with self.chat(stream=True, **body) as response:
             return response.status, events_of(await response.read()), response.headers
+
+
+def samples_of(text: str) -> Samples:
+    """A scrape, from its text."""
+    families = text_string_to_metric_families(text)
+    return Samples([sample for family in families for sample in family.samples])
 
 
 async def until(condition: Callable[[], bool]) -> None:
