@@ -44,6 +44,10 @@ class Samples:
             if sample.name == f"coo_llm_{name}" and labels.items() <= sample.labels.items()
         )
 
+    def process(self, name: str) -> float:
+        """The sample of this name, which has no labels."""
+        return next(sample.value for sample in self.all if sample.name == name)
+
     def values(self, name: str, label: str) -> set[str]:
         """The values that a label of ``coo_llm_…`` has."""
         return {sample.labels[label] for sample in self.all if sample.name == f"coo_llm_{name}"}

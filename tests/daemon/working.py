@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def installed(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "plugins", folder / "site")))}
 
 
-def line_of(daemon: Daemon, message: str) -> list[dict[str, Any]]:
+def lines_of(daemon: Daemon, message: str) -> list[dict[str, Any]]:
     """The daemon's log lines with this message so far."""
     lines = [json.loads(line) for line in daemon.stderr.splitlines() if line.startswith("{")]
     return [line for line in lines if line["message"] == message]
@@ -74,9 +74,7 @@ class Working:
     def chat(self, **body: Any) -> Any:
         """A chat request: ``async with working.chat() as response``."""
         body = {"model": "m", "messages": HELLO, **body}
-        return self.session.post(
-            f"{self.daemon.url}/v1/chat/completions", json=body, headers=self.headers
-        )
+        return self.session.post(f"{self.daemon.url}/v1/chat/completions", json=body, headers=self.headers)
 
     async def asked(self, **body: Any) -> int:
         """The status of a chat."""
@@ -117,9 +115,10 @@ async def working(
 
 async def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     """Wait for what other processes bring about."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
@@ -128,7 +127,3 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def stop_process(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
