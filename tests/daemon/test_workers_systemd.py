@@ -1,4 +1,4 @@
-"""What systemd sees of several workers: one service that is ready when all serve, on the sockets it opened."""
+"""What systemd sees of several workers: one service, ready when all serve, on the sockets it opened."""
 
 from __future__ import annotations
 
@@ -8,33 +8,28 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.daemon.working import working
+from tests.daemon.working import eventually, working
 
 
-class Manager:
-    """Listens for what a service notifies."""
+class Manager(asyncio.DatagramProtocol):
+    """Listens for what a service notifies; at all times, for only a few words wait for it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "notify")
+    def __init__(self) -> None:
         self.said: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self.said += data.decode().split("\n")
 
     async def hears(self, word: str, count: int = 1) -> None:
         """Wait until ``word`` was said so often."""
-        async with asyncio.timeout(15):
-            while self.said.count(word) < count:
-                data = await asyncio.get_running_loop().sock_recv(self._socket, 4096)
-                self.said += data.decode().split("\n")
-
-    def close(self) -> None:
-        self._socket.close()
+        await eventually(lambda: self.said.count(word) >= count)
 
 
 async def test_ready_once_watchdog_and_stopping(tmp_path: Path) -> None:
-    manager = Manager(tmp_path)
-    env = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "500000"}
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(str(tmp_path / "notify"))
+    transport, manager = await asyncio.get_running_loop().create_datagram_endpoint(Manager, sock=listening)
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "500000"}
     async with working(tmp_path, env=env) as running:
         await manager.hears("READY=1")
         await manager.hears("WATCHDOG=1", 3)
@@ -42,7 +37,7 @@ async def test_ready_once_watchdog_and_stopping(tmp_path: Path) -> None:
         await manager.hears("READY=1", 2)
         await running.daemon.stop()
         await manager.hears("STOPPING=1")
-    manager.close()
+    transport.close()
     assert manager.said.count("STOPPING=1") == 1  # none of a worker's own
 
 
