@@ -61,7 +61,8 @@ class ManagedConfig:
         self._good = self.file
         self._made_of: tuple[str, Overlay] = self.file.version, {}
         """What the last good one was made of: the file's version and the overlay."""
-        self._clients: Mapping[str, KnownClient] = self.file.clients
+        self.clients: Mapping[str, KnownClient] = self.file.clients
+        """Every client by id, as loaded last."""
 
     async def start(self) -> Loaded:
         """As `load`, with the file as it was read already."""
@@ -109,6 +110,11 @@ class ManagedConfig:
                 self._failed("version", exc)
             await asyncio.sleep(POLL)
 
+    @property
+    def effective(self) -> Loaded:
+        """The settings as they were good last; of the clients only those of the file, as they are there."""
+        return self._good
+
     def combined(self, overlay: Overlay) -> Config:
         """The file as it was valid last with ``overlay`` on top. Raises `ConfigError`."""
         config = self.file.config
@@ -126,7 +132,7 @@ class ManagedConfig:
         except StoreUnavailable as exc:
             self._failed("read", exc)
         loaded = await asyncio.to_thread(self._compose, self.managed, again)
-        self._clients = loaded.clients
+        self.clients = loaded.clients
         return loaded
 
     def _compose(self, managed: Managed | None, again: bool) -> Loaded:
@@ -158,7 +164,7 @@ class ManagedConfig:
         return ()
 
     def _to_be_remembered(self) -> bool:
-        return self.managed is not None and not self.managed.clients_existed and bool(self._clients)
+        return self.managed is not None and not self.managed.clients_existed and bool(self.clients)
 
     def _failed(self, operation: str, exc: StoreUnavailable) -> None:
         self.failed(operation)

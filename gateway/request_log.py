@@ -6,14 +6,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 
 import orjson
 
 from gateway.api.record import Record
 from gateway.api.sink import Batch, LogSink
-from gateway.ledger.frame import NAMES
 from gateway.logs import MAX_STRING, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
@@ -22,7 +20,7 @@ _FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecon
 _COMPLAINT_SECONDS = 10.0
 _AT_ONCE = Batch(size=1000, interval_seconds=0)
 _ONE_BY_ONE = Batch(size=1, interval_seconds=0)
-_NEXT_FIELD = b',"request_id":'
+_VERSION, _ID, _CLIENT = b',"config_version":', b',"request_id":', b',"client":'
 _SURROGATE = b"\\ud"
 
 
@@ -37,16 +35,19 @@ def record_line(record: Record, payload: bytes) -> bytes:
         and _SURROGATE not in payload
         and not _looks_secret(record.alias)
     ):
-        return b'{"time":"%b","level":"info","message":"request"%b,"cost_usd":%b}' % (
+        # the same but for its beginning: ``{"time":…,"config_version":…,"request_id":…,"client":…``
+        id, client = payload.index(_ID), payload.index(_CLIENT)
+        return b'{"time":"%b","level":"info","message":"request"%b%b%b,"cost_usd":%b}' % (
             rfc3339(record.time).encode(),
-            payload[payload.index(_NEXT_FIELD) : -1],
+            payload[id:client],
+            payload[payload.index(_VERSION) : id],
+            payload[client:-1],
             orjson.dumps(dollars),
         )
-    fields = {"time": "", "level": "info", "message": "request"} | {
-        name: getattr(record, name) for name in NAMES
-    }
-    attempts = [asdict(attempt) for attempt in record.attempts]
-    return encode(fields | {"time": rfc3339(record.time), "attempts": attempts, "cost_usd": dollars})
+    start = {"time": rfc3339(record.time), "level": "info", "message": "request"}
+    fields = {"request_id": record.request_id, **record.to_json()}
+    del fields["time"]
+    return encode({**start, **fields, "cost_usd": dollars})
 
 
 @lru_cache(1024)

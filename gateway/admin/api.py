@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin import config, dry_run, login, overview, providers, requests, usage
+from gateway.admin import clients, config, dry_run, login, openapi, overview, providers, requests, usage
 from gateway.admin.border import border
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
@@ -12,11 +12,13 @@ from gateway.keys import LIVE
 ROUTES = (
     *login.routes,
     *config.routes,
+    *clients.routes,
     *providers.routes,
     *usage.routes,
     *requests.routes,
     *overview.routes,
     *dry_run.routes,
+    *openapi.routes,
 )
 
 

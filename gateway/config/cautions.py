@@ -13,13 +13,10 @@ from gateway.config.section import Section
 
 _MIN_ADMIN_KEY = 16
 _UNSERVED = (
-    "server.trusted_proxies",
-    "server.admin_rate_limit",
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
     "storage.on_trouble",
-    "storage.master_key",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
@@ -70,11 +67,9 @@ def unserved(config: Config) -> list[str]:
     words = {
         f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
-        "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
     }
-    words["logging.audit"] = config.logging.audit.enabled and _is_set(config, "logging.audit")
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 

@@ -7,12 +7,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gateway.config.known import Known
 from gateway.config.legacy import modernise
-from gateway.config.masked import is_secret, mask, masked, revealed, without_userinfo
+from gateway.config.masked import is_mask, is_secret, mask, masked, revealed, without_userinfo
 from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.read import validate
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
-from gateway.config.tree import by_id, children, find, has_ids, merge, transform
+from gateway.config.tree import by_id, children, find, has_ids, leaves, merge, transform
 from gateway.vault import MARK, Vault, VaultError
 
 Overlay = dict[str, Any]
@@ -125,17 +125,7 @@ def changes(patch: dict[str, Any], now: Shown) -> Overlay:
 
 def sources(values: dict[str, Any], file: dict[str, Any], overlay: Overlay) -> dict[str, Source]:
     """Where each of the effective ``values`` comes from, by its path, ids in place of indices."""
-    found: dict[str, Source] = {}
-
-    def note(path: Path, value: Any) -> None:
-        inner = list(children(path, value)) if isinstance(value, dict) or has_ids(path) else []
-        for below, item in inner:
-            note(below, item)
-        if not inner:
-            found[render(path)] = _source(path, file, overlay)
-
-    note((), values)
-    return found
+    return {render(path): _source(path, file, overlay) for path in leaves(values)}
 
 
 def without(overlay: Overlay, where: str) -> tuple[Overlay, str]:
@@ -177,7 +167,7 @@ def _stray_masks(patch: Any, now: Shown, path: Path) -> list[Problem]:
             for below, item in children(path, patch)
             for problem in _stray_masks(item, now.part(below), below)
         ]
-    if isinstance(patch, str) and "…" in patch and path and _is_secret(path, patch) and patch != now.masked:
+    if is_mask(patch) and path and _is_secret(path, patch) and patch != now.masked:
         return [Problem(render(path), None, "is a masked secret, and not the one that is set: give it whole")]
     return []
 

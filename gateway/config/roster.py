@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from gateway.config.managed import ClientKey, Managed, ManagedClient
+from gateway.config.managed import ClientKey, Managed
 from gateway.config.schema import ClientConfig, Config
 from gateway.config.schema_clients import ClientSettings
 from gateway.config.tree import CLIENTS, by_id, merge
@@ -35,33 +35,33 @@ def roster(
     """All clients by id, and warnings. ``values``: the file's, of which ``config`` was made."""
     clients = {client.id: KnownClient(client, (key_of(client),), "file") for client in config.api_keys or ()}
     warnings: list[str] = []
-    in_file = by_id(CLIENTS, values.get("api_keys")) if managed.clients else {}
+    there = in_file(values) if managed.clients else {}
     for id_, entry in managed.clients.items():
         base = clients.get(id_)
         if base is None and not entry.keys:
             warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
             continue
+        merged = merge(there.get(id_), entry.settings, drop_nulls=True)
         try:
-            clients[id_] = _changed(id_, in_file.get(id_), base, entry)
+            settings = ClientSettings.model_validate({**merged, "id": id_})
         except ValidationError:
             warnings.append(
                 f"the client {id_}: what was set through the admin API is not valid, and not used"
             )
+            continue
+        if base is None:
+            clients[id_] = KnownClient(settings, entry.keys, "api", created_at=entry.created_at)
+        else:
+            clients[id_] = KnownClient(settings, entry.keys or base.keys, "file", changed=True)
     return clients, warnings
 
 
-def _changed(id_: str, in_file: Any, base: KnownClient | None, entry: ManagedClient) -> KnownClient:
-    settings = settings_of(id_, in_file, entry.settings)
-    if base is None:
-        return KnownClient(settings, entry.keys, "api", created_at=entry.created_at)
-    return KnownClient(settings, entry.keys or base.keys, "file", changed=True)
-
-
-def settings_of(id_: str, in_file: Any, changes: Mapping[str, Any]) -> ClientSettings:
-    """A client's settings, of which some may be ``in_file``. Raises pydantic's ValidationError."""
-    merged = merge(in_file, dict(changes), drop_nulls=True) if in_file else dict(changes)
-    merged.pop("key", None)
-    return ClientSettings.model_validate({**merged, "id": id_})
+def in_file(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the file says of each client, by id, without the keys."""
+    return {
+        id_: {name: value for name, value in item.items() if name != "key"}
+        for id_, item in by_id(CLIENTS, values.get("api_keys")).items()
+    }
 
 
 def key_of(client: ClientConfig) -> ClientKey:

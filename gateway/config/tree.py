@@ -101,3 +101,12 @@ def find(values: Any, path: Path) -> tuple[bool, Any]:
             return False, None
         values = values[step]
     return True, values
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
+    """The paths of all that is neither a mapping with something in it nor a list of things with ids."""
+    inner = list(children(path, value)) if isinstance(value, dict) or has_ids(path) else []
+    for below, item in inner:
+        yield from leaves(item, below)
+    if not inner:
+        yield path

@@ -38,6 +38,7 @@ class Segment:
     until there are too many; then they are read."""
 
     __slots__ = (
+        "_loaded",
         "_unread",
         "began",
         "damaged",
@@ -73,6 +74,8 @@ class Segment:
         self.damaged: list[Damage] = []
         """What could not be read, until somebody takes it."""
         self._unread: deque[Piece] = deque()
+        self._loaded = 0
+        """Where in the file what was read ends."""
 
     @classmethod
     def create(cls, path: Path) -> Segment:
@@ -121,7 +124,7 @@ class Segment:
         if not self._unread:
             self._load()
         chosen = list(islice(self._unread, limit))
-        end = chosen[-1].end if chosen else self.size
+        end = self._loaded if len(chosen) == len(self._unread) else chosen[-1].end
         return Batch([(None, piece.payload) for piece in chosen if piece.payload is not None], end)
 
     def acknowledge(self, batch: Batch) -> None:
@@ -162,6 +165,7 @@ class Segment:
     def _load(self) -> None:
         assert self.path is not None
         data = _read(self.path, self.moved)[: self.size - self.moved]
+        self._loaded = self.size
         for piece in pieces(data):
             if piece.payload is None:
                 rest = data[piece.start : piece.end]
