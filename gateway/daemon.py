@@ -147,7 +147,6 @@ class Daemon:
                 on_trouble=config.storage.on_trouble,
                 cache_entries=config.policy.cache.max_entries,
                 failed=partial(metrics.store_error, config.storage.runtime.type),
-                cache_entries=config.policy.cache.max_entries,
                 heard=memory.hear,
             ),
             managed=managed,
