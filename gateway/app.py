@@ -13,6 +13,7 @@ from gateway.health import livez, readyz
 from gateway.keys import LIVE
 from gateway.ledger.service import keeping_records
 from gateway.reload import Reloader
+from gateway.request.cache import ANSWERS, Answers
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
 from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
@@ -28,6 +29,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     """The application; its resources open when it starts and close when it is cleaned up."""
     app = web.Application(middlewares=[border, authentication])
     app[LIVE] = live
+    app[ANSWERS] = Answers(live.store, live.site, live.metrics)
     app[ADMIN] = make_state(live, reloader)
     prometheus = live.current.config.logging.prometheus
     for prefix in PREFIXES:
@@ -71,6 +73,7 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
         yield
         live.ready = False
         await live.upstream.close()
+        await app[ANSWERS].close()
         await live.log.close()
     await live.store.close()
     await live.managed.store.close()

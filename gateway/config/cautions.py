@@ -17,7 +17,6 @@ _UNSERVED = (
     "server.webui",
     "logging.content",
     "storage.on_trouble",
-    "storage.master_key",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
@@ -66,10 +65,8 @@ def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
     policy, storage = config.policy, config.storage
     words = {
-        "server.workers (one process serves)": config.server.workers != 1,
         f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
-        "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
     }

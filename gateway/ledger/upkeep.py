@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from pathlib import Path
 
-from gateway.ledger.claim import Claim, abandoned
+from gateway.ledger.claim import Claim, names
 from gateway.ledger.complaint import Complaint
 from gateway.ledger.journal import Journal, make_private
 from gateway.ledger.segment import Segment
@@ -53,8 +54,9 @@ class Upkeep:
             try:
                 await asyncio.to_thread(_sync, os.dup(segment.fd), segment.path, dirty)
             except OSError as error:
-                segment.doubtful = True
-                self._journal.fail(error)
+                if segment in self._journal.segments:  # it was not just removed because all of it is moved
+                    segment.doubtful = True
+                    self._journal.fail(error)
             else:
                 if not self._journal.is_current(segment):
                     segment.close()
@@ -68,6 +70,8 @@ class Upkeep:
             self._journal.restore()
         except OSError as error:
             self._complain("the journal still cannot be written", error, records=self._journal.pending)
+        else:
+            log.info("usage records are written to the journal again")
 
     async def adopt(self, folder: Path) -> None:
         """Move what is in the segments of processes that have ended."""
@@ -75,19 +79,17 @@ class Upkeep:
             if not any(segment in self._journal.segments for segment in segments):
                 self._adopted.remove((claim, segments))
                 claim.close()
+        own = {claim.name for claim in (self._journal.claim, *dict(self._adopted)) if claim is not None}
         try:
-            for claim in await asyncio.to_thread(self._abandoned, folder):
-                await self._take_over(claim)
+            for name in sorted(await asyncio.to_thread(names, folder) - own):
+                await self._take_over(folder, name)
         except OSError as error:
-            self._complain("abandoned journals cannot be read", error)
+            self._complain("what other processes left of their journals cannot be read", error)
 
-    def _abandoned(self, folder: Path) -> list[Claim]:
-        own = {claim.name for claim, _ in self._adopted}
-        if self._journal.claim is not None:
-            own.add(self._journal.claim.name)
-        return list(abandoned(folder, own))
-
-    async def _take_over(self, claim: Claim) -> None:
+    async def _take_over(self, folder: Path, name: str) -> None:
+        claim = Claim.take(folder, name)
+        if claim is None:
+            return
         segments: list[Segment] = []
         self._adopted.append((claim, segments))
         for path in claim.segments():
@@ -103,7 +105,7 @@ def _sync(fd: int, path: Path, dirty: bool) -> None:
     """Raises `OSError` if the file is not what its name stands for any more, or the disk failed."""
     try:
         if not os.path.samestat(os.stat(path), os.fstat(fd)):
-            raise FileNotFoundError(2, "the file was removed", str(path))
+            raise FileNotFoundError(errno.ENOENT, "the file was removed", str(path))
         if dirty:
             os.fsync(fd)
     finally:

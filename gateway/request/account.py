@@ -36,7 +36,7 @@ async def _give_back(tx: Transaction, choice: Choice, used: int) -> None:
 
 def close_books(tx: Transaction) -> None:
     """Write the record and count the request, before the last byte goes out. A second call does nothing."""
-    if tx.closed:
+    if tx.closed or tx.left:
         return
     tx.closed = True
     now = time.monotonic()
@@ -54,6 +54,7 @@ def close_books(tx: Transaction) -> None:
         error=tx.error.code if tx.error is not None else None,
         attempts=tx.attempts,
         stream=tx.stream,
+        cache=tx.cache,
         first_token_ms=None if first_token is None else round(first_token * 1000, 3),
         total_ms=round(total * 1000, 3),
         overhead_ms=round(overhead * 1000, 3),

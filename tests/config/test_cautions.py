@@ -49,9 +49,8 @@ def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytes
     ("text", "named"),
     [
         ("", []),
-        ("server: {workers: auto}", ["server.workers"]),
         ("server: {webui: {enabled: true}}", ["server.webui"]),
-        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.cache", "policy.affinity"]),
+        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.affinity"]),
         ("policy: {algorithm: adaptive}", ["policy.algorithm adaptive"]),
         ("logging: {audit: {enabled: true}}", []),
         ("server: {trusted_proxies: [10.0.0.0/8], admin_rate_limit: 7}", []),

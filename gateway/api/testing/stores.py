@@ -26,6 +26,11 @@ class StoreConformance:
         """A store not opened yet, empty, that takes its time from ``clock``."""
         raise NotImplementedError
 
+    def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
+        """What random histories run in. `gateway.api.testing.loop.ManualLoop` makes those of a store that
+        does something in the background play always alike."""
+        return asyncio.new_event_loop()
+
     @asynccontextmanager
     async def opened(self, clock: ManualClock) -> AsyncIterator[Store]:
         store = self.make_store(clock)
@@ -36,6 +41,7 @@ class StoreConformance:
     def test_any_history_agrees_with_a_list_of_events(self) -> None:
         class Machine(WindowMachine):
             make_store = staticmethod(self.make_store)
+            make_loop = staticmethod(self.make_loop)
             slack = self.slack
 
         run_state_machine_as_test(
@@ -94,6 +100,24 @@ class StoreConformance:
             clock.advance(31.0)
             assert used(meter)["tokens"] == 300
             assert 0 < (await refused(store, meter, 1)).retry_after <= 30.0
+
+    async def test_a_budget_is_reserved_and_settled_like_tokens(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("client:c", Limits(budget=1000, budget_seconds=600.0))
+            first = await store.reserve(meter, 0, cost=700)
+            assert not isinstance(first, Refusal)
+            refusal = await store.reserve(meter, 0, cost=301)
+            assert isinstance(refusal, Refusal)
+            assert (refusal.kind, refusal.limit) == ("budget", 1000)
+            await store.settle(first, 0, 200)
+            assert used(meter) == {"budget": 200}
+            dear = await store.reserve(meter, 0, cost=800)
+            assert not isinstance(dear, Refusal)
+            await store.settle(dear, 0, 1500)
+            assert used(meter) == {"budget": 1700}
+            clock.advance(611.0)
+            assert used(meter) == {"budget": 0}
 
     async def test_a_subject_has_one_meter_whose_limits_may_change(self) -> None:
         async with self.opened(ManualClock()) as store:
