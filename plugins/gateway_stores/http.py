@@ -10,8 +10,9 @@ import base64
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.api import (
     Conflict,
@@ -31,6 +32,8 @@ from gateway.api import (
 from gateway_stores.http_client import MAX_PAGE, HttpClient, Missing
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
+
+T = TypeVar("T")
 
 EXCHANGE_SECONDS = 0.25
 CACHE_SECONDS = 0.25
@@ -75,7 +78,7 @@ class HttpStore:
     @property
     def _leased(self) -> LeasedWindows:
         if self._windows is None:
-            self._windows = LeasedWindows(HttpAuthority(self._client), self.clock)
+            self._windows = LeasedWindows(HttpAuthority(self._client), self.clock, self._client.name)
         return self._windows
 
     def meter(self, subject: str, limits: Limits) -> Meter:
@@ -101,11 +104,11 @@ class HttpStore:
         self._facts.share(name, value, seconds)
 
     async def append(self, records: Sequence[Record]) -> None:
-        """Send records; count those that were new in the usage counters."""
+        """Send records; count those that were new in the usage counters, if the server lets us."""
         body = {"records": [record.to_json() for record in records]}
-        answer = await self._post("append", "records", body=body)
-        added = set(answer["added"])
-        await self._count([record for record in records if record.id in added])
+        added = await self._post("append", ("records",), body, lambda answer: set(answer["added"]))
+        with suppress(StoreUnavailable):
+            await self._count([record for record in records if record.id in added])
 
     async def _count(self, records: Sequence[Record]) -> None:
         """Counters for whoever reads the server directly; our own totals come from the records."""
@@ -119,64 +122,95 @@ class HttpStore:
                 sums[*subject, "cost_nano_usd"] += record.cost_nano_usd or 0
         for path, delta in sums.items():
             if delta:
-                await self._post("usage", "usage", *path, "inc", body={"delta": delta})
+                await self._post("usage", ("usage", *path, "inc"), {"delta": delta}, _anything)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""
         body = {"filter": asdict(filter), "limit": limit, "before": before}
-        answer = await self._post("requests", "records", "query", body=body)
-        return [Record.from_json(values) for values in answer["records"]]
+
+        def read(answer: Any) -> list[Record]:
+            return [Record.from_json(values) for values in answer["records"]]
+
+        return await self._post("requests", ("records", "query"), body, read)
 
     async def request(self, id: str) -> Record | None:
         """The record with this id, or else the newest with this request id."""
-        try:
-            return Record.from_json(await self._client.get("records", id))
-        except Missing:
-            return None
+        return await self._call("request", ("records", id), Record.from_json)
 
     async def totals(self, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
         """One total for each combination of the dimensions' values."""
         body = {"filter": asdict(filter), "group_by": list(group_by)}
-        answer = await self._post("totals", "records", "totals", body=body)
-        return [_total(values) for values in answer["totals"]]
+
+        def read(answer: Any) -> list[Total]:
+            return [_total(values) for values in answer["totals"]]
+
+        return await self._post("totals", ("records", "totals"), body, read)
 
     async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds."""
         body = {"filter": asdict(filter), "step": step}
-        answer = await self._post("series", "records", "series", body=body)
-        return [(float(begins), _total(values)) for begins, values in answer["points"]]
+
+        def read(answer: Any) -> list[tuple[float, Total]]:
+            return [(float(begins), _total(values)) for begins, values in answer["points"]]
+
+        return await self._post("series", ("records", "series"), body, read)
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Let the server forget some of what is too old."""
         body = {"requests": requests, "rollups": rollups}
-        answer = await self._post("prune", "records", "prune", body=body)
-        return bool(answer["more"])
+        return await self._post("prune", ("records", "prune"), body, lambda answer: bool(answer["more"]))
 
     async def cache_get(self, key: str) -> bytes | None:
         """A cached answer that has not expired."""
-        try:
-            found = await self._client.get("cache", key)
-            return base64.b64decode(found["value"], validate=True)
-        except Missing:
-            return None
-        except (TypeError, KeyError, ValueError):  # whatever it is, it is none of ours
-            return None
+
+        def read(answer: Any) -> bytes:
+            return base64.b64decode(answer["value"], validate=True)
+
+        return await self._call("cache_get", ("cache", key), read, timeout=CACHE_SECONDS)
 
     async def cache_put(self, key: str, value: bytes, seconds: float) -> None:
-        """Keep an answer for ``seconds``."""
+        """Keep an answer for ``seconds``; how many are kept is the server's affair."""
         body = {"value": base64.b64encode(value).decode(), "ttl_seconds": seconds}
-        await self._post("cache_put", "cache", key, body=body, timeout=CACHE_SECONDS)
+        await self._post("cache_put", ("cache", key), body, _anything, timeout=CACHE_SECONDS)
 
-    async def _post(self, operation: str, *path: str, body: Any, timeout: float | None = None) -> Any:
-        """Raises `StoreUnavailable`, also for a call the server does not know, and counts it."""
+    async def _post(
+        self,
+        operation: str,
+        path: tuple[str, ...],
+        body: Any,
+        read: Callable[[Any], T],
+        *,
+        timeout: float | None = None,
+    ) -> T:
+        """What ``read`` makes of the answer to a POST; a call the server does not know is trouble."""
+        answer = await self._call(operation, path, lambda found: (read(found),), body, timeout=timeout)
+        if answer is None:
+            raise self._failed(operation, self._client.unavailable(path, "does not know this call"))
+        return answer[0]
+
+    async def _call(
+        self,
+        operation: str,
+        path: tuple[str, ...],
+        read: Callable[[Any], T],
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> T | None:
+        """What ``read`` makes of an answer, None if there is nothing at ``path``. A POST if there is a
+        ``body``. Raises `StoreUnavailable`, and counts it."""
         try:
-            answer = await self._client.post(*path, body=body, timeout=timeout, max_bytes=MAX_PAGE)
+            answer = await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE)
+            result = read(answer)
         except Missing:
-            raise self._failed(operation, self._client.unavailable(path, "does not know this call")) from None
+            return None
         except StoreUnavailable as error:
             raise self._failed(operation, error) from None
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            wrong = self._client.unavailable(path, "answered with something else")
+            raise self._failed(operation, wrong) from None
         self._trouble = None
-        return answer
+        return result
 
     def _failed(self, operation: str, error: StoreUnavailable) -> StoreUnavailable:
         self._site.failed(operation)
@@ -196,11 +230,11 @@ class HttpAuthority:
         path = ("windows", "exchange")
         body = {"asks": [ask_to_json(ask) for ask in asks]}
         try:
-            found = await self._client.post(*path, body=body, timeout=EXCHANGE_SECONDS)
+            found = await self._client.call(path, body, timeout=EXCHANGE_SECONDS)
             answers = [answer_from_json(values) for values in found["answers"]]
         except Missing:
             raise self._client.unavailable(path, "does not know this call") from None
-        except (TypeError, KeyError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise self._client.unavailable(path, "answered with something else") from None
         if len(answers) != len(asks):
             raise self._client.unavailable(path, "left asks unanswered")
@@ -247,7 +281,7 @@ class FactExchange:
         ]
         body = {"holder": self._site.holder, "since": self._since, "facts": facts}
         try:
-            answer = await self._client.post("facts", body=body, timeout=EXCHANGE_SECONDS)
+            answer = await self._client.call(("facts",), body, timeout=EXCHANGE_SECONDS)
             heard = [(str(one["name"]), str(one["value"]), float(one["seconds"])) for one in answer["facts"]]
             self._since = int(answer["next"])
         except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
@@ -303,6 +337,10 @@ class HttpConfigStore:
         if status not in (200, 201, 204) or not tag:
             raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
         return tag
+
+
+def _anything(answer: Any) -> None:
+    """Of an answer that says nothing."""
 
 
 def _total(values: dict[str, Any]) -> Total:

@@ -32,6 +32,8 @@ class HttpClient:
             self._base = URL()
         if self._base.scheme not in ("http", "https") or not self._base.host:
             raise ValueError("addr: must be an http or https URL with a host")
+        self.name = f"the HTTP store at {self._base.host}"
+        """For the operator: the rest of an address may be a secret."""
         self.timeout = timeout
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
         self._session: ClientSession | None = None
@@ -42,17 +44,26 @@ class HttpClient:
             await self._session.close()
             self._session = None
 
-    async def get(self, *path: str, max_bytes: int = MAX_ANSWER) -> Any:
-        """The JSON at a path, each part of it escaped. Raises `StoreUnavailable`, or `Missing`."""
-        status, body, _ = await self.send("GET", path, max_bytes=max_bytes)
-        return _json(self._expect(status, path, body), path)
-
-    async def post(
-        self, *path: str, body: Any, timeout: float | None = None, max_bytes: int = MAX_ANSWER
+    async def call(
+        self,
+        path: tuple[str, ...],
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+        max_bytes: int = MAX_ANSWER,
     ) -> Any:
-        """What the server answers to JSON, None if nothing. Raises `StoreUnavailable`, or `Missing`."""
-        status, answer, _ = await self.send("POST", path, body, timeout=timeout, max_bytes=max_bytes)
-        return _json(self._expect(status, path, answer), path)
+        """The JSON that a GET, or with ``body`` a POST, is answered with; None if that is nothing.
+        Raises `StoreUnavailable`, or `Missing`."""
+        method = "GET" if body is None else "POST"
+        status, answer, _ = await self.send(method, path, body, timeout=timeout, max_bytes=max_bytes)
+        if status in (404, 405, 501):
+            raise Missing(path[0])
+        if not 200 <= status < 300:
+            raise self.unavailable(path, f"answered with status {status}")
+        try:
+            return orjson.loads(answer) if answer else None
+        except orjson.JSONDecodeError:
+            raise self.unavailable(path, "answered with something that is not JSON") from None
 
     async def send(
         self,
@@ -94,21 +105,5 @@ class HttpClient:
             raise self.unavailable(path, f"cannot be asked: {what}") from None
 
     def unavailable(self, path: tuple[str, ...], what: str) -> StoreUnavailable:
-        """Named by its host and the kind of call only: the rest of an address may be a secret."""
-        return StoreUnavailable(f"the HTTP store at {self._base.host} ({path[0]}) {what}")
-
-    def _expect(self, status: int, path: tuple[str, ...], body: bytes) -> bytes:
-        if status in (404, 405, 501):
-            raise Missing(path[0])
-        if not 200 <= status < 300:
-            raise self.unavailable(path, f"answered with status {status}")
-        return body
-
-
-def _json(body: bytes, path: tuple[str, ...]) -> Any:
-    try:
-        return orjson.loads(body) if body else None
-    except orjson.JSONDecodeError:
-        raise StoreUnavailable(
-            f"the HTTP store ({path[0]}) answered with something that is not JSON"
-        ) from None
+        """What the operator is told of a call that failed."""
+        return StoreUnavailable(f"{self.name} ({path[0]}) {what}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -11,13 +10,14 @@ from typing import Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from gateway_stores.authority import WindowAuthority
 
 from gateway.api import Filter, Record, Site
+from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
 from gateway_stores.quota import answer_to_json, ask_from_json
 
 KEY = "an-http-store-key"
+MAX_BODY = 16 * 1024 * 1024
 Trick = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
@@ -27,6 +27,8 @@ class HttpStoreServer:
     def __init__(self, clock: Callable[[], float], port: int = 0) -> None:
         self.clock = clock
         self.addr = ""
+        self.site = Site()
+        """What bounds the cache: the server's own affair."""
         self._port = port
         self.trick: Trick | None = None
         """Answers in place of the server, or lets it answer (None)."""
@@ -40,27 +42,10 @@ class HttpStoreServer:
         self._document: bytes | None = None
 
     async def __aenter__(self) -> Self:
-        await self._records.open(Site())
-        app = web.Application(middlewares=[self._guard])
-        app.add_routes(
-            [
-                web.get("/usage/{provider}/{key}/{metric}", self._get_usage),
-                web.post("/usage/{provider}/{key}/{metric}", self._set_usage),
-                web.post("/usage/{provider}/{key}/{metric}/inc", self._inc_usage),
-                web.get("/cache/{key}", self._get_cache),
-                web.post("/cache/{key}", self._put_cache),
-                web.post("/windows/exchange", self._exchange),
-                web.post("/facts", self._share),
-                web.post("/records", self._append),
-                web.post("/records/query", self._query),
-                web.post("/records/totals", self._totals),
-                web.post("/records/series", self._series),
-                web.post("/records/prune", self._prune),
-                web.get("/records/{id}", self._record),
-                web.get("/config", self._get_config),
-                web.put("/config", self._put_config),
-            ]
-        )
+        """Begin to serve; what was there before is still there."""
+        await self._records.open(self.site)
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
+        app.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -70,6 +55,30 @@ class HttpStoreServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
+
+    @classmethod
+    def routes(cls) -> list[tuple[str, str]]:
+        """Method and path of everything it serves."""
+        return [(route.method, route.path) for route in cls(float)._routes()]
+
+    def _routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/usage/{provider}/{key}/{metric}", self._get_usage),
+            web.post("/usage/{provider}/{key}/{metric}", self._set_usage),
+            web.post("/usage/{provider}/{key}/{metric}/inc", self._inc_usage),
+            web.get("/cache/{key}", self._get_cache),
+            web.post("/cache/{key}", self._put_cache),
+            web.post("/windows/exchange", self._exchange),
+            web.post("/facts", self._share),
+            web.post("/records", self._append),
+            web.post("/records/query", self._query),
+            web.post("/records/totals", self._totals),
+            web.post("/records/series", self._series),
+            web.post("/records/prune", self._prune),
+            web.get("/records/{id}", self._record),
+            web.get("/config", self._get_config),
+            web.put("/config", self._put_config),
+        ]
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -164,8 +173,3 @@ class HttpStoreServer:
 
     def _tag(self) -> str:
         return "" if self._document is None else f'"{hashlib.sha256(self._document).hexdigest()[:16]}"'
-
-
-async def stall(request: web.Request) -> None:
-    """A `Trick` that never answers."""
-    await asyncio.Event().wait()

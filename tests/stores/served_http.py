@@ -1,10 +1,10 @@
-"""HTTP stores together with the server they talk to, for the conformance suites."""
+"""An HTTP store together with the server it talks to, for the conformance suites."""
 
 from __future__ import annotations
 
 from gateway.api import Site
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.http import HttpConfigStore, HttpStore
+from gateway_stores.http import HttpStore
 from tests.fakes.daemon import free_port
 from tests.fakes.http_store import KEY, HttpStoreServer
 
@@ -19,25 +19,10 @@ class ServedHttpStore(HttpStore):
         self.server = HttpStoreServer(clock, port)
 
     async def open(self, site: Site) -> None:
+        self.server.site = site
         await self.server.__aenter__()
         await super().open(site)
 
     async def close(self) -> None:
         await super().close()
         await self.server.__aexit__()
-
-
-class ServedHttpConfigStore(HttpConfigStore):
-    """Shares one server with others: the first that opens starts it, the last that closes ends it."""
-
-    def __init__(self, server: HttpStoreServer, port: int) -> None:
-        super().__init__(f"http://127.0.0.1:{port}", KEY)
-        self._server = server
-
-    async def open(self) -> None:
-        await self._server.enter()
-        await super().open()
-
-    async def close(self) -> None:
-        await super().close()
-        await self._server.leave()
