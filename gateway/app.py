@@ -8,9 +8,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.admin.api import make_admin
+from gateway.admin.state import ADMIN, make_state
 from gateway.health import livez, readyz
 from gateway.keys import LIVE
+from gateway.ledger.service import keeping_records
 from gateway.reload import Reloader
+from gateway.request.cache import ANSWERS, Answers
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
 from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
@@ -26,6 +29,8 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     """The application; its resources open when it starts and close when it is cleaned up."""
     app = web.Application(middlewares=[border, authentication])
     app[LIVE] = live
+    app[ADMIN] = make_state(live, reloader)
+    app[ANSWERS] = Answers(live.store, live.metrics)
     prometheus = live.current.config.logging.prometheus
     for prefix in PREFIXES:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
@@ -38,7 +43,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         _get(app, f"{prefix}/readyz", readyz)
         if prometheus.enabled:
             _get(app, f"{prefix}{prometheus.endpoint}", metrics_handler)
-        app.add_subapp(f"{prefix}/admin", make_admin(live, reloader))
+        app.add_subapp(f"{prefix}/admin", make_admin(app[ADMIN]))
     app.on_response_prepare.append(_anonymous)
     app.cleanup_ctx.append(_resources)
     return app
@@ -60,12 +65,15 @@ async def _anonymous(request: web.Request, response: web.StreamResponse) -> None
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     """What lives as long as the application serves."""
     live = app[LIVE]
-    await live.config_store.open()
+    audit = app[ADMIN].audit
+    if audit is not None and live.current.config.server.admin_api_key is not None:
+        audit.open()
     await live.store.open(live.site)
-    live.ready = True
-    yield
-    live.ready = False
-    await live.upstream.close()
-    await live.log.close()
+    async with keeping_records(live.journal, live.store, live.current.config.storage.retention):
+        yield
+        live.ready = False
+        await live.upstream.close()
+        await app[ANSWERS].close()
+        await live.log.close()
     await live.store.close()
-    await live.config_store.close()
+    await live.managed.store.close()

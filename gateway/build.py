@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from math import ceil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
 from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provider, Store
+from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
-from gateway.clients import ANONYMOUS, Client, Clients, key_digest
+from gateway.clients import ANONYMOUS, Client, Clients
 from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
 from gateway.config.problems import gather
 from gateway.config.read import Loaded
+from gateway.config.roster import KnownClient
 from gateway.config.schema import (
-    ClientConfig,
     Config,
     KeyConfig,
     KeyLimits,
@@ -26,12 +30,14 @@ from gateway.config.schema import (
 )
 from gateway.config.schema_providers import KEYLESS
 from gateway.config.schema_storage import StoreSection
+from gateway.managed import ManagedConfig
 from gateway.redact import Redactor
 from gateway.registry import Registry
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
 from gateway.sinks import build_sinks
+from gateway.vault import Vault
 
 STAND_IN = "hybrid"
 """Routes where the policy asks for an algorithm that this version does not have yet."""
@@ -64,13 +70,25 @@ def build_runtime(loaded: Loaded, plugins: Plugins, store: Store, memory: Memory
         _service(provider, plugin, memory)
         for provider, plugin in zip(config.llm_providers, plugins.providers, strict=True)
     ]
+    memory.disable(_disabled(loaded))
     return Runtime(
         version=loaded.version,
         config=config,
         catalog=_catalog(config, built, memory),
-        clients=_clients(config, store, memory),
+        clients=build_clients(loaded, store, memory),
         algorithm=plugins.algorithm,
     )
+
+
+def with_clients(runtime: Runtime, loaded: Loaded, store: Store, memory: Memory) -> Runtime:
+    """``runtime`` for a version of the configuration with the same settings and perhaps other clients and
+    disabled keys."""
+    memory.disable(_disabled(loaded))
+    return replace(runtime, version=loaded.version, clients=build_clients(loaded, store, memory))
+
+
+def _disabled(loaded: Loaded) -> frozenset[str]:
+    return loaded.managed.disabled if loaded.managed is not None else frozenset()
 
 
 def build_algorithm(config: Config, registry: Registry) -> Algorithm:
@@ -92,10 +110,28 @@ def build_store(config: Config, registry: Registry) -> Store:
     return store
 
 
+def journal_folder(config: Config) -> Path | None:
+    """Where records wait for the store; None where that would not outlive this process either."""
+    return None if config.storage.runtime.type == "memory" else Path(config.storage.journal)
+
+
 def build_config_store(config: Config, registry: Registry) -> ConfigStore:
     """The store of what is set through the admin API."""
     store: ConfigStore = _stored(config.storage.config, registry, "config_stores", "storage.config")
     return store
+
+
+def build_managed(file: Loaded, read: Callable[[], Loaded], registry: Registry) -> ManagedConfig:
+    """The file as it was read, and will be again, with what the admin API puts on top of it."""
+    master_key = file.config.storage.master_key
+    return ManagedConfig(
+        file=file,
+        read=read,
+        store=build_config_store(file.config, registry),
+        vault=Vault(None if master_key is None else master_key.get_secret_value()),
+        known=registry.known(),
+        check=partial(build_plugins, registry=registry),
+    )
 
 
 def _stored(section: StoreSection, registry: Registry, group: str, path: str) -> Any:
@@ -246,31 +282,40 @@ def prices_of(pricing: Pricing | None) -> Prices:
     )
 
 
-def _clients(config: Config, store: Store, memory: Memory) -> Clients:
-    anonymous = Client(ANONYMOUS, b"", store.meter(f"client:{ANONYMOUS}", Limits()))
-    configured = [_client(client, store) for client in config.api_keys or ()]
-    clients = Clients(
-        configured, anonymous, open_to_all=config.server.allow_anonymous, existed=memory.clients_existed
+def build_clients(loaded: Loaded, store: Store, memory: Memory) -> Clients:
+    """All clients of one version of the configuration. Known meters get their limits."""
+    managed = loaded.managed
+    memory.clients_existed |= bool(loaded.clients) or (managed is not None and managed.clients_existed)
+    return Clients(
+        [client for known in loaded.clients.values() for client in _client(known, store)],
+        Client(ANONYMOUS, b"", store.meter(f"client:{ANONYMOUS}", Limits())),
+        open_to_all=loaded.config.server.allow_anonymous,
+        existed=memory.clients_existed or managed is None,
     )
-    memory.clients_existed = clients.exist
-    return clients
 
 
-def _client(config: ClientConfig, store: Store) -> Client:
+def _client(known: KnownClient, store: Store) -> Iterator[Client]:
+    """The client once for each of its keys; one that was rotated out has an end of its own."""
+    settings = known.settings
     limits = Limits(
-        requests=config.limits.req_per_min,
-        tokens=config.limits.tokens_per_min,
-        parallel=config.limits.max_parallel,
+        requests=settings.limits.req_per_min,
+        tokens=settings.limits.tokens_per_min,
+        parallel=settings.limits.max_parallel,
+        budget=ceil(settings.budget.usd * NANO),
+        budget_seconds=settings.budget.window,
     )
-    providers, models = config.allowed_providers, config.allowed_models
-    return Client(
-        id=config.id,
-        digest=key_digest(config.key.get_secret_value()),
-        meter=store.meter(f"client:{config.id}", limits),
-        providers=None if "*" in providers else frozenset(providers),
-        models=None if "*" in models else tuple(models),
-        expires_at=_moment(config.expires_at),
-    )
+    providers, models = settings.allowed_providers, settings.allowed_models
+    meter = store.meter(f"client:{settings.id}", limits)
+    for key in known.keys:
+        ends = [end for end in (_moment(settings.expires_at), key.until) if end is not None]
+        yield Client(
+            id=settings.id,
+            digest=bytes.fromhex(key.digest),
+            meter=meter,
+            providers=None if "*" in providers else frozenset(providers),
+            models=None if "*" in models else tuple(models),
+            expires_at=min(ends, default=None),
+        )
 
 
 def _moment(when: datetime | None) -> float | None:

@@ -13,6 +13,7 @@ from gateway.config.starter import starter
 
 OK, INVALID, USAGE = 0, 1, 2
 _PORT = 2906
+_AUDIT_LOG = "./logs/audit.log"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = audit.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "verify", help="check its chain"
     )
-    verify.add_argument("path", metavar="PATH", nargs="?")
+    verify.add_argument("path", metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}")
     verify.set_defaults(command=_audit_verify)
     return parser
 
@@ -154,6 +155,17 @@ def _plugins(_: argparse.Namespace) -> int:
     return OK
 
 
-def _audit_verify(_: argparse.Namespace) -> int:
-    _complain("audit verify: this version keeps no audit log yet")
-    return USAGE
+def _audit_verify(options: argparse.Namespace) -> int:
+    from gateway.audit import verify
+
+    path: str = options.path
+    try:
+        found = verify(path)
+    except OSError as error:
+        _complain(f"cannot read {path}: {error.strerror or error}")
+        return INVALID
+    if found.fault is not None:
+        _complain(f"{path}: line {found.lines + 1} {found.fault}")
+        return INVALID
+    print(f"{path}: {found.lines} lines, the chain is whole; the last one's hash is {found.last}")
+    return OK

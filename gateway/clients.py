@@ -42,6 +42,7 @@ class Clients:
         """``open_to_all``: requests without a key are served from anywhere (``allow_anonymous``);
         ``existed``: there were clients before, so that their keys must not be taken for anonymous."""
         self._by_digest = {client.digest: client for client in clients}
+        self._by_id = {client.id: client for client in self._by_digest.values()}
         self.exist = existed or bool(self._by_digest)
         """Whether any client has ever been configured."""
         self.anonymous = anonymous
@@ -56,6 +57,10 @@ class Clients:
         if client.expires_at is not None and now >= client.expires_at:
             return None
         return client
+
+    def named(self, id: str) -> Client | None:
+        """The client with this id, the anonymous one included."""
+        return self.anonymous if id == ANONYMOUS else self._by_id.get(id)
 
 
 def key_digest(secret: str) -> bytes:

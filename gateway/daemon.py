@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import uvloop
 
 from gateway import __version__, systemd
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_config_store, build_plugins, build_runtime, build_store
-from gateway.config.read import ConfigError, Loaded, read
-from gateway.config.watch import Watcher
+from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
+from gateway.config.read import ConfigError, Loaded, fetch, load, read
+from gateway.controls import Controls, first_of
+from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
 from gateway.metrics import Metrics
+from gateway.peers import Alone, Peers
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution
+from gateway.reload import Reloader, caution, told
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runtime import Live, most_in_flight
+from gateway.scrape import serve_snapshots
 from gateway.server import Connection, MissingParser, Runner, Server
 from gateway.sinks import open_log
 from gateway.upstream.client import Client as UpstreamClient
+from gateway.workers.crew import GaveUp
+from gateway.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 INVALID = 1
 CANNOT_BIND = 3
+IN_USE = 4
+"""Exit codes: the configuration cannot be used, or an address, or the files that another daemon has open."""
 HURRY = 0.9
 """Seconds that what still runs gets once the time to drain is over, and again what is still to be closed."""
 
@@ -45,18 +54,33 @@ def run(path: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not even before there is anything to reload does it kill
     registry = Registry.discover()
     try:
-        loaded = read(path, os.environ, registry.known())
-        uvloop.run(Daemon(path, loaded, registry).serve())
-    except (ConfigError, MissingParser) as exc:
-        print(exc, file=sys.stderr)
-        return INVALID
-    except CannotBind as exc:
-        print(exc, file=sys.stderr)
-        return CANNOT_BIND
-    except OSError as exc:  # a store that cannot be opened
-        print(f"cannot start: {exc}", file=sys.stderr)
-        return INVALID
-    return 0
+        content = fetch(path)
+        loaded = load(content, os.environ, registry.known())
+        workers = loaded.config.server.workers
+        if workers == 1:
+            uvloop.run(Daemon(path, loaded, registry).serve())
+            return 0
+        count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
+        return uvloop.run(Supervisor(path, content, registry, count).serve())
+    except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
+        message, code = cannot_start(exc)
+        print(message, file=sys.stderr)
+        return code
+
+
+def cannot_start(exc: Exception) -> tuple[str, int]:
+    """What to tell the operator, and the exit code. An `OSError` is a store's that cannot be opened."""
+    match exc:
+        case CannotBind():
+            return str(exc), CANNOT_BIND
+        case GaveUp():
+            return str(exc), exc.code
+        case BlockingIOError():
+            return f"cannot start: {exc}", IN_USE
+        case OSError():
+            return f"cannot start: {exc}", INVALID
+        case _:
+            return str(exc), INVALID
 
 
 class Daemon:
@@ -64,118 +88,124 @@ class Daemon:
 
     def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
-        self._loaded = loaded
+        self._file = self._loaded = loaded
         self._registry = registry
-        self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._controls = Controls(self._reload)
         self.live: Live | None = None
         """The running gateway, once `serve` has made it."""
         self.addresses: list[str] = []
         """Where it listens, once it does."""
         self._reloader: Reloader | None = None
-        self._reloading: asyncio.Task[None] | None = None
-        self._wanted: str | None = None
-        """Who asked last for a reload that has not begun yet."""
 
     async def serve(self, started: asyncio.Event | None = None) -> None:
         """Start, serve until told to stop, drain. ``started`` is set once requests are served.
 
         Raises `ConfigError`, `CannotBind` or `OSError` if it cannot start.
         """
-        config = self._loaded.config
-        handler = configure(config.logging.level)
-        with self._signals():
+        handler = configure(self._loaded.config.logging.level)
+        with self._heeding():
             live = self.live = await self._make_live(handler)
-            reloader = self._reloader = Reloader(self._path, live, self._registry)
+            reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
+            following = asyncio.create_task(
+                live.managed.follow(lambda: self._controls.reload("storage.config"))
+            )
             try:
                 await runner.setup()
-                listeners = Listeners(runner, config.server)
+                listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())
                 await listeners.open()
                 self.addresses = listeners.addresses
-                log.info(
-                    "listening", extra={"addresses": self.addresses, "config_version": live.current.version}
-                )
-                caution(self._loaded, live.current)
                 with self._watching():
                     _tune_collector()
-                    systemd.notify("READY=1")
+                    await self._announce(live)
                     if started is not None:
                         started.set()
-                    await self._stop.wait()
+                    await self._controls.stopping.wait()
                     assert isinstance(runner.server, Server)
                     await self._drain(live, runner.server, listeners)
             finally:
+                following.cancel()
                 await self._clean_up(runner)
                 pinging.cancel()
 
     async def _make_live(self, handler: LogHandler) -> Live:
+        managed = build_managed(self._file, self._read, self._registry)
+        await managed.store.open()
+        self._loaded = await managed.start()
         config = self._loaded.config
+        logging.getLogger().setLevel(config.logging.level.upper())
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
+        managed.failed = partial(metrics.store_error, "config")
         store = build_store(config, self._registry)
         memory = Memory(store)
-        return Live(
+        live = Live(
             current=build_runtime(self._loaded, plugins, store, memory),
             store=store,
-            site=Site(on_trouble=config.storage.on_trouble),
-            config_store=build_config_store(config, self._registry),
+            site=Site(
+                holder=secrets.token_hex(8),
+                on_trouble=config.storage.on_trouble,
+                cache_entries=config.policy.cache.max_entries,
+                failed=partial(metrics.store_error, config.storage.runtime.type),
+                heard=memory.hear,
+            ),
+            managed=managed,
             memory=memory,
             metrics=metrics,
-            log=await open_log(plugins.sinks, handler, metrics, store),
+            log=await open_log(plugins.sinks, handler, metrics),
+            journal=Journal(journal_folder(config), metrics.journal_event),
             upstream=UpstreamClient(),
             queue=Queue(),
+            peers=self._peers(),
             max_inflight=most_in_flight(config.server),
+            reload_errors=told(self._loaded.refused),
         )
+        serve_snapshots(live)
+        return live
+
+    def _read(self) -> Loaded:
+        return self._file if self._path is None else read(self._path, os.environ, self._registry.known())
 
     def stop(self) -> None:
         """Begin to drain; a second call hurries."""
-        (self._hurry if self._stop.is_set() else self._stop).set()
+        self._controls.stop()
 
     async def stopping(self) -> None:
         """Wait until it is told to stop."""
-        await self._stop.wait()
+        await self._controls.stopping.wait()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Heed signals from before the first request until all is cleaned up."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, "SIGHUP")
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+    def _heeding(self) -> AbstractContextManager[None]:
+        """While it lasts, signals are heeded."""
+        return self._controls.signals()
 
-    @contextlib.contextmanager
-    def _watching(self) -> Iterator[None]:
-        if self._path is None:
-            yield
-            return
-        watcher = Watcher(
-            self._path, lambda: self._reload("file"), asyncio.get_running_loop(), self._loaded.digest
+    def _watching(self) -> AbstractContextManager[None]:
+        """While it lasts, the file's changes are."""
+        return (
+            nullcontext() if self._path is None else self._controls.watching(self._path, self._loaded.digest)
         )
-        watcher.start()
-        try:
-            yield
-        finally:
-            watcher.stop()
 
-    def _reload(self, why: str) -> None:
-        """Reload soon. All who ask while one is running get one more between them."""
-        self._wanted = why
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.get_running_loop().create_task(self._reload_as_wanted())
+    def _sockets(self) -> Sequence[socket.socket] | None:
+        """What to listen on; None: as the configuration says."""
+        return None
 
-    async def _reload_as_wanted(self) -> None:
-        while self._wanted is not None and self._reloader is not None and not self._stop.is_set():
-            why, self._wanted = self._wanted, None
-            systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    def _peers(self) -> Peers:
+        """This process and its like."""
+        return Alone()
+
+    async def _make_reloader(self, live: Live) -> Reloader:
+        return Reloader(live.managed.load, live, self._registry)
+
+    async def _reload(self, why: str) -> None:
+        if self._reloader is not None:
             await self._reloader.reload(why)
-            systemd.notify("READY=1")
+
+    async def _announce(self, live: Live) -> None:
+        """Requests are served: say so to all who wait for it."""
+        log.info("listening", extra={"addresses": self.addresses, "config_version": live.current.version})
+        caution(self._loaded, live.current)
+        live.ready = True
+        systemd.notify("READY=1")
 
     async def _drain(self, live: Live, server: Server, listeners: Listeners) -> None:
         """No new connections; requests in flight end by themselves, or with an error event in the end."""
@@ -185,18 +215,18 @@ class Daemon:
         log.info("draining", extra={"in_flight": live.in_flight, "drain_timeout": seconds})
         await listeners.close()
         if live.in_flight:
-            await _first_of(seconds, live.idle, self._hurry)
+            await first_of(seconds, live.idle, self._controls.hurrying)
         for connection in server.connections:
             if isinstance(connection, Connection):
                 connection.interrupt()
         if live.in_flight:
-            await _first_of(HURRY, live.idle)
+            await first_of(HURRY, live.idle)
         log.info("stopped", extra={"in_flight": live.in_flight})
 
     async def _clean_up(self, runner: Runner) -> None:
         """Close everything; what is not closed in time once we hurry is left as it is."""
         cleaning = asyncio.create_task(runner.cleanup())
-        hurrying = asyncio.create_task(self._hurry.wait())
+        hurrying = asyncio.create_task(self._controls.hurrying.wait())
         await asyncio.wait({cleaning, hurrying}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({cleaning}, timeout=HURRY)
         hurrying.cancel()
@@ -204,14 +234,6 @@ class Daemon:
             log.warning("stopped without waiting for everything to be written")
         else:
             cleaning.result()
-
-
-async def _first_of(seconds: float, *events: asyncio.Event) -> None:
-    """Wait until one of the events is set, but not longer than ``seconds``."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
 
 
 async def _ping_watchdog() -> None:

@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -28,63 +29,72 @@ class CannotBind(Exception):
     """An address that cannot be listened on; the message says which and why."""
 
 
+def bind(config: Server) -> list[socket.socket]:
+    """The sockets that the configuration, or systemd, says to listen on. Raises `CannotBind`."""
+    try:
+        sockets = systemd.listen_sockets()
+    except OSError as exc:
+        raise CannotBind(f"cannot use the sockets that were handed over: {_reason(exc)}") from exc
+    addresses = [] if sockets else [config.listen]
+    if config.admin_listen is not None:
+        addresses.append(config.admin_listen)
+    for address in addresses:
+        try:
+            sockets += _bound(address)
+        except OSError as exc:
+            raise CannotBind(f"cannot listen on {address}: {_reason(exc)}") from exc
+    return sockets
+
+
+def addresses(sockets: Iterable[socket.socket]) -> list[str]:
+    """Where the sockets listen, in words."""
+    return [_address(sock) for sock in sockets]
+
+
 class Listeners:
-    """Opens the configured addresses on a runner, and closes them first when the gateway stops."""
+    """Serves the sockets by a runner, and closes them first when the gateway stops."""
 
     def __init__(
-        self, runner: web.BaseRunner, config: Server, *, renewal_check: float = RENEWAL_CHECK
+        self,
+        runner: web.BaseRunner,
+        config: Server,
+        *,
+        sockets: Sequence[socket.socket] | None = None,
+        renewal_check: float = RENEWAL_CHECK,
     ) -> None:
-        """``renewal_check``: seconds between two looks at the certificate's files."""
+        """``sockets``: what another process has bound, instead of binding them here; ``renewal_check``:
+        seconds between two looks at the certificate's files."""
         self._runner = runner
         self._config = config
+        self._sockets = sockets
         self._renewal_check = renewal_check
-        self._sites: list[web.BaseSite] = []
+        self._servers: list[asyncio.Server] = []
         self._renewal: asyncio.TimerHandle | None = None
         self.addresses: list[str] = []
 
     async def open(self) -> None:
         """Raises `CannotBind`, or `ConfigError` for a certificate that cannot be used."""
-        config = self._config
-        context = None if config.tls is None else self._context(config.tls)
-        try:
-            inherited = systemd.listen_sockets()
-        except OSError as exc:
-            raise CannotBind(f"cannot use the sockets that were handed over: {_reason(exc)}") from exc
-        for sock in inherited:
-            await self._start(web.SockSite(self._runner, sock, ssl_context=context), "inherited socket")
-        if not inherited:
-            await self._listen(config.listen, context)
-        if config.admin_listen is not None:
-            await self._listen(config.admin_listen, context)
+        tls = self._config.tls
+        context = None if tls is None else self._context(tls)
+        sockets = bind(self._config) if self._sockets is None else self._sockets
+        self.addresses = addresses(sockets)
+        for sock in sockets:
+            self._servers.append(await self._serve(sock, context))
 
     async def close(self) -> None:
         """Accept no further connections."""
         if self._renewal is not None:
             self._renewal.cancel()
-        for site in self._sites:
-            await site.stop()
-        self._sites.clear()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
 
-    async def _listen(self, address: str, context: ssl.SSLContext | None) -> None:
-        match parse(address):
-            case Inherited():
-                raise CannotBind(
-                    f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)"
-                )
-            case Unix(path):
-                _make_room(path, address)
-                await self._start(web.UnixSite(self._runner, path, backlog=BACKLOG), address)
-            case Tcp(host, port):
-                site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=BACKLOG)
-                await self._start(site, address)
-
-    async def _start(self, site: web.BaseSite, address: str) -> None:
-        try:
-            await site.start()
-        except OSError as exc:
-            raise CannotBind(f"cannot listen on {address}: {_reason(exc)}") from exc
-        self._sites.append(site)
-        self.addresses += [_address(sock) for sock in getattr(site._server, "sockets", ())]
+    async def _serve(self, sock: socket.socket, context: ssl.SSLContext | None) -> asyncio.Server:
+        loop, made = asyncio.get_running_loop(), self._runner.server
+        assert made is not None
+        if sock.family == socket.AF_UNIX:
+            return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
+        return await loop.create_server(made, sock=sock, ssl=context, backlog=BACKLOG)
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         """A TLS context that takes a renewed certificate by itself."""
@@ -133,6 +143,52 @@ def _stamp(tls: Tls) -> tuple[object, ...]:
         return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     return (of(tls.cert_file), of(tls.key_file))
+
+
+def _bound(address: str) -> list[socket.socket]:
+    match parse(address):
+        case Inherited():
+            raise CannotBind(f"cannot listen on {address}: no sockets were handed over (LISTEN_FDS is unset)")
+        case Unix(path):
+            _make_room(path, address)
+            return [_listening(socket.AF_UNIX, path)]
+        case Tcp(host, port):
+            return _bound_tcp(host, port)
+
+
+def _bound_tcp(host: str | None, port: int) -> list[socket.socket]:
+    """One socket for each of the host's addresses that this machine has; raises `OSError` if it has none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in dict.fromkeys((info[0], info[4]) for info in found):
+        try:
+            sockets.append(_listening(family, address))
+        except OSError as exc:
+            if exc.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):  # IPv6 switched off, mostly
+                for sock in sockets:
+                    sock.close()
+                raise
+            missing = exc
+    if missing is not None and not sockets:
+        raise missing
+    return sockets
+
+
+def _listening(family: int, address: object) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)  # type: ignore[arg-type]  # whatever the family's addresses look like
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _make_room(path: str, address: str) -> None:

@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -34,7 +35,13 @@ _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", 
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_whole_seconds(whole)}.{micros // 1000:03}Z"
+
+
+@lru_cache(64)
+def _whole_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import (
 )
 
 from gateway.api.usage import Usage
+from gateway.processes import Processes
 
 MAX_SERIES = 20_000
 """Label sets a family may have; what comes after them is counted under ``other``."""
@@ -33,8 +34,14 @@ _GAUGES = {
     "key_state": ("1 for the state a provider key is in, 0 for the others.", ("provider", "key", "state")),
     "key_window_ratio": ("Used share of a provider key's window.", ("provider", "key", "kind")),
     "store_degraded": ("1 while a store is out of reach and its fallback rules.", ("store",)),
+    "journal_durable": ("1 while usage records are written to the journal, 0 while they cannot be.", ()),
+    "journal_pending_records": ("Usage records that the store does not have yet.", ()),
     "event_loop_lag_seconds": ("How late the event loop's last timer fired.", ()),
 }
+
+
+Snapshot = Mapping[str, Any]
+"""What one process has counted, and how its gauges stand, as plain JSON values."""
 
 
 class Sample(NamedTuple):
@@ -60,6 +67,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.sum += seconds
 
+    def add(self, counts: Sequence[int], seconds: float) -> None:
+        """Count what another one of the same bounds has counted."""
+        self.counts = [ours + theirs for ours, theirs in zip(self.counts, counts, strict=True)]
+        self.sum += seconds
+
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative counts as the text format wants them."""
         bounds = [*map(str, map(float, self.bounds)), "+Inf"]
@@ -75,6 +87,9 @@ class ModelSeries:
         self.duration = Histogram(DURATION_BUCKETS)
         self.first_token = Histogram(FIRST_TOKEN_BUCKETS)
         self.overhead = Histogram(OVERHEAD_BUCKETS)
+
+    def all(self) -> tuple[Histogram, Histogram, Histogram]:
+        return (self.duration, self.first_token, self.overhead)
 
 
 class RequestSeries:
@@ -135,15 +150,18 @@ class Counter:
 
 
 class Metrics:
-    """The metrics of one process. Written on the event loop; `render` may run in any thread.
+    """The metrics of one process, or of several (`add`). Written on the event loop; `render` and `snapshot`
+    may run in any thread.
 
     Callers pass names from the configuration only: a client's made-up model is theirs to turn into ``other``.
     """
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, process: bool = True) -> None:
+        """``process``: this process's own CPU seconds, memory, … are part of it."""
         self._version = version
+        self._processes = Processes(ours=process)
         self._requests: dict[tuple[str, str, str], RequestSeries] = {}
         self._models: dict[tuple[str, str], ModelSeries] = {}
         self.gauges: Sequence[Sample] = ()
@@ -157,10 +175,14 @@ class Metrics:
         self._reloads = Counter("config_reloads", "Configuration reloads.", ("result",))
         self._sinks = Counter("sink_dropped", "Log lines that were not delivered.", ("sink",))
         self._stores = Counter("store_errors", "Store calls that failed.", ("store", "operation"))
+        self._journal = Counter("journal_events", "What went wrong with usage records.", ("event",))
         self._admin = Counter("admin_requests", "Admin API calls.", ("route", "status"))
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._counters = (
+            *(self._attempts, self._errors, self._rate_limited, self._near_limit, self._unknown_price),
+            *(self._cache, self._reloads, self._sinks, self._stores, self._journal, self._admin),
+        )
 
     def request(self, provider: str, model: str, client: str) -> RequestSeries:
         """The series of these labels, the same object for as long as the process lives."""
@@ -193,8 +215,15 @@ class Metrics:
     def sink_dropped(self, sink: str, count: int) -> None:
         self._sinks.add(sink, count=count)
 
+    def dropped(self) -> dict[str, int]:
+        """How many lines each sink has lost, as far as it lost any."""
+        return {sink: count for (sink,), count in self._sinks.values.items()}
+
     def store_error(self, store: str, operation: str) -> None:
         self._stores.add(store, operation)
+
+    def journal_event(self, event: str, count: int) -> None:
+        self._journal.add(event, count=count)
 
     def admin_request(self, route: str, status: int) -> None:
         """``route`` is the route's pattern, never the path that was asked for."""
@@ -213,12 +242,45 @@ class Metrics:
         yield build
         yield from self._request_families()
         yield from self._model_families()
-        for counter in (
-            *(self._attempts, self._errors, self._rate_limited, self._near_limit, self._unknown_price),
-            *(self._cache, self._reloads, self._sinks, self._stores, self._admin),
-        ):
+        for counter in self._counters:
             yield counter.family()
         yield from self._gauge_families()
+        yield from self._processes.collect()
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `add` takes, of all that is counted here."""
+        return {
+            "requests": [
+                (labels, list(series.statuses.items()), series.counts, series.cost_nano)
+                for labels, series in list(self._requests.items())
+            ],
+            "models": [
+                (labels, [(histogram.counts, histogram.sum) for histogram in series.all()])
+                for labels, series in list(self._models.items())
+            ],
+            "counters": {counter.name: list(counter.values.items()) for counter in self._counters},
+            "gauges": list(self.gauges),
+            "process": self._processes.values(),
+        }
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Count what another process has counted. Its gauges are put beside ours: see `gateway.gauges`."""
+        for labels, statuses, counts, cost in snapshot["requests"]:
+            series = self.request(*labels)
+            for status, count in statuses:
+                series.statuses[status] = series.statuses.get(status, 0) + count
+            series.counts = [ours + theirs for ours, theirs in zip(series.counts, counts, strict=True)]
+            series.cost_nano += cost
+        for labels, histograms in snapshot["models"]:
+            model = self._models.setdefault((labels[0], labels[1]), ModelSeries())
+            for histogram, (counts, seconds) in zip(model.all(), histograms, strict=True):
+                histogram.add(counts, seconds)
+        for counter in self._counters:
+            for labels, value in snapshot["counters"][counter.name]:
+                counter.add(*labels, count=value)
+        gauges = [Sample(name, tuple(labels), value) for name, labels, value in snapshot["gauges"]]
+        self.gauges = [*self.gauges, *gauges]
+        self._processes.add(snapshot["process"])
 
     def _new_request(self, provider: str, model: str, client: str) -> RequestSeries:
         if len(self._requests) >= MAX_SERIES:

@@ -1,17 +1,17 @@
-"""Hot reload: read and check the file whole, build a new runtime, swap one reference."""
+"""Hot reload: read and check the configuration whole, build a new runtime, swap one reference."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from gateway.build import build_plugins, build_runtime
+from gateway.build import build_plugins, build_runtime, with_clients
 from gateway.config.cautions import unserved
-from gateway.config.read import ConfigError, Loaded, read
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.read import Loaded
 from gateway.config.schema import Config
 from gateway.config.section import Section
 from gateway.registry import Registry
@@ -43,66 +43,105 @@ _NEEDS_RESTART = (
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload did: nothing if there are errors or the configuration is the same."""
+    """What a reload did: nothing if the configuration is the same, and of one with errors only clients and
+    keys disabled through the admin API are taken over."""
 
     changed: bool = False
     errors: list[dict[str, str]] = field(default_factory=list)
     restart_required: list[str] = field(default_factory=list)
     """The settings that wait for a restart, be they changed by this reload or an earlier one."""
 
+    @property
+    def outcome(self) -> str:
+        """In a word, for the metrics."""
+        return "invalid" if self.errors else "ok" if self.changed else "unchanged"
+
+    def log(self, why: str, version: str) -> None:
+        """Say so. ``why``: who asked for it; ``version``: of the configuration that is in force now."""
+        facts: dict[str, object] = {"trigger": why, "config_version": version}
+        if self.errors:
+            log.error("configuration not reloaded", extra={**facts, "errors": self.errors})
+            return
+        facts["restart_required"] = self.restart_required
+        log.info("configuration reloaded" if self.changed else "configuration unchanged", extra=facts)
+
+
+def told(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    """What is wrong, as the log and the admin API have it."""
+    return [{"path": problem.path, "message": problem.text} for problem in problems]
+
+
+Source = Callable[[], Awaitable[Loaded]]
+"""Reads the configuration as it is now, wherever it is kept. Raises `ConfigError`."""
+
 
 class Reloader:
-    """Reloads one file into one running gateway, one reload at a time."""
+    """Reloads one configuration into one running gateway, one reload at a time."""
 
-    def __init__(self, path: str | None, live: Live, registry: Registry) -> None:
-        self._path = path
+    def __init__(self, source: Source, live: Live, registry: Registry, *, cautious: bool = True) -> None:
+        """``cautious``: log what wants a second look in a new configuration."""
+        self._source = source
+        self._cautious = cautious
         self._live = live
         self._registry = registry
         self._started = live.current.config
+        self._settings = live.current.config
+        """As they were loaded last, those that wait for a restart included."""
         self._lock = asyncio.Lock()
 
+    @property
+    def registry(self) -> Registry:
+        """The plugins that configurations may name."""
+        return self._registry
+
     async def reload(self, why: str) -> Reloaded:
-        """An invalid file changes nothing: all its errors are logged, counted and returned."""
+        """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:
             result = await self._reload()
-            self._report(result, why)
+            live = self._live
+            live.reload_errors = list(result.errors)
+            live.metrics.config_reload(result.outcome)
+            result.log(why, live.current.version)
         return result
+
+    async def refresh(self) -> Reloaded:
+        """As `reload`, reported by somebody else."""
+        async with self._lock:
+            return await self._reload()
 
     async def _reload(self) -> Reloaded:
         live = self._live
-        if self._path is None:  # the demo's configuration is in no file
-            return Reloaded()
         try:
-            loaded = await asyncio.to_thread(read, self._path, os.environ, self._registry.known())
+            loaded = await self._source()
             plugins = build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
-            return Reloaded(errors=[{"path": e.path, "message": e.text} for e in exc.errors])
-        waiting = restart_required(self._started, loaded.config)
-        if loaded.version == live.current.version:
-            return Reloaded(restart_required=waiting)
-        effective = replace(loaded, config=_keep(loaded.config, self._started, waiting))
+            return Reloaded(errors=told(exc.errors))
+        result = Reloaded(
+            changed=loaded.version != live.current.version,
+            errors=told(loaded.refused),
+            restart_required=restart_required(self._started, loaded.config),
+        )
+        if not result.changed:
+            return result
+        if loaded.config is self._settings:
+            live.current = with_clients(live.current, loaded, live.store, live.memory)
+            return result
+        self._settings = loaded.config
+        effective = replace(loaded, config=_keep(loaded.config, self._started, result.restart_required))
         live.current = build_runtime(effective, plugins, live.store, live.memory)
+        live.site.cache_entries = effective.config.policy.cache.max_entries
         live.max_inflight = most_in_flight(effective.config.server)
         live.upstream.retain(live.current.catalog.addresses())
         logging.getLogger().setLevel(effective.config.logging.level.upper())
-        caution(loaded, live.current)
-        return Reloaded(True, restart_required=waiting)
-
-    def _report(self, result: Reloaded, why: str) -> None:
-        live = self._live
-        live.reload_errors = list(result.errors)
-        outcome = "invalid" if result.errors else "ok" if result.changed else "unchanged"
-        live.metrics.config_reload(outcome)
-        facts: dict[str, object] = {"trigger": why, "config_version": live.current.version}
-        if result.errors:
-            log.error("configuration not reloaded", extra={**facts, "errors": result.errors})
-            return
-        facts["restart_required"] = result.restart_required
-        log.info("configuration reloaded" if result.changed else "configuration unchanged", extra=facts)
+        if self._cautious:
+            caution(loaded, live.current)
+        return result
 
 
 def caution(loaded: Loaded, runtime: Runtime) -> None:
     """Log what is valid but wants a second look."""
+    if loaded.refused:
+        log.error("what the admin API has set is not in effect", extra={"errors": told(loaded.refused)})
     for warning in loaded.warnings:
         log.warning(warning)
     if missing := unserved(loaded.config):

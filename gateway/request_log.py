@@ -1,4 +1,4 @@
-"""The request log: off the request's path usage records go to the store, and as lines to every sink."""
+"""The request log: off the request's path usage records go, as lines, to every sink."""
 
 from __future__ import annotations
 
@@ -6,54 +6,48 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
 from functools import lru_cache
-from operator import attrgetter
-from typing import Generic, Protocol, TypeVar
 
 import orjson
 
 from gateway.api.record import Record
 from gateway.api.sink import Batch, LogSink
-from gateway.api.store import Store
 from gateway.logs import MAX_STRING, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
 
-_FIELDS = [
-    "request_id",
-    *(field.name for field in fields(Record) if field.name not in ("time", "request_id")),
-]
-_NAMES = ("time", "level", "message", *_FIELDS, "cost_usd")
-_VALUES = attrgetter(*_FIELDS)
 _FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecond
 _COMPLAINT_SECONDS = 10.0
 _AT_ONCE = Batch(size=1000, interval_seconds=0)
 _ONE_BY_ONE = Batch(size=1, interval_seconds=0)
-_STORE = "store"
-
-_Item = TypeVar("_Item")
-_Written = TypeVar("_Written", contravariant=True)
+_VERSION, _ID, _CLIENT = b',"config_version":', b',"request_id":', b',"client":'
+_SURROGATE = b"\\ud"
 
 
-def record_line(record: Record) -> bytes:
-    """The record as a log line: its fields, and the cost in dollars as well."""
+def record_line(record: Record, payload: bytes) -> bytes:
+    """The record as a log line: its fields, as its ``payload`` has them, and the cost in dollars as well."""
     nano = record.cost_nano_usd
     dollars = None if nano is None else nano / 1e9
-    values = (rfc3339(record.time), "info", "request", *_VALUES(record), dollars)
-    line = dict(zip(_NAMES, values, strict=True))
-    try:
-        data = orjson.dumps(line)
-    except TypeError:
-        data = b""
     if (
-        0 < len(data) <= MAX_STRING
-        and data.isascii()
-        and b"\x7f" not in data
+        len(payload) <= MAX_STRING
+        and payload.isascii()
+        and b"\x7f" not in payload
+        and _SURROGATE not in payload
         and not _looks_secret(record.alias)
     ):
-        return data
-    return encode(line | {"attempts": [asdict(attempt) for attempt in record.attempts]})
+        # the same but for its beginning: ``{"time":…,"config_version":…,"request_id":…,"client":…``
+        id, client = payload.index(_ID), payload.index(_CLIENT)
+        return b'{"time":"%b","level":"info","message":"request"%b%b%b,"cost_usd":%b}' % (
+            rfc3339(record.time).encode(),
+            payload[id:client],
+            payload[payload.index(_VERSION) : id],
+            payload[client:-1],
+            orjson.dumps(dollars),
+        )
+    start = {"time": rfc3339(record.time), "level": "info", "message": "request"}
+    fields = {"request_id": record.request_id, **record.to_json()}
+    del fields["time"]
+    return encode({**start, **fields, "cost_usd": dollars})
 
 
 @lru_cache(1024)
@@ -69,26 +63,23 @@ class RequestLog:
         sinks: Mapping[str, LogSink],
         dropped: Callable[[str, int], None],
         interval: float = 0.1,
-        *,
-        store: Store | None = None,
     ) -> None:
         """``dropped`` is told the name of a sink and how many lines it lost (`Metrics.sink_dropped`);
-        records are encoded every ``interval`` seconds. ``store`` gets them as they are."""
+        lines are made every ``interval`` seconds."""
         self._loop = asyncio.get_running_loop()
         self._queues = {name: SinkQueue(name, sink, dropped) for name, sink in sinks.items()}
-        self._store = None if store is None else SinkQueue(_STORE, _Appending(store), dropped)
         self._dropped = dropped
         self._interval = interval
-        self._records: deque[Record] = deque()
+        self._records: deque[tuple[Record, bytes]] = deque()
         self._armed = False
 
-    def put(self, record: Record) -> None:
-        """Log a finished request. Never waits, never fails; the record must not change any more."""
+    def put(self, record: Record, payload: bytes) -> None:
+        """Log a finished request; ``payload`` is what `frame.encode` made of it. Never waits, never fails."""
         if len(self._records) >= QUEUE_LINES:
-            for name in (*self._queues, *([_STORE] if self._store else ())):
+            for name in self._queues:
                 self._dropped(name, 1)
             return
-        self._records.append(record)
+        self._records.append((record, payload))
         if not self._armed:
             self._armed = True
             self._loop.call_later(self._interval, self._flush)
@@ -109,17 +100,12 @@ class RequestLog:
         """Deliver what is queued, within ``timeout`` seconds, and close the sinks. The rest is dropped."""
         while self._records:
             self._flush()
-        closing = [queue.close(timeout) for queue in self._queues.values()]
-        if self._store is not None:
-            closing.append(self._store.close(timeout))
-        await asyncio.gather(*closing)
+        await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
 
     def _flush(self) -> None:
         records = self._records
         batch = [records.popleft() for _ in range(min(len(records), _FLUSH_RECORDS))]
-        if self._store is not None:
-            self._store.put(batch)
-        lines = [record_line(record) for record in batch]
+        lines = [record_line(record, payload) for record, payload in batch]
         for queue in self._queues.values():
             queue.put(lines)
         self._armed = bool(records)
@@ -127,42 +113,23 @@ class RequestLog:
             self._loop.call_soon(self._flush)
 
 
-class _Sink(Protocol[_Written]):
-    async def write(self, lines: Sequence[_Written]) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class _Appending:
-    """The store as a sink of records. It is opened and closed by others."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def write(self, lines: Sequence[Record]) -> None:
-        await self._store.append(lines)
-
-    async def close(self) -> None:
-        pass
-
-
-class SinkQueue(Generic[_Item]):
+class SinkQueue:
     """The bounded queue of one sink, and the task that empties it."""
 
-    def __init__(self, name: str, sink: _Sink[_Item], dropped: Callable[[str, int], None]) -> None:
+    def __init__(self, name: str, sink: LogSink, dropped: Callable[[str, int], None]) -> None:
         self._name = name
         self._sink = sink
         self._dropped = dropped
         batch = getattr(sink, "batch", _AT_ONCE)
         self._batch: Batch = batch if batch.enabled else _ONE_BY_ONE
-        self._lines: deque[_Item] = deque()
+        self._lines: deque[bytes] = deque()
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._quiet_until = 0.0
         self._task = asyncio.create_task(self._run(), name=f"log sink {name}")
 
-    def put(self, lines: Sequence[_Item]) -> None:
+    def put(self, lines: Sequence[bytes]) -> None:
         room = 0 if self._closing else QUEUE_LINES - len(self._lines)
         self._lines.extend(lines[:room])
         if len(lines) > room:

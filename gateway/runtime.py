@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.api import Algorithm, ConfigStore, Site, Store
+from gateway.api import Algorithm, Site, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
 from gateway.config.schema import Config, Server
+from gateway.ledger.journal import Journal
+from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
+from gateway.peers import Alone, Peers
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -42,12 +45,16 @@ class Live:
     store: Store
     site: Site
     """Where the store runs."""
-    config_store: ConfigStore
+    managed: ManagedConfig
+    """What the admin API writes."""
     memory: Memory
     metrics: Metrics
     log: RequestLog
+    journal: Journal
     upstream: UpstreamClient
     queue: Queue
+    peers: Peers = field(default_factory=Alone)
+    """The gateway's processes."""
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     draining: bool = False
@@ -56,7 +63,7 @@ class Live:
     """Set when the last request ends while draining."""
     max_inflight: int = 0
     """Requests at once beyond which new ones get 503 ``overloaded``."""
-    reload_errors: list[Mapping[str, str]] = field(default_factory=list)
+    reload_errors: Sequence[Mapping[str, str]] = field(default_factory=list)
     """Why the last reload changed nothing; empty after a good one."""
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from aiohttp import web
 
+from gateway import __version__
 from gateway.admin.access import is_admin, on_admin_listener
 from gateway.api import ApiError
-from gateway.gauges import gauges
+from gateway.gauges import gauges, together
 from gateway.keys import LIVE
-from gateway.metrics import Sample
+from gateway.metrics import Metrics, Sample, Snapshot
 from gateway.request.authenticate import is_forwarded, is_loopback_peer
+from gateway.runtime import Live
 
+TOPIC = "metrics"
+"""Under which processes ask each other for what they have counted."""
 _PROBE = 0.001
 """Seconds of the timer whose lateness is measured."""
 
@@ -28,9 +33,27 @@ async def metrics_handler(request: web.Request) -> web.Response:
     local = is_loopback_peer(request) and not is_forwarded(request)
     if not (public or local or is_admin(request)):
         raise ApiError("forbidden", "Metrics need the admin key from outside this machine.")
-    live.metrics.gauges = [*gauges(live), Sample("event_loop_lag_seconds", (), await _lag())]
-    text = await asyncio.to_thread(live.metrics.render)
+    snapshots = await live.peers.gather(TOPIC)
+    text = await asyncio.to_thread(_render, snapshots)
     return web.Response(body=text, headers={"content-type": live.metrics.content_type})
+
+
+def serve_snapshots(live: Live) -> None:
+    """Let this process's metrics be part of every scrape."""
+
+    async def snapshot(_: object) -> Snapshot:
+        live.metrics.gauges = [*gauges(live), Sample("event_loop_lag_seconds", (), await _lag())]
+        return await asyncio.to_thread(live.metrics.snapshot)
+
+    live.peers.serve(TOPIC, snapshot)
+
+
+def _render(snapshots: Iterable[Snapshot]) -> bytes:
+    whole = Metrics(__version__, process=False)
+    for snapshot in snapshots:
+        whole.add(snapshot)
+    whole.gauges = together(whole.gauges)
+    return whole.render()
 
 
 async def _lag() -> float:

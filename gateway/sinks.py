@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from gateway.api import LogSink, Opening, Store
+from gateway.api import LogSink, Opening
 from gateway.config.problems import ConfigError, Problem, gather
 from gateway.config.schema_logging import Logging, Sink
 from gateway.logs import LogHandler, StderrSink
@@ -44,10 +44,8 @@ def build_sinks(config: Logging, registry: Registry) -> dict[str, LogSink]:
     return dict(zip(makes, gather(*makes.values()), strict=True))
 
 
-async def open_log(
-    sinks: Mapping[str, LogSink], handler: LogHandler, metrics: Metrics, store: Store
-) -> RequestLog:
-    """Start feeding the sinks and the store. Raises `ConfigError` for a sink that cannot work."""
+async def open_log(sinks: Mapping[str, LogSink], handler: LogHandler, metrics: Metrics) -> RequestLog:
+    """Start feeding the sinks. Raises `ConfigError` for a sink that cannot work."""
     for name, sink in sinks.items():
         if isinstance(sink, Opening):
             try:
@@ -58,7 +56,7 @@ async def open_log(
                 ) from exc
     if FILE not in sinks:
         sinks = {STDERR: StderrSink(handler), **sinks}
-    log = RequestLog(sinks, metrics.sink_dropped, store=store)
+    log = RequestLog(sinks, metrics.sink_dropped)
     handler.dropped = metrics.sink_dropped
     if FILE in sinks:
         handler.forward = log.inlet(FILE)

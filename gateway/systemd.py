@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableMapping
 
 FIRST_FD = 3
 """SD_LISTEN_FDS_START: where inherited sockets begin."""
+_FROM_MANAGER = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -57,6 +58,11 @@ def listen_sockets(
     for inherited in sockets:
         inherited.set_inheritable(False)
     return sockets
+
+
+def without_manager(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child that is none of systemd's business."""
+    return {name: value for name, value in environ.items() if name not in _FROM_MANAGER}
 
 
 def _number(text: str) -> int:

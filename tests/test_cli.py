@@ -14,6 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from gateway import __version__, cli
+from gateway.audit import AuditLog
 from gateway.config.known import Known
 from gateway.config.problems import ConfigError, Problem
 from gateway.registry import Listed, Registry
@@ -162,9 +163,24 @@ def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_audit_verify_is_not_served_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["audit", "verify"]) == 2
-    assert "keeps no audit log" in capsys.readouterr().err
+def test_audit_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "audit.log"
+    log = AuditLog(str(path))
+    for number in range(3):
+        log.append({"number": number})
+    assert cli.main(["audit", "verify", str(path)]) == 0
+    assert f"{path}: 3 lines, the chain is whole" in capsys.readouterr().out
+    path.write_text(path.read_text().replace('"number":1', '"number":2'))
+    assert cli.main(["audit", "verify", str(path)]) == 1
+    assert f"{path}: line 3 does not follow" in capsys.readouterr().err
+
+
+def test_audit_verify_without_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["audit", "verify"]) == 1
+    assert capsys.readouterr().err == "cannot read ./logs/audit.log: No such file or directory\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

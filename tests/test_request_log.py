@@ -13,15 +13,23 @@ import orjson
 import pytest
 
 from gateway import request_log
-from gateway.api import Attempt, Filter, LogSink, Record
+from gateway.api import Attempt, LogSink, Record
 from gateway.api.sink import Batch
+from gateway.ledger import frame
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
-from gateway_stores.memory import MemoryStore
 
 
 def record(request_id: str = "r-1", **given: Any) -> Record:
     return Record(1_700_000_000.5, "v1", request_id, "app", "chat", given.pop("alias", "smart"), **given)
+
+
+def put(log: RequestLog, record: Record) -> None:
+    log.put(record, frame.encode(record))
+
+
+def line_of(record: Record) -> bytes:
+    return record_line(record, frame.encode(record))
 
 
 @dataclass
@@ -71,7 +79,7 @@ def test_a_line_has_every_field_of_the_record() -> None:
         provider="openai", key="k-1", model="gpt-4o", status=200, cost_nano_usd=1_234_567_890,
         first_token_ms=12.5, attempts=[Attempt("openai", "k-1", "gpt-4o", 200, "ok", 99.5)],
     )  # fmt: skip
-    line = orjson.loads(record_line(full))
+    line = orjson.loads(line_of(full))
     assert list(line)[:4] == ["time", "level", "message", "request_id"]
     assert line.pop("time") == "2023-11-14T22:13:20.500Z"
     assert line.pop("level") == "info"
@@ -84,7 +92,7 @@ def test_a_line_has_every_field_of_the_record() -> None:
 
 
 def test_an_unknown_cost_is_null() -> None:
-    line = orjson.loads(record_line(record()))
+    line = orjson.loads(line_of(record()))
     assert line["cost_usd"] is None
     assert line["cost_nano_usd"] is None
 
@@ -100,7 +108,7 @@ def test_an_unknown_cost_is_null() -> None:
     ],
 )
 def test_hostile_names_are_harmless(alias: str, shown: str) -> None:
-    line = record_line(record(alias=alias, attempts=[Attempt("p", "k", "m", 200, "ok", 1.0)]))
+    line = line_of(record(alias=alias, attempts=[Attempt("p", "k", "m", 200, "ok", 1.0)]))
     assert len(line.decode().splitlines()) == 1
     assert orjson.loads(line)["alias"] == shown
     assert orjson.loads(line)["attempts"][0]["provider"] == "p"
@@ -108,7 +116,7 @@ def test_hostile_names_are_harmless(alias: str, shown: str) -> None:
 
 def test_both_ways_of_encoding_agree() -> None:
     plain = record(attempts=[Attempt("p", "k", "m", 200, "ok", 1.0)], cost_nano_usd=5)
-    line = record_line(plain)
+    line = line_of(plain)
     assert encode(orjson.loads(line)) == line
 
 
@@ -117,7 +125,7 @@ async def test_every_sink_gets_every_record_in_order() -> None:
     log = RequestLog({"one": one, "two": two}, drops)
     ids = [f"r-{number}" for number in range(1050)]
     for request_id in ids:
-        log.put(record(request_id))
+        put(log, record(request_id))
     await log.close()
     assert one.ids() == two.ids() == ids
     assert one.closed
@@ -129,7 +137,7 @@ async def test_records_arrive_without_a_close() -> None:
     sink = Memory()
     log = RequestLog({"one": sink}, Drops(), interval=0)
     for request_id in ("r-1", "r-2"):
-        log.put(record(request_id))
+        put(log, record(request_id))
         await sink.arrived.wait()
         sink.arrived.clear()
     assert sink.ids() == ["r-1", "r-2"]
@@ -140,7 +148,7 @@ async def test_batches_have_the_size_the_sink_wants() -> None:
     sink, single = Batched(batch=Batch(size=3, interval_seconds=3600)), Batched(batch=Batch(enabled=False))
     log = RequestLog({"one": sink, "two": single}, Drops(), interval=0)
     for number in range(8):
-        log.put(record(f"r-{number}"))
+        put(log, record(f"r-{number}"))
     await sink.arrived.wait()
     await log.close()
     assert [len(batch) for batch in sink.batches] == [3, 3, 2]
@@ -150,7 +158,7 @@ async def test_batches_have_the_size_the_sink_wants() -> None:
 async def test_a_batch_that_is_not_full_goes_when_its_time_has_come() -> None:
     sink = Batched(batch=Batch(size=100, interval_seconds=0.001))
     log = RequestLog({"one": sink}, Drops(), interval=0)
-    log.put(record())
+    put(log, record())
     await sink.arrived.wait()
     assert sink.ids() == ["r-1"]
     await log.close()
@@ -161,7 +169,7 @@ async def test_a_slow_sink_loses_lines_and_hurts_no_other(monkeypatch: pytest.Mo
     slow, quick, drops = Memory(gate=asyncio.Event()), Memory(), Drops()
     log = RequestLog({"slow": slow, "quick": quick}, drops, interval=0)
     for number in range(30):
-        log.put(record(f"r-{number}"))
+        put(log, record(f"r-{number}"))
         await quick.arrived.wait()
         quick.arrived.clear()
     assert slow.gate is not None
@@ -178,7 +186,7 @@ async def test_records_are_bounded_before_they_are_lines(monkeypatch: pytest.Mon
     sink, drops = Memory(), Drops()
     log = RequestLog({"one": sink}, drops)
     for _ in range(25):
-        log.put(record())
+        put(log, record())
     assert drops == {"one": 15}
     await log.close()
     assert len(sink.ids()) == 10
@@ -188,7 +196,7 @@ async def test_a_failing_sink_is_counted_and_complained_of_once(caplog: pytest.L
     sink, drops = Batched(broken=True, batch=Batch(enabled=False)), Drops()
     log = RequestLog({"one": sink}, drops)
     for _ in range(20):
-        log.put(record())
+        put(log, record())
     with caplog.at_level(logging.WARNING):
         await log.close()
     assert drops == {"one": 20}
@@ -200,10 +208,10 @@ async def test_a_failing_sink_is_counted_and_complained_of_once(caplog: pytest.L
 async def test_it_goes_on_when_the_sink_heals() -> None:
     sink, drops = Memory(broken=True), Drops()
     log = RequestLog({"one": sink}, drops, interval=0)
-    log.put(record("r-lost"))
+    put(log, record("r-lost"))
     await drops.changed.wait()
     sink.broken = False
-    log.put(record("r-kept"))
+    put(log, record("r-kept"))
     await log.close()
     assert sink.ids() == ["r-kept"]
 
@@ -212,7 +220,7 @@ async def test_closing_does_not_wait_for_ever() -> None:
     stuck, fine, drops = Memory(gate=asyncio.Event()), Memory(), Drops()
     log = RequestLog({"stuck": stuck, "fine": fine}, drops)
     for _ in range(5):
-        log.put(record())
+        put(log, record())
     await log.close(timeout=0.01)
     assert drops == {"stuck": 5}
     assert stuck.closed
@@ -224,7 +232,7 @@ async def test_what_comes_after_closing_is_dropped() -> None:
     log = RequestLog({"one": sink}, drops, interval=0)
     inlet = log.inlet("one")
     await log.close()
-    log.put(record())
+    put(log, record())
     await drops.changed.wait()
     drops.changed.clear()
     inlet(b"{}")
@@ -256,27 +264,3 @@ def test_an_inlet_of_a_loop_that_ended_drops() -> None:
 
     asyncio.run(make())(b"{}")
     assert drops == {"one": 1}
-
-
-async def test_the_store_gets_the_records_themselves() -> None:
-    store, sink, drops = MemoryStore(), Memory(), Drops()
-    log = RequestLog({"one": sink}, drops, store=store)
-    log.put(first := record("r-1"))
-    log.put(second := record("r-2"))
-    await log.close()
-    assert await store.requests(Filter(), 10) == [second, first]
-    assert sink.ids() == ["r-1", "r-2"]
-    assert drops == {}
-
-
-async def test_a_failing_store_costs_no_sink_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(records: Sequence[Record]) -> None:
-        raise OSError("no space left")
-
-    store, sink, drops = MemoryStore(), Memory(), Drops()
-    monkeypatch.setattr(store, "append", refuse)
-    log = RequestLog({"one": sink}, drops, store=store)
-    log.put(record("r-1"))
-    await log.close()
-    assert sink.ids() == ["r-1"]
-    assert drops == {"store": 1}

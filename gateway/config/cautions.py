@@ -13,15 +13,10 @@ from gateway.config.section import Section
 
 _MIN_ADMIN_KEY = 16
 _UNSERVED = (
-    "server.trusted_proxies",
-    "server.admin_rate_limit",
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.journal",
-    "storage.retention",
     "storage.on_trouble",
-    "storage.master_key",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
@@ -69,17 +64,13 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
 def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
     policy, storage = config.policy, config.storage
-    budgets = [client.id for client in config.api_keys or () if client.budget.usd]
     words = {
         "server.workers (one process serves)": config.server.workers != 1,
         f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
-        "policy.cache.enabled": policy.cache.enabled,
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
-        f"api_keys: the budget of {', '.join(budgets)}": bool(budgets),
     }
-    words["logging.audit"] = config.logging.audit.enabled and _is_set(config, "logging.audit")
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 

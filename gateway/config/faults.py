@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.config.fields import NAME
 from gateway.config.masked import is_secret, without_userinfo
 from gateway.config.problems import Fault, Path
 from gateway.config.schema import DERIVED, Config
 from gateway.config.schema_clients import TARGET
-from gateway.config.section import section_at
+from gateway.config.section import Section, section_at
 from gateway.config.substitute import Substituted
 from gateway.config.suggest import hint
 
@@ -45,17 +46,17 @@ def show(path: Path, value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
 
 
-def explain(error: ValidationError, root: Any) -> Iterator[Fault]:
-    """Every error of the models as a fault; ``root`` is what was validated."""
+def explain(error: ValidationError, root: Any, section: type[Section] = Config) -> Iterator[Fault]:
+    """Every error of the models as a fault; ``root`` is what was validated as a ``section``."""
     for one in error.errors(include_url=False, include_input=False):
         path = tuple(step for step in one["loc"] if step != "[key]")
-        if one["type"] == "missing" and path[-1] in _filled_in(path):
+        if one["type"] == "missing" and path[-1] in _filled_in(path, section):
             continue  # what it would have been filled in from is at fault
-        yield _explain(one["type"], path, one.get("ctx", {}), _written(root, path))
+        yield _explain(one, path, _written(root, path), section_at(section, path))
 
 
-def _filled_in(path: Path) -> frozenset[str]:
-    return DERIVED.get(section_at(Config, path).__name__, frozenset()) - {"type"}
+def _filled_in(path: Path, section: type[Section]) -> frozenset[str]:
+    return DERIVED.get(section_at(section, path).__name__, frozenset()) - {"type"}
 
 
 def _written(root: Any, path: Path) -> Any:
@@ -68,11 +69,12 @@ def _written(root: Any, path: Path) -> Any:
     return root
 
 
-def _explain(kind: str, path: Path, ctx: Mapping[str, Any], value: Any) -> Fault:
+def _explain(one: ErrorDetails, path: Path, value: Any, section: type[Section]) -> Fault:
+    kind, ctx = one["type"], one.get("ctx", {})
     if kind == "missing":
         return Fault(path, _missing(path))
     if kind == "extra_forbidden":
-        return Fault(path, f"unknown setting{hint(str(path[-1]), section_at(Config, path).model_fields)}")
+        return Fault(path, f"unknown setting{hint(str(path[-1]), section.model_fields)}")
     if kind in _KINDS:
         return Fault(path, _KINDS[kind], _kind(value))
     if kind == "literal_error":

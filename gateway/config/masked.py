@@ -24,6 +24,11 @@ def mask(secret: str) -> str:
     return f"{secret[:3]}…{secret[-4:]}" if len(secret) >= _REVEALING else "…"
 
 
+def is_mask(value: object) -> bool:
+    """Whether ``value`` can only be a secret that was shown masked: no key or password holds a ``…``."""
+    return isinstance(value, str) and "…" in value
+
+
 def without_userinfo(text: str) -> str:
     """A URL (or any text) without user and password."""
     return _USERINFO.sub("//…@", text)
@@ -38,6 +43,11 @@ def is_secret(path: Path) -> bool:
 def masked(config: Config) -> dict[str, Any]:
     """The effective configuration as JSON values. Durations are seconds, prices numbers."""
     return _section(config, (), mask)
+
+
+def masked_section(section: BaseModel, path: Path) -> dict[str, Any]:
+    """The section at ``path`` alone, as `masked` has it."""
+    return _section(section, path, mask)
 
 
 def revealed(config: Config) -> dict[str, Any]:

@@ -32,18 +32,23 @@ class Budget(Section):
     window: Duration = 30 * 86400.0
 
 
-class ClientConfig(Section):
-    """A client and its key."""
+class ClientSettings(Section):
+    """A client, whatever its key."""
 
     id: Name
     """Unique; default: ``c-`` and 8 hex digits of the key's SHA-256."""
-    key: Credential
     allowed_providers: tuple[Text, ...] = (ANY,)
     allowed_models: tuple[Text, ...] = (ANY,)
     description: str = ""
     limits: ClientLimits = ClientLimits()
     budget: Budget = Budget()
     expires_at: Moment | None = None
+
+
+class ClientConfig(ClientSettings):
+    """A client and its key."""
+
+    key: Credential
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import time
 
 from gateway.api import Reader, Record, Usage
 from gateway.catalog import OTHER
+from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import tokens_of_text
@@ -35,7 +36,7 @@ async def _give_back(tx: Transaction, choice: Choice, used: int) -> None:
 
 def close_books(tx: Transaction) -> None:
     """Write the record and count the request, before the last byte goes out. A second call does nothing."""
-    if tx.closed:
+    if tx.closed or tx.left:
         return
     tx.closed = True
     now = time.monotonic()
@@ -53,6 +54,7 @@ def close_books(tx: Transaction) -> None:
         error=tx.error.code if tx.error is not None else None,
         attempts=tx.attempts,
         stream=tx.stream,
+        cache=tx.cache,
         first_token_ms=None if first_token is None else round(first_token * 1000, 3),
         total_ms=round(total * 1000, 3),
         overhead_ms=round(overhead * 1000, 3),
@@ -77,4 +79,6 @@ def close_books(tx: Transaction) -> None:
     if tx.error is not None:
         tx.live.metrics.error(provider, tx.error.code)
     series.done(tx.status, total, overhead, first_token)
-    tx.live.log.put(record)
+    payload = encode(record)
+    tx.live.journal.put(record, payload)
+    tx.live.log.put(record, payload)

@@ -6,20 +6,34 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from gateway.api import ApiError, Chunk, Kind, Outcome
 from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import close_books, settle
+from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, error_event, from_outcome
-from gateway.request.head import head, line, stream_head
+from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
-from gateway.request.relay import DONE, Relay
+from gateway.request.relay import DONE, Relay, sent
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
+
+
+async def ask(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
+    """Let a provider answer, within the client's limits. Raises as `dispatch` does."""
+    place = await admit(tx, targets)
+    try:
+        return await dispatch(tx, targets)
+    finally:
+        if tx.tries:
+            used = tx.usage.total if tx.usage is not None else 0
+            await tx.live.store.settle(place, used, tx.cost or 0)
+        else:
+            await tx.live.store.release(place)
 
 
 async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
@@ -102,6 +116,8 @@ class WholeAnswer:
         assert choice is not None and attempt is not None
         encode = choice.translation.encode
         body = b"".join([encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks])
+        if tx.tape is not None:
+            tx.tape.write(b"".join([encode(chunk, tx.usage, 0) for chunk in attempt.chunks]))
         lines = tx.headers()
         if tx.cost is not None:
             lines += line("x-coo-cost", usd(tx.cost))
@@ -153,7 +169,10 @@ class StreamAnswer:
             idle=choice.target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),
         )
-        self._relay.attach(self._attempt.pause)
+        if tx.tape is None:
+            self._relay.attach(self._attempt.pause)
+        else:
+            tx.tape.lead(self._relay, self._attempt.pause)
         return self._attempt
 
     def _deliver(self, chunks: list[Chunk]) -> None:
@@ -165,19 +184,24 @@ class StreamAnswer:
             tx.upstream_request_id = attempt.request_id
         encode = choice.translation.encode
         if len(chunks) == 1 and not chunks[0].usage:
-            self._relay.write(encode(chunks[0], None, None))
+            data = encode(chunks[0], None, None)
+            self._relay.write(data)
+            if tx.tape is not None:
+                tx.tape.write(data)
             return
         usage = attempt.reader.usage
         cost = choice.target.prices.cost(usage) if usage is not None else None
         data = b"".join(encode(chunk, usage, cost) for chunk in chunks)
         if data:
             self._relay.write(data)
+            if tx.tape is not None:
+                tx.tape.write(b"".join(encode(chunk, usage, 0) for chunk in chunks))
 
     def response(self) -> Direct:
         self._tx.status = 200
         close_books(self._tx)
         self._relay.end(DONE)
-        return Direct(200, b"", close=self._tx.http.version < HttpVersion11)
+        return sent(self._tx.http)
 
     def broken(self, error: ApiError) -> Direct:
         """End a begun stream with its one error event, and without ``[DONE]``."""
@@ -186,14 +210,8 @@ class StreamAnswer:
         tx.partial = self.committed
         close_books(tx)
         self._relay.end(error_event(error))
-        return Direct(200, b"", close=tx.http.version < HttpVersion11)
+        return sent(tx.http)
 
     def close(self) -> None:
         """Let go of the connection, however the request ended."""
         self._relay.close()
-
-
-def usd(nano: int) -> str:
-    """Nano-dollars as a plain decimal number of dollars."""
-    text = f"{nano / 10**9:.9f}" if abs(nano) < 2**53 else f"{nano // 10**9}.{nano % 10**9:09d}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

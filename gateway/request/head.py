@@ -35,6 +35,12 @@ def stream_head(request: web.Request, lines: str) -> bytes:
     return f"{_STREAM_START}{framing}{lines}{_connection(request, old)}".encode("utf-8", "replace")
 
 
+def usd(nano: int) -> str:
+    """Nano-dollars as a plain decimal number of dollars."""
+    text = f"{nano / 10**9:.9f}" if abs(nano) < 2**53 else f"{nano // 10**9}.{nano % 10**9:09d}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _connection(request: web.Request, close: bool) -> str:
     if close or not request.keep_alive:
         return "connection: close\r\n\r\n"

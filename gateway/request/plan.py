@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
 from gateway.request.errors import from_outcome
-from gateway.request.resolve import allowed
+from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
 
@@ -101,34 +101,12 @@ class Plan:
 
     async def _from_fallbacks(self) -> Choice | None:
         if self._fallbacks is None:
-            self._fallbacks = self._fallback_pools()
+            self._fallbacks = fallbacks(self._tx, self._targets)
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
                 return choice
         return None
-
-    def _fallback_pools(self) -> Iterator[Sequence[Target]]:
-        """The candidates of one other provider after the other."""
-        fallback = self._policy.fallback
-        if not fallback.enabled or fallback.max_providers < 1 or not self._targets:
-            return
-        catalog, model = self._tx.runtime.catalog, self._targets[0].model
-        have = {target.service.id for target in self._targets}
-        if fallback.providers:
-            services = [catalog.services[name] for name in fallback.providers if name in catalog.services]
-        else:
-            services = list(catalog.serving(model))
-        given = 0
-        for service in services:
-            serves = service in catalog.serving(model)
-            name = model if serves else service.default_model
-            if service.id in have or name is None or given >= fallback.max_providers:
-                continue
-            targets = allowed(self._tx, catalog.targets(service, name), asked=name == model)
-            if targets:
-                given += 1
-                yield targets
 
     async def _back_off(self) -> None:
         """Before the same key is tried again: exponential, with full jitter."""
@@ -168,7 +146,7 @@ class Plan:
         wait = target.meter.cooled_until - now
         if wait > 0 and not _disabled(target, now):
             self._refusals.append(wait)
-        return wait <= 0
+        return wait <= 0 and not target.secret.state.off
 
     def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
         """Candidates that allow as many output tokens as were asked come first."""
@@ -285,6 +263,8 @@ class Plan:
                 retry_after=wait,
                 details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
             )
+        if self._targets and all(t.secret.state.off for t in self._targets):
+            return ApiError("no_provider_available", "Every provider key for this model has been disabled.")
         now = time.monotonic()
         if self._targets and all(_disabled(t, now) for t in self._targets):
             return from_outcome(Outcome(Kind.KEY, 0, ""))
@@ -302,7 +282,8 @@ class Plan:
 
 
 def _disabled(target: Target, now: float) -> bool:
-    return target.secret.state.penalty.disabled(now)
+    key = target.secret.state
+    return key.off or key.penalty.disabled(now)
 
 
 def _load(target: Target) -> tuple[float, int]:

@@ -6,9 +6,9 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
-from gateway.server import Connection
+from gateway.server import Connection, Direct
 
 STALL_LIMIT = 60.0
 """Seconds a client may leave what was sent to it unread."""
@@ -78,6 +78,17 @@ class Relay:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def behind(self) -> int:
+        """Bytes that the client has not taken yet."""
+        transport = self._connection.transport
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    def drop(self) -> None:
+        """Disconnect the client; an orderly close would wait for it to read."""
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
+
     def _send(self, framed: bytes) -> None:
         transport = self._connection.transport
         if transport is None:
@@ -105,11 +116,14 @@ class Relay:
     def _tick(self) -> None:
         now = self._loop.time()
         if self.blocked_since is not None and now - self.blocked_since > STALL_LIMIT:
-            transport = self._connection.transport
-            if transport is not None:  # an orderly close would wait for the client to read
-                transport.abort()
+            self.drop()
             return
         if now - self._last_write >= self._keepalive and self.blocked_since is None:
             self.write(_COMMENT)
         due = self._last_write + self._beat
         self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)
+
+
+def sent(request: web.Request) -> Direct:
+    """The response to a request whose stream has gone out, to its end."""
+    return Direct(200, b"", close=request.version < HttpVersion11)

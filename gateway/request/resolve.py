@@ -24,9 +24,17 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     targets: Sequence[Target] = pool.within(tx.client.providers)
     if not targets:
         raise ApiError("provider_not_allowed", "This API key may not use the providers of this model.")
-    targets = allowed(tx, targets)
+    targets = _allowed(tx, targets)
     if not targets:
         raise ApiError("model_not_allowed", "This API key may not use this model.", param="model")
+    targets = _priced(tx, targets)
+    if not targets:
+        raise ApiError(
+            "price_unknown",
+            "This API key has a budget, and what this model costs is not known here; only the gateway's "
+            "operator can mend that.",
+            param="model",
+        )
     asked = tx.asked
     output = 0
     if tx.operation.name != "embeddings":
@@ -35,7 +43,19 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     return targets
 
 
-def allowed(tx: Transaction, targets: Sequence[Target], *, asked: bool = True) -> Sequence[Target]:
+def fallback_targets(tx: Transaction, targets: Sequence[Target], *, asked: bool) -> Sequence[Target]:
+    """Those of another provider's targets that may stand in for the client's; ``asked``: see `_allowed`."""
+    return _priced(tx, _allowed(tx, targets, asked=asked))
+
+
+def _priced(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
+    """A client with a budget is kept from what nobody knows the price of."""
+    if not tx.client.meter.limits.budget:
+        return targets
+    return [target for target in targets if target.prices.known]
+
+
+def _allowed(tx: Transaction, targets: Sequence[Target], *, asked: bool = True) -> Sequence[Target]:
     """The targets whose provider and model the client may use. ``asked``: they are what it asked for, so
     that the name by which it did is as good as theirs."""
     client = tx.client

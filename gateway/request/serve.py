@@ -13,8 +13,8 @@ from gateway.api import ApiError
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.accept import read_json
 from gateway.request.account import close_books
-from gateway.request.admit import admit
-from gateway.request.dispatch import dispatch
+from gateway.request.cache import ANSWERS
+from gateway.request.dispatch import ask
 from gateway.request.errors import draining, error_response
 from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
@@ -54,10 +54,9 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
     except asyncio.CancelledError:
         if tx.http.transport is not None:  # the client is still there: it is us who stop
             return _refuse(tx, draining())
-        gone = ApiError("client_closed_request", "The client went away.")
-        tx.fail(gone, gone.status)
-        tx.partial = True
-        close_books(tx)
+        if not tx.left:
+            tx.leave()
+            close_books(tx)
         raise
     except Exception:
         log.exception("internal error", extra={"request_id": tx.request_id})
@@ -65,18 +64,13 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
 
 
 async def _dispatch(tx: Transaction) -> web.StreamResponse:
-    """Let a provider answer, within the client's limits."""
+    """Let a provider answer, or the cache."""
     _check_room(tx)
     await _read(tx)
     targets = resolve(tx)
-    place = await admit(tx)
-    try:
-        return await dispatch(tx, targets)
-    finally:
-        if tx.tries:
-            await tx.live.store.settle(place, tx.usage.total if tx.usage is not None else 0)
-        else:
-            await tx.live.store.release(place)
+    if tx.runtime.config.policy.cache.enabled:
+        return await tx.http.app[ANSWERS].answer(tx, targets)
+    return await ask(tx, targets)
 
 
 def _check_room(tx: Transaction) -> None:

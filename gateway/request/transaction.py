@@ -14,6 +14,7 @@ from gateway.catalog import Pool, Target
 from gateway.clients import Client
 from gateway.request.head import line
 from gateway.request.operations import Operation
+from gateway.request.tape import Tape
 from gateway.runtime import Live, Runtime
 
 
@@ -58,12 +59,24 @@ class Transaction:
     partial: bool = False
     closed: bool = False
     """Its record is written."""
+    cache: str = "off"
+    """What the response cache did: see `Record.cache`."""
+    tape: Tape | None = None
+    """Where its answer is recorded for others."""
+    left: bool = False
+    """Its client went away, but its call goes on for others: its books stay open until that ends."""
 
     def fail(self, error: ApiError, status: int) -> None:
         """It ends with ``error``, and for the client with ``status``."""
         # A traceback leads back here by its frames: the answers they hold would wait for the cycle collector.
         self.error = error.with_traceback(None)
         self.status = status
+
+    def leave(self) -> None:
+        """It ends without its client."""
+        error = ApiError("client_closed_request", "The client went away.")
+        self.fail(error, error.status)
+        self.partial = True
 
     @property
     def deadline(self) -> float:
@@ -73,7 +86,10 @@ class Transaction:
 
     def headers(self) -> str:
         """The header lines that every answer carries, as far as they are known by now."""
-        lines = f"x-request-id: {self.request_id}\r\nx-coo-cache: off\r\nx-coo-attempts: {self.tries}\r\n"
+        lines = (
+            f"x-request-id: {self.request_id}\r\n"
+            f"x-coo-cache: {self.cache}\r\nx-coo-attempts: {self.tries}\r\n"
+        )
         if self.target is not None:
             lines += self.target.lines
         if self.dropped:

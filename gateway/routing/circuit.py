@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,10 +50,26 @@ class Circuit:
     the circuit last changed its state says nothing about the new one and is ignored.
     """
 
-    __slots__ = ("_credit", "_epoch", "_open_until", "_probing", "_ramp_from", "_slices", "settings")
+    __slots__ = (
+        "_credit",
+        "_epoch",
+        "_open_until",
+        "_probing",
+        "_ramp_from",
+        "_slices",
+        "_turned",
+        "settings",
+    )
 
-    def __init__(self, settings: CircuitSettings) -> None:
+    def __init__(
+        self,
+        settings: CircuitSettings,
+        turned: Callable[[CircuitState, float], None] = lambda state, seconds: None,
+    ) -> None:
+        """``turned`` is told each time that an attempt's outcome opens or closes it: its state, and the
+        seconds of the cool-down."""
         self.settings = settings
+        self._turned = turned
         self._slices: deque[_Slice] = deque()
         self._epoch = 1
         self._open_until: float | None = None
@@ -82,6 +99,13 @@ class Circuit:
         self._credit = min(self._credit + elapsed / self.settings.slow_start, 2.0)
         return self._credit >= 1
 
+    def would_admit(self, now: float) -> bool:
+        """What `admits` would say, without an offer being counted."""
+        if self._open_until is not None or self._ramp_from is None:
+            return self.admits(now)
+        elapsed, slow_start = now - self._ramp_from, self.settings.slow_start
+        return elapsed >= slow_start or self._credit + elapsed / slow_start >= 1
+
     def begin(self, now: float) -> int:
         """Start an attempt: its ticket, or 0 if the circuit is open or its probe is under way."""
         if self._open_until is not None:
@@ -97,7 +121,8 @@ class Circuit:
         if ticket != self._epoch:
             return
         if self._probing:
-            self._close(now)
+            self.close(now)
+            self._turned(CircuitState.CLOSED, self.settings.cooldown)
         else:
             self._slice(now).total += 1
 
@@ -106,7 +131,7 @@ class Circuit:
         if ticket != self._epoch:
             return
         if self._probing:
-            self._open(now)
+            self._trip(now)
             return
         current = self._slice(now)
         current.total += 1
@@ -114,21 +139,28 @@ class Circuit:
         total = sum(part.total for part in self._slices)
         failures = sum(part.failures for part in self._slices)
         if total >= self.settings.min_requests and failures >= self.settings.failure_ratio * total:
-            self._open(now)
+            self._trip(now)
 
     def on_neutral(self, ticket: int) -> None:
         """The attempt says nothing about the upstream: cancelled, or the request itself was at fault."""
         if ticket == self._epoch:
             self._probing = False
 
-    def _open(self, now: float) -> None:
-        self._open_until = now + self.settings.cooldown
+    def open(self, now: float, seconds: float) -> None:
+        """Let nothing through for ``seconds``: another process has seen why."""
+        self._open_until = now + seconds
         self._reset()
 
-    def _close(self, now: float) -> None:
-        self._open_until = None
-        self._ramp_from = now
-        self._reset()
+    def close(self, now: float) -> None:
+        """Let requests through again, with a slow start if it was open."""
+        if self._open_until is not None:
+            self._open_until = None
+            self._ramp_from = now
+            self._reset()
+
+    def _trip(self, now: float) -> None:
+        self.open(now, self.settings.cooldown)
+        self._turned(CircuitState.OPEN, self.settings.cooldown)
 
     def _reset(self) -> None:
         self._epoch += 1

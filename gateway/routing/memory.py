@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.api import Limits, Meter, Store
-from gateway.routing.circuit import Circuit, CircuitSettings
+from gateway.routing.circuit import Circuit, CircuitSettings, CircuitState
 from gateway.routing.estimate import OutputAverages
 from gateway.routing.health import KeyModelHealth
 from gateway.routing.penalty import KeyPenalty
 
+FREE_SECONDS = 60.0
+"""For so long a process that starts hears that a key was freed; longer than it takes to hear of it."""
 MAX_MODELS = 64
 """Models of one key that are told apart; the rest share one state, as callers can make names up."""
 
@@ -28,6 +33,8 @@ class KeyState:
 
     meter: Meter
     penalty: KeyPenalty
+    off: bool = False
+    """An operator has taken it out of use."""
     last_error: str | None = None
     near_limit: bool = False
     """A window of it is used to 80 % and more, and that was said."""
@@ -36,20 +43,51 @@ class KeyState:
 
 @dataclass(slots=True)
 class Memory:
-    """Every key seen since the start. States are found by identity, never by place in the file."""
+    """Every key seen since the start. States are found by identity, never by place in the file.
+
+    What one process finds out about a key is shared with the others as a fact (`Store.share`), by the key's
+    subject: ``cooling``, ``disabled N`` (N rejections in a row) or ``free``; by ``circuit:MODEL:`` and the
+    subject: ``open`` or ``closed``. It holds for the seconds given.
+    """
 
     store: Store
     trouble_until: float = 0.0
-    """Monotonic seconds; past it no key is cooling down, and candidates need not be looked at."""
+    """Monotonic seconds; past it every key may be used, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
     clients_existed: bool = False
     """There have been clients since the start, if only in an earlier configuration."""
 
     def cool(self, key: KeyState, seconds: float, now: float) -> None:
-        """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on, or longer."""
-        key.meter.cooled_until = max(key.meter.cooled_until, now + seconds)
-        self.trouble_until = max(self.trouble_until, now + seconds)
+        """Keep a key from being used for ``seconds`` from ``now`` (monotonic seconds) on, or longer, here
+        and in the other processes."""
+        if self._cool(key, now + seconds):
+            disabled = key.penalty.disabled(now)
+            value = f"disabled {key.penalty.rejections}" if disabled else "cooling"
+            self.store.share(key.meter.subject, value, seconds)
+
+    def free(self, key: KeyState, now: float) -> None:
+        """Forget, here and in the other processes, all that keeps a key from being used."""
+        self._free(key, now)
+        self.store.share(key.meter.subject, "free", FREE_SECONDS)
+
+    def hear(self, name: str, value: str, seconds: float) -> None:
+        """Take in a fact that another process shared (`Site.heard`)."""
+        now = time.monotonic()
+        what, _, rest = name.partition(":")
+        if what == "circuit":
+            model, _, subject = rest.rpartition(":key:")
+            if (key := self.keys.get(f"key:{subject}")) is not None:
+                circuit = self.model(key, model).circuit
+                circuit.open(now, seconds) if value == CircuitState.OPEN else circuit.close(now)
+        elif (key := self.keys.get(name)) is not None:
+            word, _, rejections = value.partition(" ")
+            if word == "free":
+                self._free(key, now)
+            else:
+                self._cool(key, now + seconds)
+            if word == "disabled" and rejections.isdecimal():
+                key.penalty.disable(now + seconds, int(rejections))
 
     def key(self, provider: str, key: str, limits: Limits) -> KeyState:
         """The state of a key, with the limits of the newest configuration."""
@@ -60,12 +98,37 @@ class Memory:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
         return state
 
-    def model(self, key: KeyState, model: str, settings: CircuitSettings) -> ModelState:
+    def disable(self, disabled: frozenset[str]) -> None:
+        """Take these keys (``PROVIDER_ID/KEY_ID``) out of use, and put all others back into it."""
+        for subject, state in self.keys.items():
+            state.off = subject.removeprefix("key:") in disabled
+        if any(state.off for state in self.keys.values()):
+            self.trouble_until = math.inf
+        elif self.trouble_until == math.inf:
+            self.trouble_until = max(state.meter.cooled_until for state in self.keys.values())
+
+    def model(self, key: KeyState, model: str, settings: CircuitSettings | None = None) -> ModelState:
         """The state of one model of a key, its circuit with the newest settings."""
         if model not in key.models and len(key.models) >= MAX_MODELS:
             model = ""
         state = key.models.get(model)
         if state is None:
-            state = key.models[model] = ModelState(KeyModelHealth(), Circuit(settings))
-        state.circuit.settings = settings
+            turned = partial(self.store.share, f"circuit:{model}:{key.meter.subject}")
+            circuit = Circuit(settings or CircuitSettings(), turned)
+            state = key.models[model] = ModelState(KeyModelHealth(), circuit)
+        if settings is not None:
+            state.circuit.settings = settings
         return state
+
+    def _cool(self, key: KeyState, until: float) -> bool:
+        """Whether that is news."""
+        self.trouble_until = max(self.trouble_until, until)
+        longer = until > key.meter.cooled_until
+        key.meter.cooled_until = max(key.meter.cooled_until, until)
+        return longer
+
+    def _free(self, key: KeyState, now: float) -> None:
+        key.meter.cooled_until = 0.0
+        key.penalty = KeyPenalty()
+        for model in key.models.values():
+            model.circuit.close(now)

@@ -59,6 +59,16 @@ class Backoff:
         """Begin with the first wait again; one that runs is not cut short."""
         self._episodes = 0
 
+    @property
+    def episodes(self) -> int:
+        """Waits since the last `reset`."""
+        return self._episodes
+
+    def adopt(self, until: float, episodes: int) -> None:
+        """Take over a wait that began elsewhere."""
+        self._until = max(self._until, until)
+        self._episodes = max(self._episodes, episodes)
+
 
 class KeyPenalty:
     """The penalties of one key. It decides; the caller puts the seconds into effect (`Store.cool`).
@@ -104,6 +114,17 @@ class KeyPenalty:
     def disabled(self, now: float) -> bool:
         """Whether the key rests because it was rejected or has no money left."""
         return now < self._disabled_until
+
+    @property
+    def rejections(self) -> int:
+        """Times that the key was rejected, one after the other."""
+        return self._rejected.episodes
+
+    def disable(self, until: float, rejections: int) -> None:
+        """Let the key rest: another process was told why. ``until``: monotonic seconds."""
+        self._disabled_until = max(self._disabled_until, until)
+        self._rejected.adopt(until, rejections)
+        self._penalised = True
 
     def _disable(self, now: float, seconds: float) -> float:
         self._disabled_until = max(self._disabled_until, now + seconds)

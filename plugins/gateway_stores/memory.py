@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from gateway.api import (
@@ -106,7 +106,7 @@ class MemoryStore:
     async def totals(self, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
         """One total for each combination of the dimensions' values."""
         found: dict[tuple[str, ...], Total] = {}
-        for record in self._matching(filter):
+        for record in self._matching(_counted(filter)):
             group = group_of(record, group_by)
             found.setdefault(group, Total(group)).count(record)
         return [found[group] for group in sorted(found)]
@@ -115,7 +115,7 @@ class MemoryStore:
         """Totals of each ``step`` seconds from the filter's start on."""
         assert filter.start is not None
         found: dict[float, Total] = {}
-        for record in self._matching(filter):
+        for record in self._matching(_counted(filter)):
             begins = filter.start + (record.time - filter.start) // step * step
             found.setdefault(begins, Total()).count(record)
         return sorted(found.items(), key=lambda item: item[0])
@@ -150,6 +150,11 @@ class MemoryStore:
 
     def _matching(self, filter: Filter) -> list[Record]:
         return [record for record in self._records.values() if filter.matches(record)]
+
+
+def _counted(filter: Filter) -> Filter:
+    """What totals look at of a filter."""
+    return replace(filter, status=None, error=None, slower_than_ms=None, dearer_than_nano=None)
 
 
 @dataclass(eq=False)

@@ -1,8 +1,8 @@
 """``python -m tests.bench``: measure the gateway beside a bare nginx and print the tables.
 
-Needs Linux with two cores, nginx, wrk and taskset. The server measured has core 0 to itself, load and mock
-core 1; numbers are medians, and a run with any error is void. Ratios to nginx can be compared between
-machines, absolute times cannot.
+Needs Linux with two cores, nginx, redis-server, wrk and taskset. The server measured has core 0 to itself,
+load and mock core 1; numbers are medians, and a run with any error is void. Ratios to nginx can be compared
+between machines, absolute times cannot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench import growth, nginx, requests, streams
+from tests.bench import growth, nginx, requests, stores, streams
 from tests.bench.config import Shape
 from tests.bench.measure import Void, raise_open_files
 from tests.bench.runs import Row
@@ -25,14 +25,20 @@ from tests.bench.target import Plan, gateway
 from tests.bench.work import works
 from tests.bench.wrk import saturate
 
-TABLES = {"requests": requests.measure, "streams": streams.measure, "growth": growth.measure}
+TOOLS = ("nginx", "redis-server", "wrk", "taskset")
+TABLES = {
+    "requests": requests.measure,
+    "streams": streams.measure,
+    "stores": stores.measure,
+    "growth": growth.measure,
+}
 
 
 def main() -> int:
     """Run the tables asked for."""
     options = _options()
     asked = [name for name in TABLES if getattr(options, name)]
-    if missing := [tool for tool in ("nginx", "wrk", "taskset") if shutil.which(tool) is None]:
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         print(f"not installed: {', '.join(missing)}", file=sys.stderr)
         return 1
     raise_open_files()

@@ -21,6 +21,9 @@ class Shape:
     """Keys of each provider: the size of the pool a request chooses from."""
     clients: int = 1000
     aliases: int = 4
+    store: str = "memory"
+    """``memory``, ``file``, or the address of a Redis."""
+    workers: int = 1
 
 
 def client_key(number: int) -> str:
@@ -34,13 +37,13 @@ def config(upstream: str, shape: Shape) -> dict[str, Any]:
     ]
     return {
         "version": "1.0",
-        "server": {"max_inflight": 8000, "webui": {"enabled": False}},
+        "server": {"max_inflight": 8000, "workers": shape.workers, "webui": {"enabled": False}},
         "logging": {
             "level": "info",
             "file": {"enabled": True, "path": "./logs/bench.log"},
             "prometheus": {"enabled": True},
         },
-        "storage": {"config": {"type": "memory"}, "runtime": {"type": "memory"}},
+        "storage": _storage(shape.store),
         "llm_providers": providers,
         "api_keys": [
             {"id": f"c{number}", "key": client_key(number), "limits": dict(_CLIENT_LIMITS)}
@@ -52,6 +55,14 @@ def config(upstream: str, shape: Shape) -> dict[str, Any]:
         },
         "policy": {"algorithm": "hybrid", "priority": "balanced"},
     }
+
+
+def _storage(store: str) -> dict[str, Any]:
+    if store == "memory":
+        return {"config": {"type": "memory"}, "runtime": {"type": "memory"}}
+    if store == "file":
+        return {}
+    return {"runtime": {"type": "redis", "addr": store}}
 
 
 def _provider(name: str, kind: str, upstream: str, keys: int) -> dict[str, Any]:

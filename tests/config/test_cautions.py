@@ -51,11 +51,10 @@ def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytes
         ("", []),
         ("server: {workers: auto}", ["server.workers"]),
         ("server: {webui: {enabled: true}}", ["server.webui"]),
-        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.cache", "policy.affinity"]),
+        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.affinity"]),
         ("policy: {algorithm: adaptive}", ["policy.algorithm adaptive"]),
-        ("api_keys: [{id: a, key: k, budget: {usd: 5}}]", ["api_keys: the budget of a"]),
-        ("logging: {audit: {enabled: true}}", ["logging.audit"]),
-        ("logging: {audit: {enabled: false}}", []),
+        ("logging: {audit: {enabled: true}}", []),
+        ("server: {trusted_proxies: [10.0.0.0/8], admin_rate_limit: 7}", []),
     ],
 )
 def test_unserved(load: Load, text: str, named: list[str]) -> None:

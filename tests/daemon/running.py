@@ -17,7 +17,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from gateway.api import Filter, Record
+from gateway.api import ConfigStore, Filter, Record
 from gateway.config.read import read
 from gateway.daemon import Daemon
 from gateway.registry import Registry
@@ -90,6 +90,12 @@ class Gateway:
         kept = {name: self.config[name] for name in ("logging", "storage")}
         draft.write_text(json.dumps({**kept, **whole}))
         draft.replace(self.path)
+
+    async def admin(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON body of an admin call, ``path`` below ``/admin/v1/``."""
+        url = f"{self.url}/admin/v1/{path}"
+        async with self.session.request(method, url, headers=ADMIN, json=body) as response:
+            return response.status, await response.json()
 
     async def post_reload(self) -> tuple[int, Any]:
         """Status and body of ``POST /admin/v1/reload``."""
@@ -190,14 +196,17 @@ class Clock:
         return self.now
 
 
-class _Clocked(Registry):
-    """Stores that it builds go by ``clock``."""
+class _Arranged(Registry):
+    """Stores that it builds go by ``clock``, and the configuration is kept in ``config_store``."""
 
-    clock: Clock
+    clock: Clock | None = None
+    config_store: ConfigStore | None = None
 
     def build(self, group: str, name: str, settings: Mapping[str, Any], path: str) -> Any:
+        if group == "config_stores" and self.config_store is not None:
+            return self.config_store
         made = super().build(group, name, settings, path)
-        if group == "stores":
+        if group == "stores" and self.clock is not None:
             made.clock = self.clock
         return made
 
@@ -209,10 +218,11 @@ async def running(
     *,
     clock: Clock | None = None,
     environ: Mapping[str, str] | None = None,
+    config_store: ConfigStore | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve ``config`` (its ``server.listen`` is filled in) until the block ends.
 
-    With a ``clock`` the limits' windows go by it.
+    With a ``clock`` the limits' windows go by it; a ``config_store`` may be shared with other gateways.
     """
     port = free_port()
     config = {
@@ -227,12 +237,8 @@ async def running(
     config.setdefault("storage", {"config": {"type": "memory"}, "runtime": {"type": "memory"}})
     path = folder / "coo-llm.yaml"  # JSON is YAML
     path.write_text(json.dumps(config))
-    registry: Registry
-    if clock is None:
-        registry = Registry.discover()
-    else:
-        registry = clocked = _Clocked.discover()
-        clocked.clock = clock
+    registry = _Arranged.discover()
+    registry.clock, registry.config_store = clock, config_store
     daemon = Daemon(str(path), read(str(path), environ or {}, registry.known()), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))

@@ -133,7 +133,7 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: s
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--nonsense",), ("nonsense",), ("-c",), ("demo", "--port", "x"), ("audit", "verify")]
+    "arguments", [(), ("--nonsense",), ("nonsense",), ("-c",), ("demo", "--port", "x"), ("audit",)]
 )
 async def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = await coo_llm(*arguments, folder=tmp_path)

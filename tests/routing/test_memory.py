@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.api import Limits
-from gateway.routing.circuit import CircuitSettings
-from gateway.routing.memory import MAX_MODELS, Memory
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.api import Kind, Limits, Outcome
+from gateway.routing.circuit import CircuitSettings, CircuitState
+from gateway.routing.memory import FREE_SECONDS, MAX_MODELS, KeyState, Memory, ModelState
 from gateway_stores.memory import MemoryStore
 
 SETTINGS = CircuitSettings()
@@ -45,3 +51,113 @@ async def test_it_knows_until_when_any_key_is_in_trouble() -> None:
     memory.cool(key, 5, now)
     assert memory.trouble_until == now + 30
     assert key.meter.cooled_until > 0
+
+
+Fact = tuple[str, str, float]
+
+
+@dataclass(eq=False)
+class Sharing(MemoryStore):
+    """Keeps what it was to share."""
+
+    shared_facts: list[Fact] = field(default_factory=list)
+
+    def share(self, name: str, value: str, seconds: float) -> None:
+        self.shared_facts.append((name, value, seconds))
+
+
+@dataclass
+class Process:
+    """One process's memory of key k of provider p, with model m."""
+
+    store: Sharing = field(default_factory=Sharing)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.store)
+        self.key: KeyState = self.memory.key("p", "k", Limits())
+        self.model: ModelState = self.memory.model(self.key, "m", CircuitSettings(min_requests=2))
+
+    def said(self) -> list[Fact]:
+        """What it shared since the last time."""
+        facts = [*self.store.shared_facts]
+        self.store.shared_facts.clear()
+        return facts
+
+    def hear(self, facts: list[Fact]) -> None:
+        for name, value, seconds in facts:
+            self.memory.hear(name, value, seconds)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Process, Process]]:
+    """Two processes; whatever the second hears, it must not echo."""
+    one, two = Process(), Process()
+    yield one, two
+    assert two.said() == []
+
+
+def test_a_cool_down_holds_everywhere(pair: tuple[Process, Process]) -> None:
+    one, two = pair
+    now = time.monotonic()
+    one.memory.cool(one.key, 30.0, now)
+    one.memory.cool(one.key, 5.0, now)  # is no news
+    facts = one.said()
+    assert facts == [("key:p/k", "cooling", 30.0)]
+    two.hear(facts)
+    assert two.key.meter.cooled_until == pytest.approx(now + 30, abs=5)
+    assert two.memory.trouble_until == two.key.meter.cooled_until
+    assert not two.key.penalty.disabled(now)
+
+
+def test_a_rejected_key_rests_everywhere_and_longer_each_time(pair: tuple[Process, Process]) -> None:
+    one, two = pair
+    now = time.monotonic()
+    rejected = Outcome(Kind.KEY, 401, "no")
+    one.memory.cool(one.key, one.key.penalty.on_failure(rejected, now), now)
+    facts = one.said()
+    assert facts == [("key:p/k", "disabled 1", 60.0)]
+    two.hear(facts)
+    assert two.key.penalty.disabled(now + 30)
+    assert two.key.penalty.on_failure(rejected, now + 100) == 120.0
+
+
+def test_a_circuit_opens_and_closes_everywhere(pair: tuple[Process, Process]) -> None:
+    one, two = pair
+    now = time.monotonic()
+    circuit = one.model.circuit
+    for _ in range(2):
+        circuit.on_failure(now, circuit.begin(now))
+    facts = one.said()
+    assert facts == [("circuit:m:key:p/k", "open", 15.0)]
+    two.hear(facts)
+    assert two.model.circuit.state(now) is CircuitState.OPEN
+    circuit.on_success(now + 16, circuit.begin(now + 16))
+    two.hear(one.said())
+    assert two.model.circuit.state(now) is CircuitState.CLOSED
+
+
+def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
+    one, two = pair
+    now = time.monotonic()
+    two.hear([("key:p/k", "disabled 3", 60.0), ("circuit:m:key:p/k", "open", 15.0)])
+    one.memory.free(one.key, now)
+    facts = one.said()
+    assert facts == [("key:p/k", "free", FREE_SECONDS)]
+    two.hear(facts)
+    assert two.key.meter.cooled_until == 0.0
+    assert not two.key.penalty.disabled(now)
+    assert two.model.circuit.state(now) is CircuitState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key:p/gone", "cooling"),
+        ("circuit:m:key:p/gone", "open"),
+        ("circuit:", "open"),
+        ("what", "?"),
+        ("key:p/k", "disabled x"),
+    ],
+)
+def test_what_it_does_not_know_does_no_harm(name: str, value: str) -> None:
+    Process().memory.hear(name, value, 1.0)

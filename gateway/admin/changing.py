@@ -1,0 +1,46 @@
+"""Changing the configuration: the document is written, then this process takes it over at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from gateway.admin.errors import AdminError
+from gateway.admin.state import ADMIN
+from gateway.config.client_edit import pruned
+from gateway.config.managed import Managed
+from gateway.config.problems import ConfigError
+from gateway.reload import Reloaded, told
+from gateway.vault import NoMasterKey
+
+
+async def apply(
+    request: web.Request, change: Callable[[Managed], Managed], *, invalid: int = 422
+) -> Reloaded:
+    """Make a change, in force here when this returns and everywhere within a second.
+
+    Raises `AdminError`: with the status ``invalid`` where the configuration would not be valid, 409 for a
+    secret that cannot be kept; and `StoreUnavailable`. Nothing is changed then.
+    """
+    state = request.app[ADMIN]
+    try:
+        await state.live.managed.update(lambda managed: change(pruned(managed, time.time())))
+    except ConfigError as error:
+        raise AdminError(invalid, "This is not valid.", details=told(error.errors)) from None
+    except NoMasterKey as error:
+        raise AdminError(409, f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+    return await state.reloader.reload("admin API")
+
+
+def outcome(request: web.Request, result: Reloaded) -> dict[str, Any]:
+    """What came of a change of settings, as a body. ``errors``: why the reload after it did not work."""
+    body: dict[str, Any] = {
+        "status": "ok",
+        "reloaded": result.changed,
+        "restart_required": result.restart_required,
+        "config_version": request.app[ADMIN].live.current.version,
+    }
+    return {**body, "errors": result.errors} if result.errors else body

@@ -1,0 +1,212 @@
+"""The routing dry run: every candidate of a request, what it scores, and which one would be asked and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.admin.body import only, read_object, text
+from gateway.admin.errors import AdminError, answer
+from gateway.admin.ledger import dollars
+from gateway.api import ApiError, Limits, Meter, Unsupported, Usage
+from gateway.catalog import Target
+from gateway.clients import Client
+from gateway.keys import LIVE, REQUEST_ID
+from gateway.request.errors import quoted
+from gateway.request.operations import CHAT
+from gateway.request.resolve import resolve
+from gateway.request.transaction import Transaction
+from gateway.request.translate import translation
+from gateway.routing.estimate import estimate_input
+from gateway.runtime import Runtime
+
+MAX_TOKENS = 10**9
+_HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is found of one candidate."""
+
+    target: Target
+    fallback: bool
+    reasons: list[str] = field(default_factory=list)
+    """Why it cannot be asked; empty if it can."""
+    held_back: bool = False
+    """Its circuit has just closed: others come first for a while."""
+    score: float | None = None
+    terms: dict[str, float] = field(default_factory=dict)
+
+
+async def post_route(request: web.Request) -> web.Response:
+    """Where a chat would go now. Nothing is sent, reserved or counted."""
+    tx = _transaction(request, await read_object(request))
+    try:
+        pools = [resolve(tx)]
+    except ApiError as error:
+        return answer(_report(tx, [], error))
+    now = time.monotonic()
+    verdicts = [
+        verdict
+        for place, targets in enumerate(pools)
+        for verdict in _judge(tx, targets, now, fallback=place > 0)
+    ]
+    return answer(_report(tx, verdicts))
+
+
+def _transaction(request: web.Request, body: dict[str, Any]) -> Transaction:
+    """The request that is asked about. Raises `AdminError` or `ApiError` 400."""
+    only(body, "model", "client", "messages", "input_tokens", "max_tokens", "stream")
+    live = request.app[LIVE]
+    runtime = live.current
+    tx = Transaction(request, live, runtime, _client(runtime, body), CHAT, request[REQUEST_ID])
+    tx.body = {"model": body.get("model"), "messages": body.get("messages", _HELLO)}
+    tx.body |= {name: body[name] for name in ("max_tokens", "stream") if name in body}
+    CHAT.check(tx.body)
+    tx.alias, tx.stream = tx.body["model"], bool(tx.body.get("stream"))
+    tx.asked = CHAT.asked_tokens(tx.body)
+    given = body.get("input_tokens")
+    if given is None:
+        tx.input_estimate = estimate_input(orjson.dumps(tx.body))
+    elif type(given) is int and 0 <= given <= MAX_TOKENS:
+        tx.input_estimate = given
+    else:
+        raise AdminError(400, f"input_tokens: must be a whole number from 0 to {MAX_TOKENS}.")
+    return tx
+
+
+def _client(runtime: Runtime, body: dict[str, Any]) -> Client:
+    """The client that is named, or one that may use everything."""
+    clients = runtime.clients
+    if body.get("client") is None:
+        return replace(clients.anonymous, id="", providers=None, models=None)
+    id = text(body, "client")
+    client = clients.named(id)
+    if client is None:
+        raise AdminError(404, f"There is no client {quoted(id)}.")
+    return client
+
+
+def _judge(tx: Transaction, targets: Sequence[Target], now: float, *, fallback: bool) -> list[Verdict]:
+    """The candidates in the order in which they would be asked, then those that are resting: as a plan
+    does, score all that do not rest, put those first that allow as many tokens as were asked."""
+    verdicts = {target: Verdict(target, fallback) for target in targets}
+    free = []
+    for target, verdict in verdicts.items():
+        if rest := _rest(target, now):
+            verdict.reasons.append(rest)
+        else:
+            free.append(target)
+    order = []
+    for score in tx.runtime.algorithm.explain(free, tx.demand, now):
+        assert isinstance(score.candidate, Target)
+        verdict = verdicts.pop(score.candidate)
+        verdict.score, verdict.terms = score.total, dict(score.terms)
+        verdict.reasons += _hindrances(tx, verdict.target, now)
+        verdict.held_back = not verdict.reasons and not verdict.target.state.circuit.would_admit(now)
+        order.append(verdict)
+    if tx.asked is not None:
+        asked = tx.asked[1]
+        order.sort(key=lambda verdict: 0 < verdict.target.secret.max_tokens < asked)
+    return [*sorted(order, key=lambda verdict: verdict.held_back), *verdicts.values()]
+
+
+def _rest(target: Target, now: float) -> str | None:
+    """Why a key is not used at all just now."""
+    seconds = target.meter.cooled_until - now
+    if target.secret.state.off:
+        return "disabled by an operator"
+    if target.secret.state.penalty.disabled(now):
+        return f"disabled for {_seconds(seconds)}: the provider rejected the key"
+    return f"cooling down for {_seconds(seconds)}" if seconds > 0 else None
+
+
+def _hindrances(tx: Transaction, target: Target, now: float) -> list[str]:
+    """What keeps this request from a key that is in use."""
+    found = []
+    circuit = target.state.circuit
+    if circuit.state(now) != "closed" and not circuit.would_admit(now):
+        found.append("its circuit is open: too many requests failed")
+    found += full_windows(target.meter, tx.demand.input_tokens + tx.demand.output_tokens)
+    try:
+        call = translation(tx, target.service.plugin, target.model, None).call
+        upstream = target.service.plugin.prepare(call, target.secret.secret)
+        if upstream.dropped and tx.runtime.config.policy.on_lossy == "refuse":
+            found.append(f"{upstream.dropped[0]} would be lost, and policy.on_lossy is refuse")
+    except Unsupported as unsupported:
+        found.append(f"the provider does not support {unsupported}")
+    return found
+
+
+def full_windows(meter: Meter, tokens: int) -> list[str]:
+    """The windows that have no room for one more request with ``tokens``."""
+    found = []
+    for kind, limit, used, reset in meter.readings():
+        needs = min(tokens, limit) if kind in ("tokens", "session") else 1
+        if kind != "budget" and used + needs > limit and used:
+            found.append(f"its {kind} window is full: {used} of {limit}, all free in {_seconds(reset)}")
+    return found
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s"
+
+
+def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None = None) -> dict[str, Any]:
+    usable = [verdict for verdict in verdicts if not verdict.reasons]
+    chosen = usable[0] if usable else None
+    tokens = tx.demand.input_tokens + tx.demand.output_tokens
+    return {
+        "model": tx.alias,
+        "client": tx.client.id or None,
+        "algorithm": tx.runtime.config.policy.algorithm,
+        "expected": {"input_tokens": tx.demand.input_tokens, "output_tokens": tx.demand.output_tokens},
+        "chosen": None if chosen is None else _name(chosen.target),
+        "why": _why(tx, usable, refusal),
+        "refusal": refusal and {"status": refusal.status, "code": refusal.code, "message": refusal.message},
+        "client_limits": full_windows(tx.client.meter, tokens) if tx.client.meter.limits != Limits() else [],
+        "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
+    }
+
+
+def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> str:
+    if refusal is not None:
+        return refusal.message
+    if not usable:
+        return (
+            f"No candidate can be asked now; policy.on_exhausted is {tx.runtime.config.policy.on_exhausted}."
+        )
+    first, *others = usable
+    algorithm = tx.runtime.config.policy.algorithm
+    equals = [verdict for verdict in others if verdict.score == first.score]
+    if equals and algorithm != "round_robin":
+        return f"One of {len(equals) + 1} that {algorithm} puts first alike: they take turns."
+    return f"The first of {len(usable)} that can be asked, in the order of {algorithm}."
+
+
+def _candidate_json(tx: Transaction, verdict: Verdict) -> dict[str, Any]:
+    target, demand = verdict.target, tx.demand
+    cost = target.prices.cost(Usage(input=demand.input_tokens, output=demand.output_tokens))
+    return {
+        **_name(target),
+        "fallback": verdict.fallback,
+        "usable": not verdict.reasons,
+        "reasons": verdict.reasons,
+        "held_back": verdict.held_back,
+        "score": verdict.score,
+        "terms": verdict.terms,
+        "expected_cost": dollars(cost),
+        "expected_cost_nano_usd": cost,
+    }
+
+
+def _name(target: Target) -> dict[str, str]:
+    return {"provider": target.provider, "key": target.key, "model": target.model}
+
+
+routes = (web.post("/v1/route", post_route),)

@@ -1,0 +1,100 @@
+"""How each provider key stands: as this process knows it, and as all processes know it together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.catalog import Key
+from gateway.routing.memory import KeyState
+from gateway.routing.penalty import KeyState as State
+from gateway.routing.penalty import key_state
+from gateway.runtime import Live
+
+TOPIC = "admin.keys"
+"""Asked of all processes (`Peers`): their `standing`."""
+
+Standing = dict[str, Any]
+"""How one key stands, as plain JSON values; times are seconds from now."""
+
+_GRAVEST = (State.DISABLED, State.COOLING, State.OPEN, State.LIMITED, State.ACTIVE)
+
+
+def standing(live: Live) -> dict[str, Standing]:
+    """Every key of the current configuration, by its subject, as this process knows it."""
+    now = time.monotonic()
+    return {
+        key.state.meter.subject: _of_key(key, now)
+        for service in live.current.catalog.services.values()
+        for key in service.keys
+    }
+
+
+def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
+    """What all processes know: requests in flight are added up, of states the gravest counts, of all other
+    figures the greatest, and of errors the newest that any has seen."""
+    found: dict[str, Standing] = {}
+    for part in parts:
+        for subject, theirs in part.items():
+            found[subject] = _merged(found[subject], theirs) if subject in found else theirs
+    return found
+
+
+def _of_key(key: Key, now: float) -> Standing:
+    state = key.state
+    readings = state.meter.readings()  # also lets the windows slide, before the state is told
+    circuits = [model.circuit for model in state.models.values()]
+    cooled = max(state.meter.cooled_until - now, 0.0)
+    return {
+        "state": State.DISABLED if state.off else key_state(state.penalty, state.meter, circuits, now),
+        "switched_off": state.off,
+        "cooled_seconds": round(cooled, 3),
+        "in_flight": state.meter.in_flight,
+        "error_rate": max((model.health.error_rate(now) for model in state.models.values()), default=0.0),
+        "last_error": state.last_error,
+        "windows": {
+            reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
+            for reading in readings
+        },
+        "models": _models(state, now),
+    }
+
+
+def _models(state: KeyState, now: float) -> dict[str, Any]:
+    return {
+        name: {
+            "circuit": model.circuit.state(now),
+            "error_rate": model.health.error_rate(now),
+            "latency_ms": round(model.health.latency * 1000, 3) or None,
+        }
+        for name, model in state.models.items()
+        if name
+    }
+
+
+def _merged(ours: Standing, theirs: Standing) -> Standing:
+    return {
+        "state": _gravest(ours["state"], theirs["state"]),
+        "switched_off": ours["switched_off"] or theirs["switched_off"],
+        "cooled_seconds": max(ours["cooled_seconds"], theirs["cooled_seconds"]),
+        "in_flight": ours["in_flight"] + theirs["in_flight"],
+        "error_rate": max(ours["error_rate"], theirs["error_rate"]),
+        "last_error": theirs["last_error"] or ours["last_error"],
+        "windows": {
+            kind: max(ours["windows"].get(kind, window), window, key=lambda window: float(window["used"]))
+            for kind, window in theirs["windows"].items()
+        },
+        "models": {**ours["models"], **_worse(ours["models"], theirs["models"])},
+    }
+
+
+def _worse(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: max(ours.get(name, model), model, key=lambda model: float(model["error_rate"]))
+        for name, model in theirs.items()
+    }
+
+
+def _gravest(*states: str) -> State:
+    return min((State(state) for state in states), key=_GRAVEST.index)

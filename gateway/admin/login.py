@@ -1,0 +1,103 @@
+"""Logging in to the dashboard and out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+from aiohttp import web
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gateway.admin.body import only, read_object, text
+from gateway.admin.errors import AdminError, answer
+from gateway.admin.rate import WINDOW
+from gateway.admin.sessions import ABSOLUTE, csrf_token
+from gateway.admin.state import ADMIN, CALLER, Caller
+from gateway.clients import key_digest
+from gateway.config.schema_server import Server
+from gateway.peer import is_secure
+
+COOKIE = "coo_llm_session"
+_HASH = "$argon2"
+"""What the output of ``coo-llm hash-password`` begins with."""
+_WRONG = "The id or the password is wrong."
+
+
+async def post_login(request: web.Request) -> web.Response:
+    """Begin a session: its cookie, and the token that writes must bring in ``x-csrf-token``."""
+    state, caller = request.app[ADMIN], request[CALLER]
+    server = state.live.current.config.server
+    body = await read_object(request)
+    only(body, "id", "password")
+    given_id, password = text(body, "id"), text(body, "password", most=1024)
+    async with state.logins:
+        if not await _is_right(server, given_id, password):
+            raise AdminError(401, _WRONG, headers={"www-authenticate": "Bearer"})
+    state.calls.give_back(caller.address)
+    old = await state.sessions.find(request.cookies.get(COOKIE, ""), credentials(server))
+    if old is not None:
+        state.sessions.end(old)
+    session, token = state.sessions.begin(credentials(server))
+    request[CALLER] = Caller(caller.address, f"session:{session.id}", session)
+    response = answer({"csrf_token": csrf_token(token), "expires_in": int(ABSOLUTE)})
+    secure = is_secure(request, server.trusted_proxies)
+    response.set_cookie(
+        COOKIE, token, httponly=True, samesite="Strict", path="/", secure=secure, max_age=int(ABSOLUTE)
+    )
+    return response
+
+
+async def post_logout(request: web.Request) -> web.Response:
+    """End the session that makes the call; with the admin key there is none to end."""
+    session = request[CALLER].session
+    if session is not None:
+        request.app[ADMIN].sessions.end(session)
+    response = answer({"status": "ok"})
+    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+    return response
+
+
+def check_rate(wait: float) -> None:
+    """Refuse a call that has to wait. Raises `AdminError` 429."""
+    if wait > 0:
+        seconds = max(1, int(wait + 1))
+        raise AdminError(
+            429,
+            f"Too many admin calls or failed logins from this address; try again in {seconds} s.",
+            headers={"retry-after": str(seconds)},
+            details={"retry_after": seconds, "window_seconds": WINDOW},
+        )
+
+
+def credentials(server: Server) -> bytes:
+    """What a session depends on: it ends when any of it changes."""
+    key, password = server.admin_api_key, server.webui.admin_password
+    parts = [
+        server.webui.admin_id,
+        key.get_secret_value() if key else "",
+        password.get_secret_value() if password else "",
+    ]
+    return b"".join(key_digest(part) for part in parts)
+
+
+async def _is_right(server: Server, given_id: str, given: str) -> bool:
+    known = server.webui.admin_password or server.admin_api_key
+    assert known is not None  # without an admin key there is no admin API
+    secret = known.get_secret_value()
+    if server.webui.admin_password is not None and secret.startswith(_HASH):
+        right = await asyncio.to_thread(_matches_hash, secret, given)
+    else:
+        right = hmac.compare_digest(key_digest(secret), key_digest(given))
+    named = hmac.compare_digest(key_digest(server.webui.admin_id), key_digest(given_id))
+    return right and named
+
+
+def _matches_hash(hashed: str, given: str) -> bool:
+    try:
+        return PasswordHasher().verify(hashed, given)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+routes = (web.post("/login", post_login), web.post("/logout", post_logout))

@@ -1,0 +1,143 @@
+"""The gateway itself: what it depends on and how that is, its plugins, and its audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from gateway import __version__
+from gateway.admin.errors import AdminError, answer
+from gateway.admin.keystate import TOPIC, together
+from gateway.admin.query import Query
+from gateway.admin.state import ADMIN, AdminState
+from gateway.api import StoreUnavailable, Trouble
+from gateway.runtime import Live
+
+PATIENCE = 1.0
+"""Seconds in which a dependency must say that it is well."""
+MAX_ENTRIES = 1000
+_LATEST_OFFSET = 2**62
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """Every dependency with what is wrong and what to do, and what else an operator should know."""
+    Query(request)
+    state = request.app[ADMIN]
+    live = state.live
+    dependencies = await _dependencies(state)
+    sound = all(one["status"] == "ok" for one in dependencies) and not live.reload_errors
+    return answer(
+        {
+            "status": "ok" if sound else "degraded",
+            "version": __version__,
+            "uptime_seconds": round(time.monotonic() - live.started, 3),
+            "workers": live.site.workers,
+            "draining": live.draining,
+            "in_flight": live.in_flight,
+            "anonymous_access": _anonymous(live),
+            "config": {"version": live.current.version, "reload_errors": live.reload_errors},
+            "dependencies": dependencies,
+            "provider_keys": await _key_states(live),
+        }
+    )
+
+
+async def get_plugins(request: web.Request) -> web.Response:
+    """Every plugin that is installed, and why it fails to load if it does."""
+    Query(request)
+    listed = await asyncio.to_thread(request.app[ADMIN].reloader.registry.listing)
+    return answer(
+        {
+            "plugins": [
+                {
+                    "group": one.group,
+                    "name": one.name,
+                    "distribution": one.distribution,
+                    "version": one.version,
+                    "error": one.error,
+                }
+                for one in listed
+            ]
+        }
+    )
+
+
+async def get_audit(request: web.Request) -> web.Response:
+    """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones."""
+    query = Query(request, "limit", "before")
+    limit = query.whole("limit", 1, MAX_ENTRIES) or 100
+    before = query.whole("before", 1, _LATEST_OFFSET)
+    audit = request.app[ADMIN].audit
+    if audit is None:
+        return answer({"enabled": False, "entries": [], "next": None})
+    try:
+        entries, rest = await asyncio.to_thread(audit.newest, limit, before)
+    except OSError as exc:
+        raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
+    return answer({"enabled": True, "entries": entries, "next": rest})
+
+
+async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
+    live = state.live
+    storage = live.current.config.storage
+    found = [
+        _dependency("storage.runtime", storage.runtime.type, live.store.trouble()),
+        _dependency("storage.config", storage.config.type, await _config_trouble(live)),
+    ]
+    if state.audit is not None:
+        lost = state.audit.trouble
+        trouble = lost and Trouble(f"A line could not be written: {lost}. Make room or mend the path.", 0.0)
+        found.append(_dependency("logging.audit", "file", trouble or None))
+    for sink, count in live.metrics.dropped().items():
+        message = f"{count} lines were lost since the start: see the log for why."
+        found.append(_dependency(f"sink {sink}", "log sink", Trouble(message, 0.0)))
+    return found
+
+
+def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": type,
+        "status": "degraded" if trouble else "ok",
+        "message": trouble.message if trouble else None,
+        "since": trouble.since or None if trouble else None,
+    }
+
+
+async def _config_trouble(live: Live) -> Trouble | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await live.managed.store.version()
+    except TimeoutError:
+        return Trouble(f"It did not answer within {PATIENCE:.0f} s: look at its server.", 0.0)
+    except StoreUnavailable as exc:
+        return Trouble(str(exc), 0.0)
+    return None
+
+
+def _anonymous(live: Live) -> str:
+    """Who is served without a key."""
+    clients = live.current.clients
+    if clients.open_to_all:
+        return "everyone"
+    return "nobody" if clients.exist else "this machine"
+
+
+async def _key_states(live: Live) -> dict[str, dict[str, int]]:
+    """How many keys of each provider are in which state."""
+    standing = together(await live.peers.gather(TOPIC))
+    return {
+        service.id: dict(Counter(str(standing[key.state.meter.subject]["state"]) for key in service.keys))
+        for service in live.current.catalog.services.values()
+    }
+
+
+routes = (
+    web.get("/v1/health", get_health),
+    web.get("/v1/plugins", get_plugins),
+    web.get("/v1/audit", get_audit),
+)

@@ -1,0 +1,64 @@
+"""Trying a provider's key with one tiny request, past routing: nothing is learnt from it but what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from gateway.api import Call, Refusal, Unsupported
+from gateway.catalog import Target
+from gateway.request.attempt import WholeAttempt
+from gateway.request.local import sender_of
+from gateway.runtime import Live
+
+DEADLINE = 10.0
+"""Seconds until a key that does not answer has failed."""
+_TOKENS = 32
+"""What the request is expected to use."""
+_CHAT = {"messages": [{"role": "user", "content": "Answer with the one word: ok"}]}
+_EMBEDDINGS = {"input": "ok"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How it went."""
+
+    key: str
+    ok: bool
+    status: int
+    """The upstream's HTTP status; 0 where there was none."""
+    ms: float
+    error: str | None
+    """In the upstream's words, without the key."""
+
+
+async def try_key(live: Live, target: Target) -> Trial:
+    """The request is real: it counts in the key's windows, even beyond their limits."""
+    service, key = target.service, target.secret
+    provider = service.plugin
+    operation, body = ("chat", _CHAT) if "chat" in provider.operations else ("embeddings", _EMBEDDINGS)
+    call = Call(operation, target.model, {"model": target.model, **body}, dialect=operation)
+    try:
+        upstream = provider.prepare(call, key.secret)
+    except Unsupported as unsupported:
+        return Trial(key.id, False, 0, 0.0, f"This provider cannot be tried: {unsupported}.")
+    upstream.headers.extend(service.headers)
+    taken = await live.store.reserve(key.state.meter, _TOKENS, force=True)
+    attempt = WholeAttempt(provider, provider.reader(call), key.redactor)
+    began = time.monotonic()
+    try:
+        outcome = await attempt.run(
+            sender_of(target, call, live.upstream),
+            upstream,
+            min(service.timeouts.connect, DEADLINE),
+            asyncio.get_running_loop().time() + DEADLINE,
+        )
+    finally:
+        if not isinstance(taken, Refusal):
+            usage = attempt.reader.usage
+            await live.store.settle(taken, usage.total if usage is not None else 0)
+    ms = round((time.monotonic() - began) * 1000, 3)
+    if outcome is None:
+        return Trial(key.id, True, attempt.status, ms, None)
+    return Trial(key.id, False, outcome.status or attempt.status, ms, outcome.message)

@@ -1,0 +1,162 @@
+"""The audit log: one JSON line for each call of the admin API, each with the hash of the line before it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from gateway.logs import encode
+
+FIRST = "0" * 64
+"""Stands where the first line has no line before it."""
+_BLOCK = 64 * 1024
+
+
+class AuditLog:
+    """Appends to one file, which several processes may share. Its methods may run in any thread."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.trouble: str | None = None
+        """Why the last line could not be written; None if it could."""
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Create the file and its directory. Raises `OSError` where they cannot be."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        os.close(self._open())
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Write one line, at the end of the chain as it is now. Raises `OSError`."""
+        try:
+            with self._lock:
+                self._append(entry)
+        except OSError as exc:
+            self.trouble = f"{exc.strerror or exc}: {self.path}"
+            raise
+        self.trouble = None
+
+    def newest(self, limit: int, before: int | None = None) -> tuple[list[dict[str, Any]], int | None]:
+        """The last ``limit`` entries, newest first, and what to give as ``before`` for the next ones; None
+        if there are none. What cannot be read is left out. Raises `OSError`."""
+        found: list[dict[str, Any]] = []
+        try:
+            with open(self.path, "rb") as file:
+                for start, line in _backwards(file, before):
+                    if len(found) == limit:
+                        return found, start + len(line) + 1
+                    if (entry := _parsed(line)) is not None:
+                        found.append(entry)
+        except FileNotFoundError:
+            pass
+        return found, None
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        file = self._open()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            tail = _tail(file)
+            torn = b"" if not tail or tail.endswith(b"\n") else b"\n"
+            previous = _digest(tail.rstrip(b"\n").rpartition(b"\n")[2]) if tail else FIRST
+            line = torn + encode({**entry, "previous": previous}) + b"\n"
+            if os.write(file, line) != len(line):
+                raise OSError(f"the disk took only a part of a line: {self.path}")
+        finally:
+            os.close(file)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check of the chain found."""
+
+    lines: int
+    """How many lines are sound, from the first on."""
+    last: str
+    """The hash of the last sound line: whoever noted it can tell later that none was cut off."""
+    fault: str | None = None
+    """What is wrong with the line after them; None if there is none."""
+
+
+def verify(path: str) -> Verified:
+    """Follow the chain from the first line. Raises `OSError`.
+
+    A line that was changed, inserted or removed shows, as the hash that the next one holds is another then.
+    Lines cut off at the end do not show, nor a file that was written anew from some line on.
+    """
+    previous, count = FIRST, 0
+    with open(path, "rb") as file:
+        for raw in file:
+            fault = _fault(raw, previous)
+            if fault is not None:
+                return Verified(count, previous, fault)
+            previous = _digest(raw[:-1])
+            count += 1
+    return Verified(count, previous)
+
+
+def _fault(raw: bytes, previous: str) -> str | None:
+    if not raw.endswith(b"\n"):
+        return "is cut off"
+    entry = _parsed(raw[:-1])
+    if entry is None:
+        return "is no JSON object"
+    if entry.get("previous") != previous:
+        return "does not follow the line before it: one of the two was changed, or lines between were removed"
+    return None
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tail(file: int) -> bytes:
+    """The end of the file: at least the whole last line, with what comes before it."""
+    end = os.fstat(file).st_size
+    size = 0
+    tail = b""
+    while size < end and tail.rstrip(b"\n").count(b"\n") == 0:
+        size = min(end, size + _BLOCK)
+        tail = os.pread(file, size, end - size)
+    return tail
+
+
+def _backwards(file: BinaryIO, before: int | None) -> Iterator[tuple[int, bytes]]:
+    """The lines that end at ``before`` or earlier, last one first: where each begins, and its bytes."""
+    place = file.seek(0, os.SEEK_END)
+    if before is not None:
+        place = min(place, before)
+    rest = b""
+    while place > 0:
+        size = min(_BLOCK, place)
+        place -= size
+        file.seek(place)
+        rest = file.read(size) + rest
+        first, *lines = rest.split(b"\n")
+        start = place + len(rest)
+        for line in reversed(lines):
+            start -= len(line)
+            if line:
+                yield start, line
+            start -= 1
+        rest = first
+    if rest:
+        yield 0, rest

@@ -1,0 +1,69 @@
+"""Every client there is: the file's, what was changed of them through the admin API, and those made there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from gateway.config.managed import ClientKey, Managed
+from gateway.config.schema import ClientConfig, Config
+from gateway.config.schema_clients import ClientSettings
+from gateway.config.tree import CLIENTS, by_id, merge
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A client as it is now."""
+
+    settings: ClientSettings
+    keys: tuple[ClientKey, ...] = field(repr=False)
+    source: Literal["file", "api"]
+    """Where it was made."""
+    changed: bool = False
+    """Through the admin API, though it was made in the file."""
+    created_at: float | None = None
+    """Seconds since the epoch; None for one of the file's."""
+
+
+def roster(
+    config: Config, values: Mapping[str, Any], managed: Managed
+) -> tuple[dict[str, KnownClient], list[str]]:
+    """All clients by id, and warnings. ``values``: the file's, of which ``config`` was made."""
+    clients = {client.id: KnownClient(client, (key_of(client),), "file") for client in config.api_keys or ()}
+    warnings: list[str] = []
+    there = in_file(values) if managed.clients else {}
+    for id_, entry in managed.clients.items():
+        base = clients.get(id_)
+        if base is None and not entry.keys:
+            warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
+            continue
+        merged = merge(there.get(id_), entry.settings, drop_nulls=True)
+        try:
+            settings = ClientSettings.model_validate({**merged, "id": id_})
+        except ValidationError:
+            warnings.append(
+                f"the client {id_}: what was set through the admin API is not valid, and not used"
+            )
+            continue
+        if base is None:
+            clients[id_] = KnownClient(settings, entry.keys, "api", created_at=entry.created_at)
+        else:
+            clients[id_] = KnownClient(settings, entry.keys or base.keys, "file", changed=True)
+    return clients, warnings
+
+
+def in_file(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the file says of each client, by id, without the keys."""
+    return {
+        id_: {name: value for name, value in item.items() if name != "key"}
+        for id_, item in by_id(CLIENTS, values.get("api_keys")).items()
+    }
+
+
+def key_of(client: ClientConfig) -> ClientKey:
+    """The key that the file gives a client."""
+    return ClientKey(hashlib.sha256(client.key.get_secret_value().encode()).hexdigest())

@@ -1,0 +1,149 @@
+"""Answers given again: a whole chat or completion as a stream, and a stream put together to a whole one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.dialects.chat_usage import encode_chunk
+from gateway.dialects.sse import Splitter
+
+_CHUNK = {"chat": "chat.completion.chunk", "completions": "text_completion"}
+_WHOLE = {"chat": "chat.completion", "completions": "text_completion"}
+_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text", "arguments", "input"})
+"""What comes in pieces that make one text."""
+_OF_CHUNKS = frozenset({"object", "choices", "usage", "obfuscation"})
+_SAME = frozenset(
+    {"model", "system_fingerprint", "service_tier", "provider", "index", "finish_reason"}
+    | {"role", "id", "type", "name"}
+)
+"""What may come again and again, but with one value only."""
+_FIRST = frozenset({"id", "created"})
+"""What some upstreams give every chunk anew."""
+
+
+class Inexact(ValueError):
+    """The stream holds what nobody can say how to put together."""
+
+
+def as_stream(answer: Mapping[str, Any], operation: str, *, include_usage: bool) -> bytes:
+    """The events that say what the whole ``answer`` says, without the last ``[DONE]``: of each choice of
+    a chat its role, all of its output, and its finish reason, as OpenAI has it; of each choice of a
+    completion one; then usage, if asked for."""
+    frame = {name: value for name, value in answer.items() if name not in _OF_CHUNKS}
+    frame["object"] = _CHUNK[operation]
+    end = {"usage": None} if include_usage else {}
+    choices = answer["choices"]
+    if operation == "chat":
+        choices = [part(choice) for part in (_role, _output, _finish) for choice in choices]
+    events = [encode_chunk({**frame, "choices": [choice], **end}) for choice in choices]
+    if include_usage:
+        events.append(encode_chunk({**frame, "choices": [], "usage": answer.get("usage")}))
+    return b"".join(events)
+
+
+def _role(choice: Mapping[str, Any]) -> dict[str, Any]:
+    message = choice["message"]
+    delta = {
+        "role": message.get("role", "assistant"),
+        "content": None if message.get("content") is None else "",
+    }
+    return {"index": choice.get("index", 0), "delta": delta, "logprobs": None, "finish_reason": None}
+
+
+def _output(choice: Mapping[str, Any]) -> dict[str, Any]:
+    delta = {name: value for name, value in choice["message"].items() if name != "role"}
+    if calls := delta.get("tool_calls"):
+        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
+    return {**_role(choice), "delta": delta, "logprobs": choice.get("logprobs")}
+
+
+def _finish(choice: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in choice.items() if name not in ("message", "logprobs")}
+    return {"index": 0, "delta": {}, **rest}
+
+
+def as_whole(stream: bytes, operation: str) -> dict[str, Any]:
+    """The whole answer that the events of ``stream`` make; its usage is the last they name, if any.
+
+    Raises `Inexact` for fields whose pieces may belong together in ways unknown here.
+    """
+    splitter = Splitter()
+    frame: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    usage = None
+    try:
+        for event in [*splitter.feed(stream), *splitter.finish()]:
+            if not event.data or event.data == b"[DONE]":
+                continue
+            chunk = orjson.loads(event.data)
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                _add_choice(choices.setdefault(choice.get("index", 0), {}), choice)
+            for name in _FIRST & frame.keys():
+                chunk.pop(name, None)
+            _add(frame, chunk, without=_OF_CHUNKS)
+        found = [_closed(index, choices[index]) for index in sorted(choices)]
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise Inexact(str(exc)) from exc
+    whole = {**frame, "object": _WHOLE[operation], "choices": found}
+    return whole if usage is None else {**whole, "usage": usage}
+
+
+def _add_choice(into: dict[str, Any], choice: Mapping[str, Any]) -> None:
+    if choice.get("delta") is not None:
+        delta = dict(choice["delta"])
+        message = into.setdefault("message", {})
+        for call in delta.pop("tool_calls", None) or ():
+            _add_call(message.setdefault("tool_calls", {}).setdefault(call["index"], {}), call)
+        if "function_call" in delta and (call := delta.pop("function_call")):
+            _add(message.setdefault("function_call", {}), call)
+        _add(message, delta)
+    if "logprobs" in choice:
+        into["logprobs"] = _joined(into.get("logprobs"), choice["logprobs"])
+    _add(into, choice, without=frozenset({"delta", "logprobs"}))
+
+
+def _joined(known: dict[str, Any] | None, more: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Log probabilities: lists that grow, or nulls."""
+    if known is None or more is None:
+        return more if known is None else known
+    names = {**known, **more}
+    return {name: _longer(known.get(name), more.get(name)) for name in names}
+
+
+def _longer(known: list[Any] | None, more: list[Any] | None) -> list[Any] | None:
+    return known if more is None else more if known is None else known + more
+
+
+def _add_call(into: dict[str, Any], call: Mapping[str, Any]) -> None:
+    parts = frozenset({"function", "custom"}) & call.keys()
+    for name in parts:
+        _add(into.setdefault(name, {}), call[name])
+    _add(into, call, without=parts | {"index"})
+
+
+def _add(into: dict[str, Any], values: Mapping[str, Any], without: frozenset[str] = frozenset()) -> None:
+    """Texts grow. Of anything else one value is known to hold for all, or there is only one."""
+    for name, value in values.items():
+        known = into.get(name)
+        if name in without or (value is None and name in into):
+            continue
+        if known is None:
+            into[name] = value
+        elif name in _TEXTS and isinstance(value, str):
+            into[name] = known + value
+        elif name not in _SAME or value != known:
+            raise Inexact(name)
+
+
+def _closed(index: int, choice: dict[str, Any]) -> dict[str, Any]:
+    """Raises `KeyError` for one without a finish reason."""
+    if not choice["finish_reason"]:
+        raise Inexact("finish_reason")
+    message = choice.get("message")
+    if message is not None and "tool_calls" in message:
+        message["tool_calls"] = [call for _, call in sorted(message["tool_calls"].items())]
+    return {**choice, "index": index}

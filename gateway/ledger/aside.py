@@ -1,0 +1,49 @@
+"""What cannot go into the store is not thrown away: it is put beside the journal, and a line says so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from gateway.ledger.journal import Journal
+from gateway.ledger.segment import Damage, Segment
+
+log = logging.getLogger(__name__)
+
+REJECTED = "records.rejected"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+
+
+def reject(journal: Journal, payload: bytes, error: Exception) -> None:
+    """A record that the store does not take, nor any attempt to mend it: one line of JSON in `REJECTED`."""
+    path = None if journal.folder is None else journal.folder / REJECTED
+    facts = {"kept_in": _keep(path, payload + b"\n"), "error": type(error).__name__}
+    log.error("the store refuses a usage record", extra=facts)
+    journal.count("rejected", 1)
+
+
+def report(journal: Journal, segment: Segment, damage: Damage) -> None:
+    """Bytes of a segment that are no record."""
+    facts: dict[str, object] = {"path": str(segment.path), "bytes": len(damage.data)}
+    if damage.torn:
+        log.warning("a journal ends in half a record, which is dropped", extra=facts)
+        journal.count("torn", 1)
+        return
+    path = Path(f"{segment.path}.corrupt-{time.time_ns()}")
+    facts["kept_in"] = _keep(path, damage.data)
+    log.error("a journal is damaged; the rest of it is used", extra=facts)
+    journal.count("damaged", 1)
+
+
+def _keep(path: Path | None, data: bytes) -> str | None:
+    """Append ``data`` to a file; its name, or None where that was not possible."""
+    if path is None:
+        return None
+    try:
+        with open(os.open(path, _NEW, 0o600), "ab", buffering=0) as file:
+            file.write(data)
+    except OSError:
+        return None
+    return str(path)

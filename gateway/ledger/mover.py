@@ -1,0 +1,119 @@
+"""From the journal into the store: in batches, each record as often as it takes, in the store once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from gateway.api import Record, Store
+from gateway.ledger.aside import reject, report
+from gateway.ledger.complaint import Complaint
+from gateway.ledger.frame import decode, encode
+from gateway.ledger.journal import Journal
+from gateway.ledger.segment import Entry, Segment
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+GATHER = 0.1
+"""Seconds that records wait for others to come with them."""
+BACKOFF = (0.2, 2.0)
+"""Seconds between attempts while the store takes nothing: at first, and at most."""
+_REFUSALS = (TypeError, ValueError, OverflowError)
+"""What a store raises for a record that it cannot express; anything else may pass."""
+
+
+class Mover:
+    """Runs as a task until it is closed."""
+
+    def __init__(self, journal: Journal, store: Store) -> None:
+        self._journal = journal
+        self._store = store
+        self._complain = Complaint(log)
+        self._closing = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name="journal mover")
+
+    async def ended(self) -> None:
+        """Wait for the end, which only `close` or a bug brings."""
+        await self._task
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Move what is there, within ``timeout`` seconds and as long as the store takes it."""
+        self._closing.set()
+        self._journal.due.set()
+        await asyncio.wait({self._task}, timeout=timeout)
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        backoff = BACKOFF[0]
+        while not self._closing.is_set():
+            await self._journal.due.wait()
+            await self._pause(GATHER)
+            self._journal.due.clear()
+            while not await self._move():
+                if self._closing.is_set():
+                    return
+                await self._pause(random.uniform(backoff / 2, backoff))
+                backoff = min(backoff * 2, BACKOFF[1])
+            backoff = BACKOFF[0]
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    async def _move(self) -> bool:
+        """Move all there is; False if the store does not take it."""
+        while segments := self._journal.next():
+            for segment in segments:
+                try:
+                    await self._move_some(segment)
+                except Exception as error:
+                    pending = self._journal.pending
+                    self._complain("usage records wait for the store", error, pending=pending)
+                    return False
+        self._complain.relent()
+        return True
+
+    async def _move_some(self, segment: Segment) -> None:
+        try:
+            batch = segment.take(BATCH)
+        except OSError as error:
+            log.error(
+                "journal segment cannot be read and is left where it is",
+                extra={"path": str(segment.path), "records": segment.pending, "error": str(error)},
+            )
+            self._journal.abandon(segment, error)
+            return
+        while segment.damaged:
+            report(self._journal, segment, segment.damaged.pop())
+        await self._deliver([record for entry in batch.entries if (record := self._record(entry))])
+        self._journal.acknowledge(segment, batch)
+
+    async def _deliver(self, records: Sequence[Record]) -> None:
+        """All of them; one that the store refuses even by itself is set aside."""
+        if not records:
+            return
+        try:
+            await self._store.append(records)
+        except _REFUSALS as error:
+            if len(records) == 1:
+                reject(self._journal, encode(records[0]), error)
+                return
+            half = len(records) // 2
+            await self._deliver(records[:half])
+            await self._deliver(records[half:])
+
+    def _record(self, entry: Entry) -> Record | None:
+        record, payload = entry
+        if record is not None:
+            return record
+        try:
+            return decode(payload)
+        except (TypeError, ValueError) as error:
+            reject(self._journal, payload, error)
+            return None

@@ -1,0 +1,128 @@
+"""The journal's upkeep: files are synced, a failed disk is tried again, dead processes' files are adopted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from gateway.ledger.claim import Claim, names
+from gateway.ledger.complaint import Complaint
+from gateway.ledger.journal import Journal, make_private
+from gateway.ledger.segment import Segment
+
+log = logging.getLogger(__name__)
+
+SYNC_SECONDS = 1.0
+"""So much of the records may be lost when the machine, not only this process, comes to a sudden end."""
+ADOPT_EVERY = 5
+"""Rounds from one look for abandoned segments to the next."""
+_PROBE = bytes(4096)
+
+
+class Upkeep:
+    """Disk work is done in threads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._adopted: list[tuple[Claim, list[Segment]]] = []
+        self._complain = Complaint(log)
+
+    async def run(self) -> None:
+        """Until cancelled, or done: without a folder there is nothing to do."""
+        while (folder := self._journal.folder) is not None:
+            await self.adopt(folder)
+            for _ in range(ADOPT_EVERY):
+                await asyncio.sleep(SYNC_SECONDS)
+                await self.sync()
+                await self.heal(folder)
+
+    def close(self) -> None:
+        """Let go of what was adopted, moved or not."""
+        for claim, _ in self._adopted:
+            claim.close()
+
+    async def sync(self) -> None:
+        """Let the disk have what was written."""
+        for segment in list(self._journal.segments):
+            if segment.fd < 0 or not segment.left:
+                continue
+            assert segment.path is not None
+            dirty, segment.dirty = segment.dirty, False
+            try:
+                await asyncio.to_thread(_sync, os.dup(segment.fd), segment.path, dirty)
+            except OSError as error:
+                if segment in self._journal.segments:  # it was not just removed because all of it is moved
+                    segment.doubtful = True
+                    self._journal.fail(error)
+            else:
+                if not self._journal.is_current(segment):
+                    segment.close()
+
+    async def heal(self, folder: Path) -> None:
+        """Go back to files as soon as that is possible."""
+        if self._journal.durable:
+            return
+        try:
+            await asyncio.to_thread(_probe, folder)
+            self._journal.restore()
+        except OSError as error:
+            self._complain("the journal still cannot be written", error, records=self._journal.pending)
+
+    async def adopt(self, folder: Path) -> None:
+        """Move what is in the segments of processes that have ended."""
+        for claim, segments in list(self._adopted):
+            if not any(segment in self._journal.segments for segment in segments):
+                self._adopted.remove((claim, segments))
+                claim.close()
+        own = {claim.name for claim in (self._journal.claim, *dict(self._adopted)) if claim is not None}
+        try:
+            for name in sorted(await asyncio.to_thread(names, folder) - own):
+                await self._take_over(folder, name)
+        except OSError as error:
+            self._complain("what other processes left of their journals cannot be read", error)
+
+    async def _take_over(self, folder: Path, name: str) -> None:
+        claim = Claim.take(folder, name)
+        if claim is None:
+            return
+        segments: list[Segment] = []
+        self._adopted.append((claim, segments))
+        for path in claim.segments():
+            segment = await asyncio.to_thread(Segment.found, path)
+            segments.append(segment)
+            self._journal.adopt(segment)
+        records = sum(segment.pending for segment in segments)
+        if records:
+            log.info("found usage records that are not in the store yet", extra={"records": records})
+
+
+def _sync(fd: int, path: Path, dirty: bool) -> None:
+    """Raises `OSError` if the file is not what its name stands for any more, or the disk failed."""
+    try:
+        if not os.path.samestat(os.stat(path), os.fstat(fd)):
+            raise FileNotFoundError(2, "the file was removed", str(path))
+        if dirty:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    if dirty:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _probe(folder: Path) -> None:
+    """Raises `OSError` unless something can be written."""
+    make_private(folder)
+    path = folder / f"{os.getpid()}.probe"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, _PROBE)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+        path.unlink(missing_ok=True)

@@ -1,0 +1,185 @@
+"""The configuration as a whole: the file, and on top of it what the document in ``storage.config`` holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from gateway.api import ConfigStore, Conflict, StoreUnavailable
+from gateway.config.cautions import warnings
+from gateway.config.known import Known
+from gateway.config.managed import Managed, parse, serialise
+from gateway.config.overlay import Overlay, applied, resealed
+from gateway.config.problems import Problem
+from gateway.config.read import ConfigError, Loaded, fingerprint
+from gateway.config.roster import KnownClient, roster
+from gateway.config.schema import Config
+from gateway.vault import Vault
+
+log = logging.getLogger(__name__)
+
+POLL = 0.4
+"""Seconds between two looks at whether another process has changed the document."""
+_ATTEMPTS = 50
+_LONGEST_PAUSE = 0.05
+
+
+def _unchecked(config: Config) -> None:
+    pass
+
+
+def _uncounted(operation: str) -> None:
+    pass
+
+
+@dataclass(eq=False)
+class ManagedConfig:
+    """Reads both, keeps the last that was good, and writes the document."""
+
+    file: Loaded
+    """The file as it was valid last."""
+    read: Callable[[], Loaded]
+    """Reads the file again. Raises `ConfigError`."""
+    store: ConfigStore
+    vault: Vault
+    known: Known
+    check: Callable[[Config], object] = _unchecked
+    """Raises `ConfigError` for what plugins say against their settings."""
+    failed: Callable[[str], None] = _uncounted
+    """Called with the operation of the store that failed."""
+    trouble: str | None = field(default=None, init=False)
+    """Why the document could not be read last."""
+    managed: Managed | None = field(default=None, init=False)
+    """The document as it was read last; None: never yet."""
+
+    def __post_init__(self) -> None:
+        self._version: str | None = None
+        self._good = self.file
+        self._made_of: tuple[str, Overlay] = self.file.version, {}
+        """What the last good one was made of: the file's version and the overlay."""
+        self.clients: Mapping[str, KnownClient] = self.file.clients
+        """Every client by id, as loaded last."""
+
+    async def start(self) -> Loaded:
+        """As `load`, with the file as it was read already."""
+        return await self._load(again=False)
+
+    async def load(self) -> Loaded:
+        """The configuration as it is now. Of what is not valid the last that was stays in effect, and
+        `Loaded.refused` says why; clients and disabled keys are taken over all the same."""
+        return await self._load(again=True)
+
+    async def update(self, change: Callable[[Managed], Managed]) -> Managed:
+        """Replace the document by what ``change`` makes of it; to be followed by a reload.
+
+        ``change`` may be called more than once, and what it raises is passed on. Raises `ConfigError` if the
+        configuration would not be valid, and `StoreUnavailable`; nothing is changed then.
+        """
+        for _ in range(_ATTEMPTS):
+            document = await self.store.read()
+            before = parse(document.data)
+            after = change(before)
+            if after == before:
+                return before
+            if after.overlay != before.overlay:
+                after = replace(after, overlay=resealed(after.overlay, self.vault))
+                await asyncio.to_thread(self.combined, after.overlay)
+            try:
+                version = await self.store.write(serialise(after), document.version)
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))
+                continue
+            if document.version == self._version:
+                self._version, self.managed = version, after
+            return after
+        raise StoreUnavailable("the configuration is being changed all the time by others: try again")
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever somebody else has written the document; until cancelled."""
+        while True:
+            try:
+                if await self.store.version() != self._version:
+                    changed()
+                elif self._to_be_remembered():
+                    await self.update(lambda managed: replace(managed, clients_existed=True))
+            except StoreUnavailable as exc:
+                self._failed("version", exc)
+            await asyncio.sleep(POLL)
+
+    @property
+    def effective(self) -> Loaded:
+        """The settings as they were good last; of the clients only those of the file, as they are there."""
+        return self._good
+
+    def combined(self, overlay: Overlay) -> Config:
+        """The file as it was valid last with ``overlay`` on top. Raises `ConfigError`."""
+        config = self.file.config
+        if overlay:
+            config = applied(self.file.values, overlay, self.vault, self.known)
+        self.check(config)
+        return config
+
+    async def _load(self, *, again: bool) -> Loaded:
+        try:
+            document = await self.store.read()
+            self._version = document.version
+            self.managed = await asyncio.to_thread(parse, document.data)
+            self.trouble = None
+        except StoreUnavailable as exc:
+            self._failed("read", exc)
+        loaded = await asyncio.to_thread(self._compose, self.managed, again)
+        self.clients = loaded.clients
+        return loaded
+
+    def _compose(self, managed: Managed | None, again: bool) -> Loaded:
+        refused = self._refresh(managed.overlay if managed is not None else {}, again)
+        clients, notes = roster(self._good.config, self._good.values, managed or Managed())
+        return replace(
+            self._good,
+            refused=refused,
+            clients=clients,
+            managed=managed,
+            version=_version(self._good.version, managed, clients),
+            warnings=[*self._good.warnings, *notes],
+        )
+
+    def _refresh(self, overlay: Overlay, again: bool) -> Sequence[Problem]:
+        """Take file and overlay as they are now, or say why not."""
+        try:
+            if again:
+                self.file = self.read()
+            made_of = self.file.version, overlay
+            if made_of == self._made_of:
+                return ()
+            config = self.combined(overlay)
+        except ConfigError as error:
+            return error.errors
+        notes = dict.fromkeys([*self.file.warnings, *warnings(config)])
+        self._good = replace(self.file, config=config, version=fingerprint(config), warnings=list(notes))
+        self._made_of = made_of
+        return ()
+
+    def _to_be_remembered(self) -> bool:
+        return self.managed is not None and not self.managed.clients_existed and bool(self.clients)
+
+    def _failed(self, operation: str, exc: StoreUnavailable) -> None:
+        self.failed(operation)
+        if self.trouble is None:
+            log.error("storage.config cannot be read", extra={"error": str(exc)})
+        self.trouble = str(exc)
+
+
+def _version(settings: str, managed: Managed | None, clients: Mapping[str, KnownClient]) -> str:
+    """The version of the settings, or where more was made through the admin API, of all together."""
+    if managed is None:
+        more = b"not read"
+    else:
+        existed = managed.clients_existed and not clients
+        more = serialise(replace(managed, overlay={}, clients_existed=existed))
+        if more == serialise(Managed()):
+            return settings
+    return sha256(settings.encode() + more).hexdigest()[:12]

@@ -1,0 +1,41 @@
+"""What the processes of one gateway ask and tell each other, be it one process or many."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+Handler = Callable[[Any], Awaitable[Any]]
+"""Takes what was told (None where it was asked) and gives the answer, both as plain JSON values."""
+
+
+class Peers(Protocol):
+    """All processes that serve requests, this one among them. Values are plain JSON."""
+
+    def serve(self, topic: str, handler: Handler) -> None:
+        """Answer ``topic`` by ``handler``; to be called before the first request is served."""
+
+    async def gather(self, topic: str) -> list[Any]:
+        """The answer of each process, in no order; without those that fail or take too long."""
+
+    async def broadcast(self, topic: str, payload: Any) -> list[Any]:
+        """Tell every process; returns as `gather`, once all have handled it or take too long."""
+
+
+class Alone:
+    """`Peers` where this is the only process."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def serve(self, topic: str, handler: Handler) -> None:
+        """Answer ``topic`` by ``handler``."""
+        self._handlers[topic] = handler
+
+    async def gather(self, topic: str) -> list[Any]:
+        """Our own answer."""
+        return await self.broadcast(topic, None)
+
+    async def broadcast(self, topic: str, payload: Any) -> list[Any]:
+        """Tell ourselves."""
+        return [await self._handlers[topic](payload)]

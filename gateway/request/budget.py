@@ -1,0 +1,57 @@
+"""What a request may cost at worst: so much of a client's budget is reserved before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+
+from gateway.api import Prices, Usage
+from gateway.catalog import Target
+from gateway.request.fallback import fallbacks
+from gateway.request.transaction import Transaction
+
+UNBOUNDED = 4
+"""A request that sets no limit to its output is taken to write so many times what its model usually does."""
+
+
+def worst_cost(tx: Transaction, targets: Sequence[Target]) -> int:
+    """Nano-dollars at the dearest candidate with a price, other providers to turn to included."""
+    return max(_at(tx, target) for target in chain(targets, *fallbacks(tx, targets)))
+
+
+def _at(tx: Transaction, target: Target) -> int:
+    if not target.prices.known:
+        return 0
+    output = _most_output(tx, target) * _answers(tx)
+    return _dearest(target.prices).cost(Usage(input=tx.demand.input_tokens, output=output)) or 0
+
+
+def _most_output(tx: Transaction, target: Target) -> int:
+    """Tokens of one answer: what the request or the operator allows, or else a generous guess."""
+    if tx.operation.name == "embeddings":
+        return 0
+    ceiling = target.secret.max_tokens
+    if tx.asked is not None:
+        return min(tx.asked[1], ceiling or tx.asked[1])
+    return ceiling or round(tx.live.memory.outputs.of(target.label) * UNBOUNDED)
+
+
+def _answers(tx: Transaction) -> int:
+    """How many answers are made for the request."""
+    each: int = max(tx.body.get("n") or 1, tx.body.get("best_of") or 1)
+    prompt = tx.body.get("prompt")
+    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):  # several, not one in tokens
+        return each * len(prompt)
+    return each
+
+
+@lru_cache(1024)
+def _dearest(prices: Prices) -> Prices:
+    """Every token at the price of the dearest class it may turn out to be in."""
+    inputs = (prices.input, prices.cache_read, prices.cache_write, prices.audio_input)
+    outputs = (prices.output, prices.reasoning, prices.audio_output)
+    return Prices(
+        input=max(price for price in inputs if price is not None),
+        output=max(price for price in outputs if price is not None),
+    )

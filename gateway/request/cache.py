@@ -1,0 +1,210 @@
+"""The response cache: the same answer to the same request, and one upstream call for those in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import math
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.api import Store
+from gateway.catalog import Target
+from gateway.dialects.chat_usage import openai_usage
+from gateway.dialects.replay import Inexact, as_whole
+from gateway.metrics import Metrics
+from gateway.request.admit import admit_unbilled
+from gateway.request.coalesce import Call, Flights
+from gateway.request.dispatch import ask
+from gateway.request.entry import Entry, give
+from gateway.request.tape import Tape
+from gateway.request.transaction import Transaction
+from gateway.server import Direct
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 0.02
+"""Seconds a request waits for the store to say whether it has the answer."""
+PUT_PATIENCE = 1.0
+"""Seconds the store may take to keep one; no request waits for it."""
+MISSES = 3
+REST = 1.0
+"""After so many failures in a row the store is not asked for so many seconds."""
+_ON_LOOP = 64 * 1024
+"""Streams beyond this are put together in a thread, so that one does not hold up others."""
+_UNHEEDED = frozenset({"stream", "stream_options", "user"})
+"""What makes no difference to the answer, or none that cannot be made afterwards."""
+
+
+class Answers:
+    """Answers for those who ask the same again, soon or at the same time."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._flights = Flights()
+        self._storing: dict[str, bytes] = {}
+        """What is on its way to the store: to be had already."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._rests_until = 0.0
+
+    async def answer(self, tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
+        """The cached answer, that of a call in flight, or a new one."""
+        wishes = _wishes(tx)
+        if "no-store" in wishes:
+            return await ask(tx, targets)
+        tx.cache = "miss"
+        settings = tx.runtime.config.policy.cache
+        key = cache_key(tx, targets, shared=settings.shared)
+        if "no-cache" not in wishes:
+            given = await self._given(tx, key)
+            if given is not None:
+                return given
+            if settings.coalesce:
+                return await self._together(tx, targets, key)
+        self._metrics.cache_event("miss")
+        tx.tape = _tape(tx)
+        return await self._asked(tx, targets, key)
+
+    async def close(self) -> None:
+        """Wait a moment for what is still on its way."""
+        if pending := [*self._tasks, *self._flights.works()]:
+            await asyncio.wait(pending, timeout=PUT_PATIENCE)
+
+    async def _together(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
+        """Follow a call in flight, or make the one that others follow."""
+        call = Call(key, tx.stream, orjson.dumps(tx.body.get("stream_options")) if tx.stream else b"")
+        while self._flights.find(call) is not None:
+            followed = await self._flights.follow(tx, call)
+            if followed is not None:
+                self._metrics.cache_event("coalesced")
+                return followed
+            if (given := await self._given(tx, key)) is not None:
+                return given
+        self._metrics.cache_event("miss")
+        tape = tx.tape = _tape(tx)
+        return await self._flights.lead(tx, call, tape, lambda: self._asked(tx, targets, key))
+
+    async def _given(self, tx: Transaction, key: str) -> Direct | None:
+        packed = self._storing.get(key) or await self._get(key)
+        entry = Entry.unpack(packed) if packed is not None else None
+        target = entry.target(tx) if entry is not None else None
+        if entry is None or target is None:
+            return None
+        place = await admit_unbilled(tx)
+        tx.cache = "hit"
+        self._metrics.cache_event("hit")
+        try:
+            return give(tx, entry, target)
+        finally:
+            await tx.live.store.settle(place, 0)
+
+    async def _asked(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
+        response = await ask(tx, targets)
+        assert tx.tape is not None
+        if tx.error is None and tx.tape.whole:
+            self._keep(tx, key, b"".join(tx.tape.pieces))
+        return response
+
+    def _keep(self, tx: Transaction, key: str, recorded: bytes) -> None:
+        if not tx.stream:
+            self._put(tx, key, recorded)
+        elif len(recorded) <= _ON_LOOP:
+            self._put(tx, key, _whole(tx, recorded))
+        else:
+            self._in_background(self._put_later(tx, key, recorded))
+
+    async def _put_later(self, tx: Transaction, key: str, recorded: bytes) -> None:
+        self._put(tx, key, await asyncio.to_thread(_whole, tx, recorded))
+
+    def _put(self, tx: Transaction, key: str, body: bytes | None) -> None:
+        settings = tx.runtime.config.policy.cache
+        if body is None or self._resting():
+            return
+        packed = Entry.of(tx, body).pack()
+        if len(packed) <= settings.max_entry_kb * 1024:
+            self._storing[key] = packed
+            self._in_background(self._store_one(key, packed, settings.ttl_seconds))
+
+    async def _store_one(self, key: str, packed: bytes, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(PUT_PATIENCE):
+                await self._store.cache_put(key, packed, seconds)
+            self._failures = 0
+        except Exception:  # of whatever kind: a request is answered without the cache
+            self._failed("cache_put")
+        finally:
+            if self._storing.get(key) is packed:
+                del self._storing[key]
+
+    async def _get(self, key: str) -> bytes | None:
+        if self._resting():
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                packed = await self._store.cache_get(key)
+        except Exception:  # as above
+            self._failed("cache_get")
+            return None
+        self._failures = 0
+        return packed
+
+    def _failed(self, operation: str) -> None:
+        self._metrics.store_error("runtime", operation)
+        self._failures += 1
+        if self._failures == MISSES:
+            self._failures = 0
+            self._rests_until = asyncio.get_running_loop().time() + REST
+            log.warning("the store is too slow for cached answers", extra={"operation": operation})
+
+    def _resting(self) -> bool:
+        return self._rests_until > asyncio.get_running_loop().time()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+ANSWERS: web.AppKey[Answers] = web.AppKey("gateway.answers", Answers)
+
+
+def cache_key(tx: Transaction, targets: Sequence[Target], *, shared: bool) -> str:
+    """Names the request among all that would get another answer: what is asked of whom, by a client that
+    may use what. SHA-256, in hex; the same in every process."""
+    client = tx.client
+    scope = [
+        tx.operation.name,
+        None if shared else client.id,
+        client.providers and sorted(client.providers),
+        client.models and sorted(client.models),
+        sorted({f"{target.provider}:{target.model}" for target in targets}),
+    ]
+    asked = {name: value for name, value in tx.body.items() if name not in _UNHEEDED}
+    return hashlib.sha256(orjson.dumps([scope, asked], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _tape(tx: Transaction) -> Tape:
+    """For the answer to ``tx``; a whole one is in memory anyway."""
+    return Tape() if tx.stream else Tape(math.inf)
+
+
+def _wishes(tx: Transaction) -> set[str]:
+    """The directives of ``cache-control`` (RFC 9111, section 5.2.1)."""
+    values = tx.http.headers.getall("cache-control", ())
+    return {wish.strip().lower() for value in values for wish in value.split(",")}
+
+
+def _whole(tx: Transaction, stream: bytes) -> bytes | None:
+    """The answer that the stream of ``tx`` made, in one piece; None if that cannot be said exactly."""
+    try:
+        whole = as_whole(stream, tx.operation.name)
+    except Inexact:
+        return None
+    usage = whole.get("usage") or (openai_usage(tx.usage) if tx.usage is not None else {})
+    return orjson.dumps({**whole, "usage": {**usage, "cost": 0}})

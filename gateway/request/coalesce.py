@@ -1,0 +1,204 @@
+"""Identical requests in flight: one asks the upstream, the others follow and get what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from gateway.api import ApiError, Kind, Outcome, Source, Usage
+from gateway.request.account import close_books
+from gateway.request.admit import admit_unbilled
+from gateway.request.entry import Entry, give
+from gateway.request.errors import draining, error_event, from_outcome
+from gateway.request.head import stream_head
+from gateway.request.relay import DONE, Relay, sent
+from gateway.request.tape import Tape
+from gateway.request.transaction import Transaction
+from gateway.server import Direct
+
+log = logging.getLogger(__name__)
+
+_NOTHING = Outcome(Kind.FAILED, 0, "")
+"""What a begun stream ends with if its leader was stopped for a reason of its own."""
+Ask = Callable[[], Awaitable[web.StreamResponse]]
+
+
+class Call(NamedTuple):
+    """What must be the same for requests to share one answer in flight, to the byte."""
+
+    key: str
+    """Of the cache."""
+    stream: bool
+    options: bytes
+    """The ``stream_options``."""
+
+
+class Flight:
+    """A call to the upstreams, made by the first of several requests."""
+
+    def __init__(self, leader: Transaction, tape: Tape) -> None:
+        self.leader = leader
+        self.tape = tape
+        self.work: asyncio.Task[web.StreamResponse] | None = None
+        self.complete = False
+        self.error: ApiError | None = None
+        """Why there is no answer, or not all of it, where that holds for the others as well."""
+        self.followers = 0
+        self.ended = asyncio.Event()
+
+    async def run(self, ask: Ask) -> web.StreamResponse:
+        """Let the leader ask, and note how that ends."""
+        tx = self.leader
+        try:
+            response = await ask()
+        except ApiError as error:
+            if tx.tries and error.source in (Source.PROVIDER, Source.CALLER):
+                self.error = error
+            raise
+        self.complete, self.error = tx.error is None, tx.error
+        return response
+
+    async def wait(self, tx: Transaction) -> None:
+        """Until it has ended. Once nobody waits any more it is cancelled."""
+        began = time.monotonic()
+        self.followers += 1
+        try:
+            await self.ended.wait()
+        finally:
+            tx.upstream_seconds += time.monotonic() - began
+            self.followers -= 1
+            if not self.followers and self.leader.left and self.work is not None:
+                self.work.cancel()
+
+
+class Flights:
+    """The calls of this process that requests may join."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Call, Flight] = {}
+
+    def find(self, call: Call) -> Flight | None:
+        """The call that is being made for such requests, if all of its answer so far can still be had."""
+        flight = self._flights.get(call)
+        return flight if flight is not None and flight.tape.whole else None
+
+    def works(self) -> list[asyncio.Task[web.StreamResponse]]:
+        """Those that are not done."""
+        return [flight.work for flight in self._flights.values() if flight.work is not None]
+
+    async def lead(self, tx: Transaction, call: Call, tape: Tape, ask: Ask) -> web.StreamResponse:
+        """Ask for all, on ``tape``. If this client leaves, the call goes on for the others."""
+        flight = self._flights[call] = Flight(tx, tape)
+        flight.work = work = asyncio.get_running_loop().create_task(flight.run(ask))
+        work.add_done_callback(lambda _: self._landed(call, flight, work))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if flight.followers and tx.http.transport is None:
+                tx.left = True
+                tape.leader_left()
+                raise
+            work.cancel()
+            await asyncio.wait({work})
+            if work.cancelled():
+                raise
+            return work.result()
+
+    async def follow(self, tx: Transaction, call: Call) -> Direct | None:
+        """What another request's call brings; None if that is nothing, and somebody has to ask anew.
+
+        Raises the `ApiError` that the other request got, where this one would get the same.
+        """
+        place = await admit_unbilled(tx)
+        tx.cache = "coalesced"
+        try:
+            flight = self.find(call)
+            response = None
+            if flight is not None:
+                response = await (_stream if tx.stream else _whole)(tx, flight)
+            if response is None:
+                tx.cache = "miss"
+            return response
+        finally:
+            if tx.cache == "coalesced":
+                await tx.live.store.settle(place, 0)
+            else:
+                await tx.live.store.release(place)
+
+    def _landed(self, call: Call, flight: Flight, work: asyncio.Task[web.StreamResponse]) -> None:
+        """Forget it before the followers wake, so that the first of them may lead if need be."""
+        if self._flights.get(call) is flight:
+            del self._flights[call]
+        flight.ended.set()
+        tx = flight.leader
+        if not tx.left:
+            return
+        failure = None if work.cancelled() else work.exception()
+        if failure is not None and not isinstance(failure, ApiError):
+            log.error("internal error", exc_info=failure, extra={"request_id": tx.request_id})
+        tx.left = False
+        tx.leave()
+        close_books(tx)
+
+
+async def _whole(tx: Transaction, flight: Flight) -> Direct | None:
+    await flight.wait(tx)
+    tx.target = flight.leader.target
+    if flight.complete and tx.target is not None:
+        return give(tx, Entry.of(flight.leader, b"".join(flight.tape.pieces)), tx.target)
+    if flight.error is not None:
+        raise flight.error
+    return None
+
+
+async def _stream(tx: Transaction, flight: Flight) -> Direct | None:
+    def make_head() -> bytes:
+        leader = flight.leader
+        tx.target, tx.dropped, tx.clamped = leader.target, leader.dropped, leader.clamped
+        return stream_head(tx.http, tx.headers())
+
+    relay = Relay(tx.http, make_head, tx.runtime.config.server.sse_keepalive)
+    flight.tape.join(relay)
+    try:
+        return await _listen(tx, flight, relay)
+    finally:
+        flight.tape.leave(relay)
+        relay.close()
+
+
+async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | None:
+    """Let the stream pass, and end it as the flight ended."""
+    joined = time.monotonic()
+    try:
+        await flight.wait(tx)
+    except asyncio.CancelledError:
+        if not relay.started or tx.http.transport is None:
+            raise
+        return _end(tx, relay, draining())  # the client is still there: it is us who stop
+    tx.target = flight.leader.target
+    if (first := flight.leader.first_token) is not None:
+        tx.first_token = max(first, joined)
+    if flight.complete:
+        return _end(tx, relay, None)
+    if relay.started:
+        return _end(tx, relay, flight.error or from_outcome(_NOTHING))
+    if flight.error is not None:
+        raise flight.error
+    return None
+
+
+def _end(tx: Transaction, relay: Relay, error: ApiError | None) -> Direct:
+    tx.usage, tx.cost = Usage(), 0
+    if error is None:
+        tx.status = 200
+    else:
+        tx.fail(error, 200)
+        tx.partial = tx.first_token is not None
+    close_books(tx)
+    relay.end(DONE if error is None else error_event(error))
+    return sent(tx.http)

@@ -1,0 +1,82 @@
+"""A cached answer: what is kept of it, and the response it makes for another request."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import orjson
+
+from gateway.api import Usage
+from gateway.catalog import Target
+from gateway.dialects.replay import as_stream
+from gateway.request.account import close_books
+from gateway.request.head import head, line, stream_head, usd
+from gateway.request.relay import DONE, Relay, sent
+from gateway.request.transaction import Transaction
+from gateway.server import Direct
+
+FORMAT = 1
+"""Of `Entry.pack`; others are not read."""
+
+
+class Entry(NamedTuple):
+    """A whole answer, and who gave it."""
+
+    provider: str
+    key: str
+    model: str
+    dropped: tuple[str, ...]
+    clamped: str | None
+    body: bytes
+    """The answer as its clients get it, with a ``usage.cost`` of 0."""
+
+    @classmethod
+    def of(cls, tx: Transaction, body: bytes) -> Entry:
+        """The answer that ``tx`` got."""
+        target = tx.target
+        assert target is not None
+        return cls(target.provider, target.key, target.model, tx.dropped, tx.clamped, body)
+
+    def pack(self) -> bytes:
+        """As bytes for a store: a line of JSON, and the body."""
+        return orjson.dumps([FORMAT, *self[:-1]]) + b"\n" + self.body
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Entry | None:
+        """What `pack` made; None if it is something else."""
+        first, _, body = packed.partition(b"\n")
+        try:
+            version, provider, key, model, dropped, clamped = orjson.loads(first)
+            return cls(provider, key, model, tuple(dropped), clamped, body) if version == FORMAT else None
+        except (TypeError, ValueError):
+            return None
+
+    def target(self, tx: Transaction) -> Target | None:
+        """Who gave it, if the configuration still has them."""
+        catalog = tx.runtime.catalog
+        service = catalog.services.get(self.provider)
+        targets = catalog.targets(service, self.model) if service is not None else ()
+        return next((target for target in targets if target.key == self.key), None)
+
+
+def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
+    """Answer ``tx`` with what another request brought: it costs nothing and uses no tokens."""
+    tx.target, tx.dropped, tx.clamped = target, entry.dropped, entry.clamped
+    tx.usage, tx.cost = Usage(), 0
+    tx.status = 200
+    if tx.stream:
+        return _stream(tx, entry)
+    lines = tx.headers() + line("x-coo-cost", usd(0))
+    close_books(tx)
+    return Direct(200, head(tx.http, 200, len(entry.body), lines) + entry.body)
+
+
+def _stream(tx: Transaction, entry: Entry) -> Direct:
+    answer = orjson.loads(entry.body)
+    events = as_stream(answer, tx.operation.name, include_usage=tx.include_usage)
+    relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), 0)
+    tx.first_token = time.monotonic()
+    close_books(tx)
+    relay.end(events + DONE)
+    return sent(tx.http)

@@ -1,0 +1,204 @@
+"""One of several workers: a daemon that listens where its supervisor does, and is told by it what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+import orjson
+import uvloop
+
+from gateway.api import StoreUnavailable
+from gateway.config.read import ConfigError, Loaded, load
+from gateway.daemon import Daemon, cannot_start
+from gateway.listeners import CannotBind
+from gateway.logs import LogHandler
+from gateway.peers import Peers
+from gateway.registry import Registry
+from gateway.reload import Reloaded, Reloader, Source, caution
+from gateway.runtime import Live
+from gateway.scrape import TOPIC as METRICS
+from gateway.server import MissingParser
+from gateway.workers.channel import Channel, ChannelClosed
+from gateway.workers.linked import Linked
+from gateway.workers.reloading import unpack
+
+log = logging.getLogger(__name__)
+
+PUSH_SECONDS = 1.0
+"""Between two signs of life, each with the metrics of the moment."""
+
+
+class Worker(Daemon):
+    """``orders`` are what the supervisor told it to begin with."""
+
+    def __init__(self, link: Link, orders: dict[str, Any], registry: Registry) -> None:
+        self._content = unpack(orders["first"])
+        loaded = load(self._content, os.environ, registry.known())
+        super().__init__(orders["path"], loaded, registry)
+        self._link = link
+        self._orders = orders
+
+    async def answer(self, topic: str, payload: Any) -> object:
+        """Do what the supervisor asks for."""
+        assert self.live is not None
+        match topic:
+            case "peer":
+                return await self._link.peers.answer(payload["topic"], payload["payload"])
+            case "apply":
+                return {"result": await self._apply(payload), "version": self.live.current.version}
+            case "reloaded":
+                result = Reloaded(**payload["result"])
+                self.live.reload_errors = list(result.errors)
+                if payload["speaker"] == self._orders["number"]:
+                    result.log(payload["why"], payload["version"])
+            case "hurry":
+                self._controls.stopping.set()
+                self._controls.hurrying.set()
+            case _:
+                raise LookupError(topic)
+        return None
+
+    @contextmanager
+    def _heeding(self) -> Iterator[None]:
+        """SIGTERM drains, and so does the supervisor's end. What a terminal sends is for the supervisor."""
+        loop = asyncio.get_running_loop()
+        stop = self._controls.stopping.set
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        orphaned = asyncio.create_task(self._link.channel.closed.wait())
+        orphaned.add_done_callback(lambda _: stop())
+        try:
+            yield
+        finally:
+            orphaned.cancel()
+            loop.remove_signal_handler(signal.SIGTERM)
+
+    def _watching(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def _sockets(self) -> Sequence[socket.socket]:
+        return [socket.socket(fileno=number) for number in self._orders["sockets"]]
+
+    def _peers(self) -> Peers:
+        return self._link.peers
+
+    async def _make_live(self, handler: LogHandler) -> Live:
+        live = await super()._make_live(handler)
+        live.site.holder = self._orders["holder"]
+        live.site.workers = self._orders["workers"]
+        live.site.ask = self._link.ask if self._orders["asks"] else None
+        live.reload_errors = self._orders["errors"]
+        return live
+
+    async def _make_reloader(self, live: Live) -> Reloader:
+        self._reloader = _Relayed(
+            self._link.channel,
+            live.managed.load,
+            live,
+            self._registry,
+            cautious=self._orders["number"] == 0,
+        )
+        if self._orders["current"] != self._orders["first"]:
+            await self._apply(self._orders["current"])
+        return self._reloader
+
+    def _read(self) -> Loaded:
+        return load(self._content, os.environ, self._registry.known())
+
+    async def _reload(self, why: str) -> None:
+        """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself."""
+        assert self._reloader is not None
+        await self._reloader.refresh()
+
+    async def _apply(self, packed: list[Any]) -> Reloaded:
+        """Take over another content of the file."""
+        assert self._reloader is not None
+        before, self._content = self._content, unpack(packed)
+        result = await self._reloader.refresh()
+        if result.errors:
+            self._content = before
+        return result
+
+    async def _announce(self, live: Live) -> None:
+        if self._orders["number"] == 0:
+            caution(self._loaded, live.current)
+        self._pushing = asyncio.create_task(self._push())
+        with suppress(ChannelClosed):
+            await self._link.channel.call("serving")
+        live.ready = True
+
+    async def _push(self) -> None:
+        with suppress(ChannelClosed):
+            while True:
+                snapshot = await self._link.peers.answer(METRICS, None)
+                await self._link.channel.call("snapshot", orjson.dumps(snapshot))
+                await asyncio.sleep(PUSH_SECONDS)
+
+
+class _Relayed(Reloader):
+    """Has the supervisor reload all workers."""
+
+    def __init__(
+        self, channel: Channel, source: Source, live: Live, registry: Registry, *, cautious: bool
+    ) -> None:
+        super().__init__(source, live, registry, cautious=cautious)
+        self._channel = channel
+
+    async def reload(self, why: str) -> Reloaded:
+        return Reloaded(**orjson.loads(await self._channel.call("reload", orjson.dumps(why))))
+
+
+class Link:
+    """The way to the supervisor, there before the worker is."""
+
+    def __init__(self) -> None:
+        self.channel: Channel
+        self.peers: Linked
+        self.worker: Worker | None = None
+
+    async def open(self, sock: socket.socket) -> None:
+        self.channel = await Channel.over(sock, self._answer)
+        self.peers = Linked(self.channel)
+
+    async def ask(self, message: bytes) -> bytes:
+        """As `Site.ask`."""
+        try:
+            return await self.channel.call("store", message)
+        except ChannelClosed as exc:
+            raise StoreUnavailable("the supervising process has ended") from exc
+
+    async def _answer(self, topic: str, body: bytes) -> bytes:
+        if self.worker is None:
+            return b"null"
+        return orjson.dumps(await self.worker.answer(topic, orjson.loads(body)))
+
+
+async def _work(sock: socket.socket) -> int:
+    link = Link()
+    await link.open(sock)
+    registry = Registry.discover()
+    try:
+        worker = link.worker = Worker(link, orjson.loads(await link.channel.call("enlist")), registry)
+        await worker.serve()
+    except ChannelClosed:
+        return 1
+    except (ConfigError, MissingParser, CannotBind, OSError) as exc:
+        with suppress(ChannelClosed):
+            await link.channel.call("refused", orjson.dumps(cannot_start(exc)))
+        return 1
+    finally:
+        link.channel.close()
+    return 0
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(uvloop.run(_work(socket.socket(fileno=int(sys.argv[1])))))

@@ -1,0 +1,1 @@
+"""Several processes as one gateway: who starts them, keeps them running, and speaks for them."""

@@ -1,0 +1,98 @@
+"""One reload over all workers: the supervisor checks the file, then each takes over its content."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import orjson
+
+from gateway.build import build_plugins
+from gateway.config.read import ConfigError, Content, Loaded, fetch, load
+from gateway.registry import Registry
+from gateway.reload import Reloaded, restart_required, told
+from gateway.workers.crew import Crew
+from gateway.workers.member import Member
+
+APPLY_SECONDS = 10.0
+"""How long a worker may take; one that is slower still takes the content over."""
+TRIES = 3
+"""How often workers that came to different configurations are told to read again."""
+
+
+class Reloading:
+    """The content that is in force, and the change to another."""
+
+    def __init__(self, path: str, content: Content, loaded: Loaded, registry: Registry) -> None:
+        self._path = path
+        self._registry = registry
+        self._first = content
+        self._started = loaded.config
+        self._current = content
+        self._version = loaded.version
+        self._errors: list[dict[str, str]] = []
+        self._known: dict[Member, Content] = {}
+        self._lock = asyncio.Lock()
+        self.config = loaded.config
+        """The configuration in force."""
+
+    def orders(self, member: Member) -> dict[str, object]:
+        """What a worker begins with: the content of the start, for settings that wait for a restart, and
+        the one in force, whatever is in the file by now."""
+        self._known[member] = self._current
+        return {
+            "path": self._path,
+            "first": pack(self._first),
+            "current": pack(self._current),
+            "errors": self._errors,
+        }
+
+    async def catch_up(self, member: Member) -> None:
+        """Let a worker have what changed while it started."""
+        async with self._lock:
+            if self._known.pop(member) is not self._current:
+                await member.ask("apply", pack(self._current))
+
+    async def reload(self, crew: Crew, why: str) -> Reloaded:
+        """As `Reloader.reload`, over all workers."""
+        async with self._lock:
+            result = Reloaded()
+            for _ in range(TRIES):
+                result, agreed = await self._reload(crew)
+                if agreed:
+                    break
+            self._errors = result.errors
+            speaker = min((member.number for member in crew.serving), default=0)
+            report = {"result": result, "why": why, "version": self._version, "speaker": speaker}
+            await crew.ask("reloaded", report, APPLY_SECONDS)
+            return result
+
+    async def _reload(self, crew: Crew) -> tuple[Reloaded, bool]:
+        """The result, and whether all workers came to the same configuration."""
+        try:
+            content = await asyncio.to_thread(fetch, self._path)
+            loaded = await asyncio.to_thread(load, content, os.environ, self._registry.known())
+            build_plugins(loaded.config, self._registry)
+        except ConfigError as exc:
+            return Reloaded(errors=told(exc.errors)), True
+        answers = await crew.ask("apply", pack(content), APPLY_SECONDS)
+        results = [orjson.loads(answer) for answer in answers.values()]
+        errors = [error for one in results for error in one["result"]["errors"]]
+        versions = {one["version"] for one in results}
+        changed = loaded.version != self._version
+        self._current, self._version, self.config = content, loaded.version, loaded.config
+        waiting = restart_required(self._started, loaded.config)
+        result = Reloaded(changed or any(one["result"]["changed"] for one in results), errors, waiting)
+        return result, len(versions) <= 1 and not errors
+
+
+def pack(content: Content) -> list[Any]:
+    """A file's content as plain JSON values."""
+    return [content.data.decode("latin-1"), content.mode]
+
+
+def unpack(packed: list[Any]) -> Content:
+    """What was packed."""
+    data, mode = packed
+    return Content(data.encode("latin-1"), mode)

@@ -1,0 +1,189 @@
+"""The parent of the workers: it listens, starts and watches them, reloads all at once, and speaks for all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from functools import partial
+
+import orjson
+
+from gateway import __version__, systemd
+from gateway.api import Hosting, Site
+from gateway.build import build_store
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.read import Content, load
+from gateway.controls import Controls, first_of
+from gateway.listeners import addresses, bind
+from gateway.logs import configure
+from gateway.metrics import Metrics
+from gateway.processes import CPU
+from gateway.registry import Registry
+from gateway.scrape import TOPIC as METRICS
+from gateway.workers.crew import Crew
+from gateway.workers.member import Member
+from gateway.workers.reloading import Reloading
+
+log = logging.getLogger(__name__)
+
+AFTER_DRAIN = 5.0
+"""Seconds beyond ``drain_timeout`` that workers get to write what is to be written."""
+HURRIED = 3.0
+"""Seconds that they get once they are to hurry."""
+
+
+class Supervisor:
+    """Serves nothing itself. What workers ask it by is in `_handle`."""
+
+    def __init__(self, path: str, content: Content, registry: Registry, workers: int) -> None:
+        self._loaded = load(content, os.environ, registry.known())
+        self._workers = workers
+        self._path = path
+        self._controls = Controls(self._reload)
+        self._metrics = Metrics(__version__)
+        """Of this process, and what workers that have ended had counted."""
+        self._store = build_store(self._loaded.config, registry)
+        self._crew: Crew
+        self._reloading = Reloading(path, content, self._loaded, registry)
+
+    async def serve(self) -> int:
+        """Start the workers, serve until told to stop, drain; the exit code.
+
+        Raises `ConfigError`, `CannotBind`, `OSError` or `GaveUp` if it cannot start.
+        """
+        config = self._loaded.config
+        configure(config.logging.level)
+        with self._controls.signals():
+            await self._open_store()
+            self._sockets = bind(config.server)
+            self._crew = Crew(self._workers, self._sockets, self._handle, self._ended)
+            running = asyncio.create_task(self._crew.run())
+            pinging = asyncio.create_task(self._ping_watchdog())
+            try:
+                await self._supervise(running)
+            finally:
+                pinging.cancel()
+                await self._drain(running)
+                if isinstance(self._store, Hosting):
+                    await self._store.close()
+        return 0
+
+    async def _open_store(self) -> None:
+        store, section = self._store, self._loaded.config.storage
+        if not (store.shared or isinstance(store, Hosting)):
+            message = (
+                f"{section.runtime.type} is for one process, and server.workers asks for {self._workers}"
+            )
+            raise ConfigError([Problem("storage.runtime.type", None, message)])
+        if isinstance(store, Hosting):
+            failed = partial(self._metrics.store_error, section.runtime.type)
+            site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
+            await store.open(site)
+
+    async def _supervise(self, running: asyncio.Task[None]) -> None:
+        """Wait until it is time to stop. Raises what ``running`` raises."""
+        stopping = asyncio.create_task(self._controls.stopping.wait())
+        complete = asyncio.create_task(self._crew.complete.wait())
+        try:
+            await asyncio.wait({running, complete, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if complete.done():
+                log.info("listening", extra={"addresses": addresses(self._sockets), "workers": self._workers})
+                systemd.notify("READY=1")
+                with self._controls.watching(self._path, self._loaded.digest):
+                    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            complete.cancel()
+        if running.done():
+            running.result()
+
+    async def _drain(self, running: asyncio.Task[None]) -> None:
+        systemd.notify("STOPPING=1")
+        for sock in self._sockets:
+            sock.close()
+        ended = asyncio.Event()
+        running.add_done_callback(lambda _: ended.set())
+        self._crew.stop()
+        patience = self._reloading.config.server.drain_timeout + AFTER_DRAIN
+        await first_of(patience, ended, self._controls.hurrying)
+        if not ended.is_set():
+            hurrying = asyncio.create_task(self._crew.ask("hurry", None, HURRIED))
+            await first_of(HURRIED, ended)
+            hurrying.cancel()
+        self._crew.kill()
+        with suppress(Exception):  # told already, if it is why we stop
+            await running
+
+    async def _handle(self, member: Member, topic: str, body: bytes) -> bytes:
+        """Answer a worker."""
+        match topic:
+            case "store":
+                assert isinstance(self._store, Hosting)
+                return await self._store.answer(member.holder, body)
+            case "snapshot":
+                member.snapshot = body
+            case "gather":
+                return await self._gather(orjson.loads(body))
+            case "reload":
+                return orjson.dumps(await self._reload(orjson.loads(body)))
+            case "enlist":
+                return orjson.dumps(self._orders(member))
+            case "serving":
+                await self._reloading.catch_up(member)
+                self._crew.joined(member)
+                await self._crew.complete.wait()
+            case "refused":
+                message, code = orjson.loads(body)
+                member.refusal = (message, code)
+            case _:
+                raise LookupError(topic)
+        return b"null"
+
+    def _orders(self, member: Member) -> dict[str, object]:
+        """What a worker has to know to begin."""
+        return {
+            "number": member.number,
+            "workers": self._workers,
+            "holder": member.holder,
+            "sockets": [sock.fileno() for sock in self._sockets],
+            "asks": isinstance(self._store, Hosting),
+            **self._reloading.orders(member),
+        }
+
+    async def _gather(self, question: dict[str, object]) -> bytes:
+        """A JSON list with the answer of each worker; for metrics also of those that are silent or gone."""
+        seconds = question["seconds"]
+        assert isinstance(seconds, float)
+        answers = await self._crew.ask("peer", question, seconds)
+        found = list(answers.values())
+        if question["topic"] == METRICS:
+            for member, answer in answers.items():
+                member.snapshot = answer
+            told = (member.snapshot for member in self._crew.serving)
+            found = [snapshot for snapshot in told if snapshot is not None]
+            found.append(orjson.dumps(await asyncio.to_thread(self._metrics.snapshot)))
+        return b"[" + b",".join(found) + b"]"
+
+    async def _reload(self, why: str) -> object:
+        result = await self._reloading.reload(self._crew, why)
+        self._metrics.config_reload(result.outcome)
+        return result
+
+    def _ended(self, member: Member) -> None:
+        """Keep what a worker had counted, and let go of what it held."""
+        if member.snapshot is not None:
+            last = orjson.loads(member.snapshot)
+            process = {CPU: last["process"].get(CPU, 0.0)}
+            self._metrics.add({**last, "gauges": [], "process": process})
+        if isinstance(self._store, Hosting):
+            self._store.lost(member.holder)
+
+    async def _ping_watchdog(self) -> None:
+        """Tell systemd that this process runs and its workers answer."""
+        interval = systemd.watchdog_interval()
+        while interval is not None:
+            if self._crew.answering:
+                systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(interval / 2)

@@ -1,0 +1,1 @@
+"""The admin API, against a whole gateway."""

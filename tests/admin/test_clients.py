@@ -1,0 +1,246 @@
+"""Clients through the admin API: made, shown, changed, given another key, removed; in force at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.config.managed import ClientKey, Managed, ManagedClient, serialise
+from gateway_stores.memory import MemoryConfigStore
+from tests.daemon.running import ADMIN_KEY, Clock, Gateway, configured, running, until
+
+UP = {"id": "up", "type": "echo", "model": "m"}
+SERVER = {"server": {"admin_api_key": ADMIN_KEY}}
+KEY = "sk-two-canary-0123456789"
+
+
+@pytest.fixture
+def store() -> MemoryConfigStore:
+    return MemoryConfigStore()
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, store: MemoryConfigStore) -> AsyncIterator[Gateway]:
+    async with running(configured(UP, **SERVER), tmp_path, config_store=store) as gateway:
+        yield gateway
+
+
+async def status_of(gateway: Gateway, key: str) -> int:
+    status: int = (await gateway.of(key).ask())[0]
+    return status
+
+
+async def test_a_client_is_made_and_its_key_shown_once(gateway: Gateway, store: MemoryConfigStore) -> None:
+    status, made = await gateway.admin("POST", "clients", {"id": "two", "description": "the second"})
+    assert status == 201
+    key = made["key"]
+    assert key.startswith("sk-coo-")
+    assert len(key) >= len("sk-coo-") + 22  # 128 bits in base64
+    assert await status_of(gateway, key) == 200
+    _, shown = await gateway.admin("GET", "clients/two")
+    assert key not in str(shown)
+    assert shown["keys"] == [{"id": f"c-{sha256(key.encode()).hexdigest()[:8]}", "valid_until": None}]
+    assert (shown["source"], shown["description"], shown["expired"]) == ("api", "the second", False)
+    assert key.encode() not in (await store.read()).data
+    _, config = await gateway.admin("GET", "config")
+    assert [client["id"] for client in config["api_keys"]] == ["one", "two"]
+    assert key not in str(config)
+
+
+async def test_no_two_generated_keys_are_the_same(gateway: Gateway) -> None:
+    made = [(await gateway.admin("POST", "clients", {}))[1] for _ in range(3)]
+    assert len({client["key"] for client in made}) == len({client["id"] for client in made}) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "path"),
+    [
+        ({"id": "a b"}, 400, "id"),
+        ({"id": "list"}, 400, "id"),
+        ({"id": "anonymous"}, 400, "id"),
+        ({"key": "a b"}, 400, "key"),
+        ({"key": 5}, 400, "key"),
+        ({"limits": {"req_per_min": -1}}, 400, "limits.req_per_min"),
+        ({"limits": {"req_per_mim": 1}}, 400, "limits.req_per_mim"),
+        ({"budget": {"usd": "5"}}, 400, "budget.usd"),
+        ({"expires_at": "soon"}, 400, "expires_at"),
+        ({"allowed_providers": ["upp"]}, 400, "allowed_providers.0"),
+        ({"nothing": 1}, 400, "nothing"),
+        ({"id": "one"}, 409, None),
+        ({"id": "two", "key": "sk-client-1"}, 409, None),
+    ],
+)
+async def test_what_cannot_be_is_refused(
+    gateway: Gateway, body: dict[str, Any], status: int, path: str | None
+) -> None:
+    answered, error = await gateway.admin("POST", "clients", body)
+    assert answered == status
+    if path is not None:
+        assert [one["path"] for one in error["details"]] == [path]
+    assert [c["id"] for c in (await gateway.admin("GET", "clients/list"))[1]["clients"]] == ["one"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/rotate")])
+async def test_a_client_that_is_not_there(gateway: Gateway, method: str, path: str) -> None:
+    assert (await gateway.admin(method, f"clients/nobody{path}", {}))[0] == 404
+
+
+async def test_a_change_keeps_what_was_used(tmp_path: Path, store: MemoryConfigStore) -> None:
+    async with running(configured(UP, **SERVER), tmp_path, config_store=store, clock=Clock()) as gateway:
+        await gateway.admin("POST", "clients", {"id": "two", "key": KEY, "limits": {"req_per_min": 3}})
+        assert [await status_of(gateway, KEY) for _ in range(2)] == [200, 200]
+        assert (await gateway.admin("PUT", "clients/two", {"limits": {"req_per_min": 2}}))[0] == 200
+        assert await status_of(gateway, KEY) == 429
+        window = (await gateway.admin("GET", "clients/two"))[1]["windows"]["requests"]
+        assert (window["limit"], window["used"]) == (2, 2)
+        await gateway.admin("PUT", "clients/two", {"limits": {"req_per_min": 3}})
+        assert [await status_of(gateway, KEY) for _ in range(2)] == [200, 429]
+        await gateway.admin("PUT", "clients/two", {"limits": None})
+        assert await status_of(gateway, KEY) == 200
+
+
+async def test_a_change_leaves_what_it_does_not_name(gateway: Gateway) -> None:
+    made = {"id": "two", "key": KEY, "description": "x", "limits": {"req_per_min": 3, "max_parallel": 2}}
+    await gateway.admin("POST", "clients", made)
+    await gateway.admin("PUT", "clients/two", {"limits": {"req_per_min": 4}, "allowed_models": ["n"]})
+    _, shown = await gateway.admin("GET", "clients/two")
+    assert (shown["limits"]["req_per_min"], shown["limits"]["max_parallel"]) == (4, 2)
+    assert (shown["description"], shown["allowed_models"]) == ("x", ["n"])
+    assert await status_of(gateway, KEY) == 403
+    assert (await gateway.admin("PUT", "clients/two", {"id": "three"}))[0] == 400
+    assert (await gateway.admin("PUT", "clients/two", {"limits": {"x": 1}}))[0] == 400
+    assert (await gateway.admin("PUT", "clients/two", {"key": "sk-client-1"}))[0] == 409
+
+
+async def test_a_client_that_expires_is_refused(gateway: Gateway) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    await gateway.admin("PUT", "clients/two", {"expires_at": past})
+    assert await status_of(gateway, KEY) == 401
+    assert (await gateway.admin("GET", "clients/two"))[1]["expired"]
+
+
+async def test_a_rotated_key_is_good_for_its_grace(gateway: Gateway) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    status, rotated = await gateway.admin("POST", "clients/two/rotate", {"grace": "1h"})
+    assert status == 200
+    assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [200, 200]
+    assert len((await gateway.admin("GET", "clients/two"))[1]["keys"]) == 2
+    clients, now = gateway.live.current.clients, time.time()
+    assert clients.find(KEY, now + 3599) is not None
+    assert clients.find(KEY, now + 3601) is None
+    assert clients.find(rotated["key"], now + 3601) is not None
+    _, again = await gateway.admin("POST", "clients/two/rotate")  # at once, as after a leak
+    found = [await status_of(gateway, key) for key in (KEY, rotated["key"], again["key"])]
+    assert found == [401, 401, 200]
+
+
+@pytest.mark.parametrize("body", [{"grace": "soon"}, {"grace": -1}, {"key": "a b"}, {"nothing": 1}])
+async def test_a_rotation_that_cannot_be(gateway: Gateway, body: dict[str, Any]) -> None:
+    assert (await gateway.admin("POST", "clients/one/rotate", body))[0] == 400
+
+
+async def test_a_client_is_removed_and_never_taken_for_anonymous(tmp_path: Path) -> None:
+    store = MemoryConfigStore()
+    config = configured(UP, **SERVER)
+    del config["api_keys"]
+    async with running(config, tmp_path, config_store=store) as gateway:
+        gateway.headers.clear()
+        assert (await gateway.ask())[0] == 200
+        await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+        assert (await gateway.ask())[0] == 401
+        assert (await gateway.admin("DELETE", "clients/two"))[0] == 200
+        assert await status_of(gateway, KEY) == 401
+        assert (await gateway.admin("GET", "clients/two"))[0] == 404
+    async with running(config, tmp_path, config_store=store) as gateway:
+        assert (await gateway.ask())[0] == 401  # also after a restart
+
+
+async def test_that_the_file_had_clients_is_remembered(tmp_path: Path, store: MemoryConfigStore) -> None:
+    async with running(configured(UP, **SERVER), tmp_path, config_store=store):
+        await until(lambda: b'"clients_existed":true' in store._document.data)
+    config = configured(UP, **SERVER)
+    del config["api_keys"]
+    async with running(config, tmp_path, config_store=store) as gateway:
+        gateway.headers.clear()
+        assert (await gateway.ask())[0] == 401
+
+
+async def test_a_client_of_the_file_is_changed_on_top_of_it(
+    gateway: Gateway, store: MemoryConfigStore
+) -> None:
+    assert (await gateway.admin("DELETE", "clients/one"))[0] == 409
+    assert (await gateway.admin("PUT", "clients/one", {"allowed_models": ["n"]}))[0] == 200
+    assert (await gateway.ask())[0] == 403
+    _, shown = await gateway.admin("GET", "clients/one")
+    assert (shown["source"], shown["changed"]) == ("file", True)
+    _, rotated = await gateway.admin("POST", "clients/one/rotate", {})
+    assert [await status_of(gateway, key) for key in ("sk-client-1", rotated["key"])] == [401, 403]
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/one"))[0] == 200
+    assert (await gateway.ask())[0] == 200
+
+
+async def test_a_client_made_here_is_not_taken_back_as_a_setting(gateway: Gateway) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 409
+    assert (await gateway.admin("DELETE", "config/overlay"))[0] == 200
+    assert await status_of(gateway, KEY) == 200
+
+
+async def test_usage_and_list(gateway: Gateway) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    await gateway.of(KEY).ask()
+    await gateway.records(1)
+    _, listed = await gateway.admin("GET", "clients")
+    queries = {client["id"]: client["usage"]["queries"] for client in listed["clients"]}
+    assert queries == {"one": 0, "two": 1}
+    assert (await gateway.admin("GET", "clients?end=1"))[1]["clients"][1]["usage"]["queries"] == 0
+    _, plain = await gateway.admin("GET", "clients/list")
+    assert [client["id"] for client in plain["clients"]] == ["one", "two"]
+    assert all("usage" not in client for client in plain["clients"])
+
+
+async def test_another_gateway_knows_a_client_soon(tmp_path: Path, store: MemoryConfigStore) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(configured(UP, **SERVER), folders[0], config_store=store) as one,
+        running(configured(UP, **SERVER), folders[1], config_store=store) as other,
+    ):
+        catalog = other.live.current.catalog
+        await one.admin("POST", "clients", {"id": "two", "key": KEY})
+        await until(lambda: other.live.current.clients.named("two") is not None)
+        assert await status_of(other, KEY) == 200
+        await other.admin("DELETE", "clients/two")
+        await until(lambda: one.live.current.clients.named("two") is None)
+        assert await status_of(one, KEY) == 401
+        assert other.live.current.catalog is catalog  # only the clients were made anew
+
+
+async def test_many_at_once_all_get_in(gateway: Gateway, store: MemoryConfigStore) -> None:
+    made = await asyncio.gather(*(gateway.admin("POST", "clients", {"id": f"c{i}"}) for i in range(10)))
+    assert [status for status, _ in made] == [201] * 10
+    assert len(orjson.loads((await store.read()).data)["clients"]) == 10
+
+
+async def test_ten_thousand_clients(tmp_path: Path, store: MemoryConfigStore) -> None:
+    clients = {
+        f"c{i}": ManagedClient(
+            {"limits": {"req_per_min": 5}}, (ClientKey(sha256(b"sk-%d" % i).hexdigest()),), 1.0
+        )
+        for i in range(10_000)
+    }
+    await store.write(serialise(Managed(clients=clients)), "")
+    async with running(configured(UP, **SERVER), tmp_path, config_store=store) as gateway:
+        assert await status_of(gateway, "sk-9999") == 200
+        assert (await gateway.admin("DELETE", "clients/c9999"))[0] == 200
+        assert [await status_of(gateway, key) for key in ("sk-9999", "sk-9998")] == [401, 200]

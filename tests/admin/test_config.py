@@ -1,0 +1,351 @@
+"""Settings through the admin API: merged, checked whole, in force at once and everywhere, taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.api import StoreUnavailable
+from gateway_stores.memory import MemoryConfigStore
+from tests.daemon.running import ADMIN_KEY, Gateway, configured, running, until
+from tests.fakes.daemon import free_port
+
+UP = {"id": "up", "type": "echo", "model": "m"}
+OPENAI = {
+    "id": "openai",
+    "type": "openai",
+    "model": "gpt",
+    "base_url": "http://127.0.0.1:9",
+    "api_keys": [{"id": "first", "key": "sk-file-canary-0123456789"}],
+}
+SERVER = {"server": {"admin_api_key": ADMIN_KEY}}
+STORAGE = {"config": {"type": "memory"}, "runtime": {"type": "memory"}, "master_key": "a master key of tests"}
+NEW_KEY = "sk-api-canary-9876543210"
+
+
+def keyed(*providers: Any, **sections: Any) -> dict[str, Any]:
+    """A gateway with a master key."""
+    return configured(*(providers or (UP, OPENAI)), **SERVER, storage=STORAGE, **sections)
+
+
+@pytest.fixture
+def store() -> MemoryConfigStore:
+    return MemoryConfigStore()
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, store: MemoryConfigStore) -> AsyncIterator[Gateway]:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        yield gateway
+
+
+async def test_a_change_is_in_force_at_once_and_can_be_taken_back(gateway: Gateway) -> None:
+    patch = {"policy": {"retry": {"max_attempts": 7}, "algorithm": "round_robin"}}
+    status, body = await gateway.admin("POST", "config", patch)
+    assert (status, body["status"], body["reloaded"], body["restart_required"]) == (200, "ok", True, [])
+    policy = (await gateway.admin("GET", "config"))[1]["policy"]
+    assert (policy["retry"]["max_attempts"], policy["algorithm"]) == (7, "round_robin")
+    assert policy["retry"]["interval"] == 1.0  # maps merge
+
+    assert (await gateway.admin("DELETE", "config/overlay/policy/retry"))[0] == 200
+    policy = (await gateway.admin("GET", "config"))[1]["policy"]
+    assert (policy["retry"]["max_attempts"], policy["algorithm"]) == (3, "round_robin")
+
+    assert (await gateway.admin("DELETE", "config/overlay"))[0] == 200
+    assert (await gateway.admin("GET", "config"))[1]["policy"]["algorithm"] == "hybrid"
+    assert (await gateway.admin("GET", "config/overlay"))[1]["overlay"] == {}
+
+
+async def test_what_was_shown_can_be_sent_back_and_changes_nothing(gateway: Gateway) -> None:
+    before = (await gateway.admin("GET", "config"))[1]
+    status, body = await gateway.admin("POST", "config", before)
+    assert (status, body["reloaded"]) == (200, False)
+    assert (await gateway.admin("GET", "config"))[1] == before
+    before["policy"]["retry"]["max_attempts"] = 4
+    await gateway.admin("POST", "config", before)
+    overlay = (await gateway.admin("GET", "config/overlay"))[1]["overlay"]
+    assert overlay == {"policy": {"retry": {"max_attempts": 4}}}
+
+
+async def test_providers_and_their_keys_merge_by_id(gateway: Gateway, store: MemoryConfigStore) -> None:
+    patch = {
+        "llm_providers": [
+            {"id": "openai", "api_keys": [{"id": "second", "key": NEW_KEY}], "limits": {"req_per_min": 5}},
+            {"id": "more", "type": "echo", "model": "n"},
+        ]
+    }
+    assert (await gateway.admin("POST", "config", patch))[0] == 200
+    shown = (await gateway.admin("GET", "config"))[1]["llm_providers"]
+    assert [provider["id"] for provider in shown] == ["up", "openai", "more"]
+    assert [key["id"] for key in shown[1]["api_keys"]] == ["first", "second"]
+    assert shown[1]["limits"]["req_per_min"] == 5
+    assert "canary" not in json.dumps(shown)
+    service = gateway.live.current.catalog.services["openai"]
+    assert [key.secret for key in service.keys] == ["sk-file-canary-0123456789", NEW_KEY]
+    assert (await gateway.ask(model="more:n"))[0] == 200
+
+    assert b"canary" not in (await store.read()).data  # at rest
+
+    assert (await gateway.admin("DELETE", "config/overlay/llm_providers/openai/api_keys/second"))[0] == 200
+    service = gateway.live.current.catalog.services["openai"]
+    assert [key.id for key in service.keys] == ["first"]
+
+
+async def test_a_masked_secret_sent_back_is_unchanged_and_another_mask_is_refused(gateway: Gateway) -> None:
+    shown = (await gateway.admin("GET", "config"))[1]["llm_providers"][1]
+    assert shown["api_keys"][0]["key"] == "sk-…6789"
+    key = {"id": "first", "key": "sk-…6789", "limits": {"req_per_min": 9}}
+    assert (await gateway.admin("POST", "config", {"llm_providers": [{"id": "openai", "api_keys": [key]}]}))[
+        0
+    ] == 200
+    kept = gateway.live.current.config.llm_providers[1].api_keys[0]
+    assert kept.key.get_secret_value() == "sk-file-canary-0123456789"
+    assert kept.limits is not None and kept.limits.req_per_min == 9
+    key["key"] = "sk-…0000"
+    status, body = await gateway.admin(
+        "POST", "config", {"llm_providers": [{"id": "openai", "api_keys": [key]}]}
+    )
+    assert status == 422
+    assert body["details"][0]["path"] == "llm_providers.openai.api_keys.first.key"
+
+
+async def test_null_removes_what_the_file_sets(tmp_path: Path, store: MemoryConfigStore) -> None:
+    config = keyed(policy={"retry": {"max_attempts": 5}}, model_aliases={"smart": "up:m"})
+    async with running(config, tmp_path, config_store=store) as gateway:
+        patch = {"policy": {"retry": None}, "model_aliases": {"smart": None}}
+        assert (await gateway.admin("POST", "config", patch))[0] == 200
+        body = (await gateway.admin("GET", "config?sources=1"))[1]
+        assert (body["policy"]["retry"]["max_attempts"], body["model_aliases"]) == (3, {})
+        assert body["sources"]["policy.retry.max_attempts"] == "default"
+        assert (await gateway.admin("DELETE", "config/overlay/model_aliases.smart"))[0] == 200
+        assert (await gateway.ask(model="smart"))[0] == 200
+
+
+async def test_where_each_setting_comes_from(tmp_path: Path, store: MemoryConfigStore) -> None:
+    config = keyed(policy={"retry": {"max_attempts": 5}})
+    async with running(config, tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", {"policy": {"retry": {"interval": "2s"}}})
+        body = (await gateway.admin("GET", "config?sources=1"))[1]
+        found = body["sources"]
+        assert found["policy.retry.max_attempts"] == "file"
+        assert found["policy.retry.interval"] == "overlay"
+        assert found["policy.algorithm"] == "default"
+        assert found["llm_providers.openai.api_keys.first.key"] == "file"
+        assert found["api_keys.one.limits.req_per_min"] == "default"
+        assert "sources" not in (await gateway.admin("GET", "config"))[1]
+
+
+@pytest.mark.parametrize(
+    ("patch", "path"),
+    [
+        ({"policy": {"algoritm": "hybrid"}}, "policy.algoritm"),
+        ({"policy": {"algorithm": "nothing"}}, "policy.algorithm"),
+        ({"policy": {"retry": {"max_attempts": "5"}}}, "policy.retry.max_attempts"),
+        ({"llm_providers": [{"id": "up", "type": "echo", "nonsense": 1}]}, "llm_providers.0.nonsense"),
+        ({"llm_providers": [{"name": "none"}]}, "llm_providers.0"),
+        ({"llm_providers": None}, "llm_providers"),
+        ({"llm_providers": "up"}, "llm_providers"),
+        ({"storage": {"master_key": "x"}}, "storage"),
+        ({"api_keys": None}, "api_keys"),
+        (
+            {"api_keys": [{"id": "one", "limits": {"req_per_minute": 1}}]},
+            "api_keys.one.limits.req_per_minute",
+        ),
+        ({"api_keys": [{"id": "two", "key": "sk-client-1"}]}, "api_keys.two.key"),
+        ({"nothing": 1}, "nothing"),
+    ],
+)
+async def test_what_is_not_valid_is_named_and_nothing_is_kept(
+    gateway: Gateway, store: MemoryConfigStore, patch: Any, path: str
+) -> None:
+    await until(lambda: store._document.data != b"")
+    version = await store.version()
+    before = gateway.live.current
+    status, body = await gateway.admin("POST", "config", patch)
+    assert status == 422
+    assert [error["path"] for error in body["details"]] == [path]
+    status, body = await gateway.admin("POST", "config/validate", patch)
+    assert (status, body["valid"]) == (200, False)
+    assert [error["path"] for error in body["errors"]] == [path]
+    assert await store.version() == version
+    assert gateway.live.current is before
+
+
+async def test_validate_keeps_nothing(gateway: Gateway) -> None:
+    before = gateway.live.current
+    answered = await gateway.admin("POST", "config/validate", {"policy": {"algorithm": "round_robin"}})
+    assert answered == (200, {"valid": True, "errors": []})
+    assert gateway.live.current is before
+
+
+async def test_the_policy_is_replaced_as_a_whole(gateway: Gateway) -> None:
+    await gateway.admin("POST", "config", {"policy": {"priority": "cost"}})
+    assert (await gateway.admin("PUT", "config/policy", {"on_exhausted": "burst"}))[0] == 200
+    assert (await gateway.admin("GET", "config/overlay"))[1]["overlay"] == {
+        "policy": {"on_exhausted": "burst"}
+    }
+    assert (await gateway.admin("PUT", "config/policy", {"on_exhausted": "never"}))[0] == 422
+    assert (await gateway.admin("PUT", "config/policy", {}))[0] == 200
+    assert (await gateway.admin("GET", "config/overlay"))[1]["overlay"] == {}
+
+
+async def test_what_needs_a_restart_is_named(gateway: Gateway) -> None:
+    patch = {"server": {"workers": 3, "max_body_mb": 1}}
+    status, body = await gateway.admin("POST", "config", patch)
+    assert (status, body["restart_required"]) == (200, ["server.workers"])
+    config = gateway.live.current.config
+    assert (config.server.workers, config.server.max_body_mb) == (1, 1)
+
+
+async def test_what_is_not_set_cannot_be_taken_back(gateway: Gateway) -> None:
+    assert (await gateway.admin("DELETE", "config/overlay/policy/retry"))[0] == 404
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/one"))[0] == 404
+
+
+async def test_without_a_master_key_a_secret_is_refused_and_all_else_is_not(tmp_path: Path) -> None:
+    async with running(configured(UP, **SERVER), tmp_path) as gateway:
+        patch = {"llm_providers": [{"id": "up", "api_keys": [{"id": "k", "key": NEW_KEY}]}]}
+        status, body = await gateway.admin("POST", "config", patch)
+        assert status == 409
+        assert "COO_LLM_MASTER_KEY" in body["error"]
+        assert "canary" not in str(body)
+        assert (await gateway.admin("POST", "config", {"policy": {"priority": "cost"}}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"server": {"admin_api_key": "admin-canary-0123456789"}},
+        {"server": {"webui": {"admin_password": "canary-password"}}},
+        {"llm_providers": [{"id": "openai", "headers": {"x-proxy": "header-canary"}}]},
+        {"llm_providers": [{"id": "new", "type": "openai", "api_keys": [NEW_KEY], "model": "g"}]},
+        {"logging": {"providers": [{"type": "webhook", "endpoint": "http://u:canary@127.0.0.1:9/"}]}},
+        {
+            "logging": {
+                "providers": [{"type": "webhook", "endpoint": "http://127.0.0.1:9/", "secret": "canary"}]
+            }
+        },
+        {"api_keys": [{"id": "two", "key": "sk-client-canary"}]},
+    ],
+)
+async def test_no_secret_is_kept_plain(gateway: Gateway, store: MemoryConfigStore, patch: Any) -> None:
+    status, body = await gateway.admin("POST", "config", patch)
+    assert (status, body.get("errors")) == (200, None)
+    document = (await store.read()).data
+    assert b"canary" not in document
+    assert len(document) > 100
+
+
+async def test_it_comes_back_after_a_restart_with_the_master_key_and_not_without(
+    tmp_path: Path, store: MemoryConfigStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        patch = {"llm_providers": [{"id": "openai", "api_keys": [{"id": "second", "key": NEW_KEY}]}]}
+        await gateway.admin("POST", "config", patch)
+        await gateway.admin("POST", "clients", {"id": "two", "key": "sk-client-two"})
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        assert len(gateway.live.current.catalog.services["openai"].keys) == 2
+    for other in ({**STORAGE, "master_key": "another master key"}, {**STORAGE, "master_key": None}):
+        async with running({**keyed(), "storage": other}, tmp_path, config_store=store) as gateway:
+            assert len(gateway.live.current.catalog.services["openai"].keys) == 1  # the file alone
+            (error,) = (await gateway.admin("GET", "config/overlay"))[1]["errors"]
+            assert error["path"] == "llm_providers.openai.api_keys.second.key"
+            assert "master key" in error["message"]
+            assert (await gateway.of("sk-client-two").ask())[0] == 200  # clients need no master key
+    assert "not in effect" in capfd.readouterr().err
+
+
+async def test_the_master_key_can_be_replaced(tmp_path: Path, store: MemoryConfigStore) -> None:
+    patch = {"llm_providers": [{"id": "openai", "api_keys": [{"id": "second", "key": NEW_KEY}]}]}
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", patch)
+    both = {**STORAGE, "master_key": f"the new master key,{STORAGE['master_key']}"}
+    async with running({**keyed(), "storage": both}, tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", {"policy": {"priority": "cost"}})  # any change seals anew
+    new = {**STORAGE, "master_key": "the new master key"}
+    async with running({**keyed(), "storage": new}, tmp_path, config_store=store) as gateway:
+        assert len(gateway.live.current.catalog.services["openai"].keys) == 2
+
+
+async def test_two_gateways_that_share_the_store_agree(tmp_path: Path, store: MemoryConfigStore) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(keyed(), folders[0], config_store=store) as one,
+        running(keyed(), folders[1], config_store=store) as other,
+    ):
+        await one.admin("POST", "config", {"policy": {"priority": "cost"}})
+        await until(lambda: other.live.current.config.policy.priority == "cost")
+        await other.admin("POST", "config", {"policy": {"on_exhausted": "burst"}})
+        await until(lambda: one.live.current.config.policy.on_exhausted == "burst")
+        assert one.live.current.config.policy.priority == "cost"
+
+
+async def test_a_file_that_the_overlay_no_longer_fits_is_reported_and_clients_still_change(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", {"policy": {"fallback": {"providers": ["openai"]}}})
+        gateway.write({**keyed(UP), "policy": {"priority": "cost"}})
+        status, body = await gateway.post_reload()
+        assert status == 422
+        assert body["details"][0]["path"] == "policy.fallback.providers.0"
+        assert priority(gateway) == "balanced"  # the last good stays
+        status, body = await gateway.admin("POST", "clients", {"id": "two", "key": "sk-client-two"})
+        assert status == 201
+        assert (await gateway.of("sk-client-two").ask())[0] == 200
+        assert (await gateway.admin("DELETE", "config/overlay"))[0] == 200
+        assert priority(gateway) == "cost"
+
+
+def priority(gateway: Gateway) -> str:
+    return gateway.live.current.config.policy.priority
+
+
+class Unreachable(MemoryConfigStore):
+    """Cannot be read as long as it is ``down``."""
+
+    down = True
+
+    async def read(self) -> Any:
+        await self.version()
+        return await super().read()
+
+    async def version(self) -> str:
+        if self.down:
+            raise StoreUnavailable("nobody answers")
+        return await super().version()
+
+
+async def test_while_nobody_knows_which_clients_there_are_nobody_is_anonymous(tmp_path: Path) -> None:
+    store = Unreachable()
+    config = {**configured(UP, server={"admin_api_key": ADMIN_KEY, "allow_anonymous": True})}
+    del config["api_keys"]
+    async with running(config, tmp_path, config_store=store) as gateway:
+        assert (await gateway.of("sk-unknown").ask())[0] == 401
+        assert (await gateway.admin("POST", "clients", {}))[0] == 503
+        assert (await gateway.admin("GET", "config/overlay"))[1]["trouble"] == "nobody answers"
+        store.down = False
+        await until(lambda: not gateway.live.current.clients.exist)
+        gateway.headers.clear()
+        assert (await gateway.ask())[0] == 200
+        store.down = True
+        await gateway.post_reload()
+        assert (await gateway.ask())[0] == 200  # what was read last stays
+
+
+async def test_the_listener_of_the_overlay_is_taken_at_the_next_start(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    port = free_port()
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", {"server": {"admin_listen": f"127.0.0.1:{port}"}})
+        assert (await gateway.admin("GET", "config"))[0] == 200
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        assert (await gateway.admin("GET", "config"))[0] == 404
+        assert len(gateway.daemon.addresses) == 2

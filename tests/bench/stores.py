@@ -1,0 +1,70 @@
+"""The table of stores: what a request costs with each of them, and with one worker or two."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+
+from tests.bench import nginx
+from tests.bench.config import Shape
+from tests.bench.load import Spec
+from tests.bench.measure import percentile
+from tests.bench.redis import redis
+from tests.bench.runs import Numbers, Row, compare, medians
+from tests.bench.table import show
+from tests.bench.target import Plan, Target, gateway, generate
+from tests.bench.work import Work, works
+from tests.bench.wrk import saturate
+
+RATE = 2000
+_COLUMNS = {
+    "server": "store, workers",
+    "us": "µs/request",
+    "ratio": "× memory",
+    "per_second": "requests/s",
+    "paced_us": "µs at 2,000/s",
+    "more": "more than memory",
+    "p50": "p50 ms",
+    "p99": "p99 ms",
+}
+
+
+async def measure(plan: Plan) -> list[Row]:
+    """Measure, print and return the table. All workers share the one core."""
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(nginx.mock(plan.folder))
+        address = await stack.enter_async_context(redis(plan.folder))
+        shapes = {
+            "memory, 1": Shape(),
+            **{
+                f"{name}, {workers}": Shape(store=store, workers=workers)
+                for name, store in (("file", "file"), ("redis", address))
+                for workers in (1, 2)
+            },
+        }
+        measures: dict[str, Callable[[], Awaitable[Numbers]]] = {}
+        for name, shape in shapes.items():
+            target = await stack.enter_async_context(gateway(upstream, plan, shape))
+            measures[name] = partial(_once, replace(target, name=name), works()[0], shape, plan)
+        rows = compare("1 KB", await medians(plan.runs, "stores", measures), base="memory, 1")
+    for row in rows:
+        paced, memory = row.get("paced_us"), rows[0].get("paced_us")
+        if isinstance(paced, float) and isinstance(memory, float):
+            row["more"] = paced - memory
+    print(show("Stores", list(_COLUMNS.values()), [[row.get(name) for name in _COLUMNS] for row in rows]))
+    return rows
+
+
+async def _once(target: Target, work: Work, shape: Shape, plan: Plan) -> Numbers:
+    full = await saturate(target, work, shape.clients, plan.seconds, plan.folder)
+    spec = Spec("rate", target.port, target.pid, target.path(work), work.body.decode(), shape.clients)
+    calm = await generate(spec.at(rate=RATE, seconds=plan.seconds))
+    return {
+        "us": full.cpu_us,
+        "per_second": full.per_second,
+        "paced_us": calm.cpu / calm.requests * 1e6,
+        "p50": percentile(calm.latencies, 0.5),
+        "p99": percentile(calm.latencies, 0.99),
+    }

@@ -1,0 +1,272 @@
+"""Identical requests in flight: one upstream call for all of them, whoever leaves, lags or fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.api import Meter
+from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, text_of, until
+from tests.fakes.openai import FakeOpenAI
+
+PRICES = {"input_token_cost": 0.001, "output_token_cost": 0.01}
+LONG = [{"role": "user", "content": "word " * 50}]
+
+
+def coalescing(url: str, *clients: dict[str, Any], **policy: Any) -> dict[str, Any]:
+    config = configured(openai(url, pricing=PRICES))
+    if clients:
+        config["api_keys"] = list(clients)
+    return {**config, "policy": {"cache": {"enabled": True, **policy.pop("cache", {})}, **policy}}
+
+
+def asking(gateway: Gateway, count: int, *, stream: bool, **body: Any) -> list[asyncio.Task[Any]]:
+    ask = gateway.stream if stream else gateway.ask
+    return [asyncio.create_task(ask(model="gpt-4o", messages=LONG, **body)) for _ in range(count)]
+
+
+def asking_for_text(gateway: Gateway, count: int, *, stream: bool) -> list[asyncio.Task[Any]]:
+    async def ask() -> tuple[int, bytes]:
+        async with gateway.chat(model="gpt-4o", messages=LONG, stream=stream) as response:
+            return response.status, await response.read()
+
+    return [asyncio.create_task(ask()) for _ in range(count)]
+
+
+def admitted(gateway: Gateway) -> int:
+    """Requests that ask, or wait for another's answer."""
+    return sum(client.meter.in_flight for client in gateway.live.current.clients._by_digest.values())
+
+
+@asynccontextmanager
+async def failing(gate: asyncio.Event, status: int = 200) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """An upstream that answers once ``gate`` is open: with an error, or with a stream that breaks after its
+    first content. Gives its address and the requests it got."""
+    requests: list[web.Request] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        requests.append(request)
+        await gate.wait()
+        if status != 200:
+            return web.json_response({"error": {"message": "no"}}, status=status)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"index": 0, "delta": {"content": "Hel"}}]}\n\n')
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", serve)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/")), requests
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_hundred_at_once_are_one_call(stream: bool, fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        tasks = (
+            asking(gateway, 100, stream=stream, stream_options={"include_usage": True})
+            if stream
+            else (asking(gateway, 100, stream=False))
+        )
+        await until(lambda: admitted(gateway) == 100)
+        gate.set()
+        answers = await asyncio.gather(*tasks)
+        assert [status for status, _, _ in answers] == [200] * 100
+        caches = sorted(headers["x-coo-cache"] for _, _, headers in answers)
+        assert caches == ["coalesced"] * 99 + ["miss"]
+        assert len(fake_openai.requests) == 1
+        for _, answer, headers in answers:
+            usage = answer[-2]["usage"] if stream else answer["usage"]
+            assert (usage.pop("cost") == 0) == (headers["x-coo-cache"] == "coalesced")
+        assert all(answer == answers[0][1] for _, answer, _ in answers)
+        records = await gateway.records(100)
+        assert sorted(record.cache for record in records) == caches
+        paid = [record for record in records if record.cost_nano_usd]
+        assert [(record.cache, len(record.attempts)) for record in paid] == [("miss", 1)]
+        assert sum(record.output_tokens for record in records) == paid[0].output_tokens > 0
+        assert {record.provider for record in records} == {"up"}
+        assert (await gateway.samples()).sum("cache_events_total", event="coalesced") == 99
+        assert (await gateway.ask(model="gpt-4o", messages=LONG))[2]["x-coo-cache"] == "hit"
+
+
+@pytest.mark.parametrize(("shared", "calls"), [(False, 2), (True, 1)])
+async def test_clients_share_only_where_told_to(
+    shared: bool, calls: int, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    clients = [{"id": "one", "key": KEY}, {"id": "two", "key": "sk-two"}]
+    config = coalescing(fake_openai.url, *clients, cache={"shared": shared})
+    async with running(config, tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        tasks = [task for key in (KEY, "sk-two") for task in asking(gateway.of(key), 3, stream=False)]
+        await until(lambda: admitted(gateway) == 6)
+        gate.set()
+        assert {status for status, _, _ in await asyncio.gather(*tasks)} == {200}
+        assert len(fake_openai.requests) == calls
+
+
+@pytest.mark.parametrize("control", ["no-cache", "no-store"])
+async def test_who_wants_a_new_answer_gets_one(control: str, fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        gateway.headers["cache-control"] = control
+        tasks = asking(gateway, 3, stream=False)
+        await until(lambda: len(fake_openai.requests) == 3)
+        gate.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_without_coalescing_each_asks_for_itself(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    async with running(coalescing(fake_openai.url, cache={"coalesce": False}), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        tasks = asking(gateway, 3, stream=False)
+        await until(lambda: len(fake_openai.requests) == 3)
+        gate.set()
+        await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_leader_that_leaves_takes_nothing_from_the_others(
+    stream: bool, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        (leader,) = asking(gateway, 1, stream=stream)
+        await until(lambda: len(fake_openai.requests) == 1)
+        tasks = asking(gateway, 5, stream=stream)
+        await until(lambda: admitted(gateway) == 6)
+        leader.cancel()
+        await until(lambda: gateway.live.in_flight == 5)
+        gate.set()
+        answers = await asyncio.gather(*tasks)
+        assert [headers["x-coo-cache"] for _, _, headers in answers] == ["coalesced"] * 5
+        if stream:
+            assert all(events[-1] == "[DONE]" for _, events, _ in answers)
+        assert len(fake_openai.requests) == 1
+        records = {record.cache: record for record in await gateway.records(6)}
+        left = records["miss"]
+        assert (left.status, left.error, left.partial) == (499, "client_closed_request", True)
+        assert left.cost_nano_usd and not left.estimated
+        assert records["coalesced"].cost_nano_usd == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_when_all_have_left_the_call_is_cancelled(
+    stream: bool, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        fake_openai.gate = asyncio.Event()
+        tasks = asking(gateway, 1, stream=stream)
+        await until(lambda: len(fake_openai.requests) == 1)
+        tasks += asking(gateway, 3, stream=stream)
+        await until(lambda: admitted(gateway) == 4)
+        for task in tasks:
+            task.cancel()
+        records = await gateway.records(4)
+        assert {record.status for record in records} == {499}
+        (asked,) = [record for record in records if record.attempts]
+        assert [attempt.outcome for attempt in asked.attempts] == ["cancelled"]
+        fake_openai.gate.set()
+        assert (await gateway.ask(model="gpt-4o", messages=LONG))[0] == 200
+        assert len(fake_openai.requests) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("fault", "status", "calls"), [(400, 400, 1), (500, 502, 2)])
+async def test_what_the_provider_says_is_said_to_all(
+    fault: int, status: int, calls: int, stream: bool, tmp_path: Path
+) -> None:
+    gate = asyncio.Event()
+    policy = {"retry": {"max_attempts": 2, "interval": 0}}
+    async with (
+        failing(gate, fault) as (url, requests),
+        running(coalescing(url, **policy), tmp_path) as gateway,
+    ):
+        tasks = asking_for_text(gateway, 10, stream=stream)
+        await until(lambda: admitted(gateway) == 10)
+        gate.set()
+        answers = await asyncio.gather(*tasks)
+        assert [found for found, _ in answers] == [status] * 10
+        assert len(requests) == calls
+        records = await gateway.records(10)
+        assert len([record for record in records if record.attempts]) == 1
+        assert {record.cost_nano_usd for record in records} == {None}
+
+
+async def test_a_broken_stream_breaks_for_all_and_is_not_kept(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with failing(gate) as (url, requests), running(coalescing(url), tmp_path) as gateway:
+        tasks = asking(gateway, 4, stream=True)
+        await until(lambda: admitted(gateway) == 4)
+        gate.set()
+        for status, events, _ in await asyncio.gather(*tasks):
+            assert (status, text_of(events)) == (200, "Hel")
+            assert events[-1]["error"]["code"] == "upstream_error"
+        records = await gateway.records(4)
+        assert {(record.error, record.partial) for record in records} == {("upstream_error", True)}
+        assert len([record for record in records if record.attempts]) == len(requests) == 1
+        _, _, headers = await gateway.stream(model="gpt-4o", messages=LONG)
+        assert (headers["x-coo-cache"], len(requests)) == ("miss", 2)
+
+
+async def test_whose_leader_ends_for_its_own_reasons_the_next_one_leads(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        gate, real = asyncio.Event(), gateway.live.store.reserve
+        times = count()
+
+        async def reserve(meter: Meter, tokens: int, **more: Any) -> Any:
+            if meter.subject.startswith("key:") and next(times) == 0:
+                await gate.wait()
+                raise RuntimeError("a bug")
+            return await real(meter, tokens, **more)
+
+        monkeypatch.setattr(gateway.live.store, "reserve", reserve)
+        tasks = asking(gateway, 10, stream=False)
+        await until(lambda: admitted(gateway) == 10)
+        gate.set()
+        statuses = sorted(status for status, _, _ in await asyncio.gather(*tasks))
+        assert statuses == [200] * 9 + [500]
+        assert len(fake_openai.requests) == 1
+
+
+async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    echo = {"id": "up", "type": "echo", "model": "m", "token_ms": 2}
+    config = {**configured(echo), "policy": {"cache": {"enabled": True}}}
+    async with running(config, tmp_path) as gateway, gateway.chat(stream=True, messages=LONG) as first:
+        begun = await first.content.readuntil(b"\n\n")
+        _, late, headers = await gateway.stream(messages=LONG)
+        assert headers["x-coo-cache"] == "coalesced"
+        assert events_of(begun + await first.read()) == late
+        assert text_of(late)
+
+
+async def test_a_budget_pays_once(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    client = {"id": "one", "key": KEY, "budget": {"usd": 0.0015}}
+    async with running(coalescing(fake_openai.url, client), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        tasks = asking(gateway, 10, stream=False, max_tokens=100)
+        await until(lambda: admitted(gateway) == 10)
+        gate.set()
+        assert [status for status, _, _ in await asyncio.gather(*tasks)] == [200] * 10
+
+
+async def test_a_refused_leader_is_no_refusal_for_the_others(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
+    client = {"id": "one", "key": KEY, "limits": {"req_per_min": 2}}
+    async with running(coalescing(fake_openai.url, client), tmp_path) as gateway:
+        gate = fake_openai.gate = asyncio.Event()
+        tasks = asking(gateway, 5, stream=False)
+        await until(lambda: sum(task.done() for task in tasks) == 3)
+        gate.set()
+        statuses = sorted(status for status, _, _ in await asyncio.gather(*tasks))
+        assert statuses == [200, 200, 429, 429, 429]
+        assert len(fake_openai.requests) == 1

@@ -1,0 +1,1 @@
+"""The way of usage records into the store."""
