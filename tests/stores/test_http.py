@@ -94,7 +94,7 @@ async def test_a_server_in_trouble_is_nobody_elses(
 async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
     here = HttpStore(server.addr, KEY)
     server.trick = failing
-    await here.open(Site())
+    await here.open(Site(holder="here"))
     meter = here.meter("key:p/k", Limits(requests=10))
     taken = [await granted(here, meter) for _ in range(5)]
     server.trick = None
@@ -103,7 +103,7 @@ async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: Http
         await here.settle(one, 0)
     await here.close()
     there = HttpStore(server.addr, KEY)
-    await there.open(Site())
+    await there.open(Site(holder="there"))
     again = there.meter("key:p/k", Limits(requests=10))
     answers = [await there.reserve(again, 0) for _ in range(10)]
     await there.close()
