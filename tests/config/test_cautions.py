@@ -63,8 +63,10 @@ def test_unserved(load: Load, text: str, named: list[str]) -> None:
     assert all(one.startswith(start) for one, start in zip(found, named, strict=True))
 
 
-def test_stores_that_run_in_memory_are_named_even_by_default(load: Load) -> None:
-    assert [what.split(" ")[:2] for what in unserved(load(ECHO).config)] == [
-        ["storage.config.type", "file"],
-        ["storage.runtime.type", "file"],
+def test_stores_that_run_in_memory_are_named(load: Load) -> None:
+    http = "{type: http, addr: 'http://store'}"
+    found = unserved(load(ECHO + f"storage: {{config: {http}, runtime: {http}}}\n").config)
+    assert [what.split(" ")[:2] for what in found] == [
+        ["storage.config.type", "http"],
+        ["storage.runtime.type", "http"],
     ]
