@@ -208,9 +208,11 @@ async def test_records_are_kept_where_others_put_something(own_redis: RedisServe
     async with gateway(own_redis.address) as store:
         for part in ("records", "times", "requests", "groups", "days", "86400:1699920000"):
             own_redis.command("SET", f"{{trouble:ledger}}:{part}", "not ours")
-        await store.append([plain(1)])
+        await store.append([plain(1), plain(2)])
+        own_redis.command("HSET", "{trouble:ledger}:records", plain(2).id, '{"of": "another version"}')
         assert await store.requests(Filter(), 10) == [plain(1)]
-        assert (await store.totals(Filter(), []))[0].requests == 1
+        assert await store.request(plain(2).id) is None
+        assert (await store.totals(Filter(), []))[0].requests == 2
         for part in ("expiries", "ages", "sizes", "bytes", "answer:key"):
             own_redis.command("DEL", f"{{trouble:cache}}:{part}")
             own_redis.command("LPUSH", f"{{trouble:cache}}:{part}", "not ours")
