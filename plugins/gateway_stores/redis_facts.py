@@ -12,8 +12,8 @@ from gateway_stores.redis_link import Call, Link, Script
 SCRIPT: Final = Script("redis_facts.lua")
 EVERY = 0.25
 """Seconds between two looks."""
-BRIEFLY = 1.0
-"""Seconds that the start and the end of the process wait for Redis."""
+WITHIN = 1.0
+"""Seconds that one takes at most; so long does the start or the end of a process wait for Redis."""
 
 
 class RedisFacts:
@@ -32,7 +32,7 @@ class RedisFacts:
     async def open(self, site: Site) -> None:
         """Hear what holds already, if the server answers; go on hearing."""
         self._site = site
-        await self._attempt(BRIEFLY)
+        await self._attempt()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -43,7 +43,7 @@ class RedisFacts:
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
         if self._unsent:
-            await self._attempt(BRIEFLY)
+            await self._attempt()
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Say something at the next occasion."""
@@ -54,22 +54,22 @@ class RedisFacts:
             await asyncio.sleep(EVERY)
             await self._attempt()
 
-    async def _attempt(self, within: float | None = None) -> None:
+    async def _attempt(self) -> None:
         try:
-            await self._exchange(within)
+            await self._exchange()
             self.trouble = None
         except StoreUnavailable as exc:
             self._site.failed("share")
             self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
 
-    async def _exchange(self, within: float | None) -> None:
+    async def _exchange(self) -> None:
         now = asyncio.get_running_loop().time()
         sent, self._unsent = self._unsent, {}
         facts = [(name, value, repr(until - now)) for name, (value, until) in sent.items() if until > now]
         said = [part for fact in facts for part in fact]
         try:
             call = Call(SCRIPT, self._base, (self._heard, self._site.holder, *said))
-            [[heard, *found]] = await self._link.run([call], within)
+            [[heard, *found]] = await self._link.run([call], WITHIN)
         except BaseException:
             self._unsent = sent | self._unsent  # to be said again: hearing it twice does no harm
             raise

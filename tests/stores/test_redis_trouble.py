@@ -18,15 +18,15 @@ from tests.fakes.tcp_proxy import TcpProxy, Toxic
 
 PREFIXES = (f"trouble-{number}" for number in itertools.count())
 HEALS = 5.0
-PROMPT = 0.2
-"""Seconds that a reservation may take when trouble is noticed, on a machine that has other things to do."""
+PROMPT = 1.0
+"""Seconds that no reservation takes, even on a busy machine; far less than the store's timeout."""
 TEN = Limits(requests=10)
 
 
 @asynccontextmanager
 async def gateway(address: str, prefix: str = "trouble", **site: object) -> AsyncIterator[RedisStore]:
     """The store of one process."""
-    store = RedisStore(address, timeout=1.0, prefix=prefix)
+    store = RedisStore(address, prefix=prefix)
     await store.open(Site(holder=f"holder-{next(PREFIXES)}", **site))  # type: ignore[arg-type]
     try:
         yield store
