@@ -65,7 +65,6 @@ def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
     policy, storage = config.policy, config.storage
     words = {
-        "server.workers (one process serves)": config.server.workers != 1,
         f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
         f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
         "policy.affinity.enabled": policy.affinity.enabled,

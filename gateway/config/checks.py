@@ -43,6 +43,8 @@ class Draft:
     sinks: dict[Path, Sink] = field(default_factory=dict)
     stores: dict[Path, StoreSection] = field(default_factory=dict)
     policy: Policy | None = None
+    workers: object = 1
+    """``server.workers`` as it is given."""
     misspelt: list[Fault] = field(default_factory=list)
 
 
@@ -59,6 +61,7 @@ def draft(root: dict[str, Any]) -> Draft:
     runtime_store = [(("storage", "runtime"), _at(root, ("storage", "runtime")))]
     found.stores |= _sound(ConfigStore, config_store)
     found.stores |= _sound(RuntimeStore, runtime_store)
+    found.workers = _at(root, ("server", "workers"))
     found.policy = _sound(Policy, [((), root.get("policy") or {})]).get(())
     for kind, entries in (
         (ProviderConfig, providers),
@@ -159,7 +162,12 @@ def _provider_known(path: Path, provider: str, found: Draft) -> Iterator[Fault]:
 
 
 def _stores(found: Draft) -> Iterator[Fault]:
+    workers = str(found.workers)
+    several = workers == "auto" or (workers.isdecimal() and int(workers) > 1)
     for path, store in found.stores.items():
+        if several and store.type == "memory":
+            message = f"memory is for one process, and server.workers is {workers}: use file"
+            yield Fault((*path, "type"), message, '"memory"')
         if store.type in ("redis", "http") and store.addr is None:
             yield Fault((*path, "addr"), f"is required: where is the {store.type} store?")
         elif store.type == "http" and store.addr and not store.addr.startswith(("http://", "https://")):

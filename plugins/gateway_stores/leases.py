@@ -190,7 +190,7 @@ class LeasedWindows:
         began = loop.time()
         for meter in meters:
             if meter.asleep:
-                self._rouse(meter)  # now, for what is not answered has to be asked again
+                self._rouse(meter)
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
             answers = await self._answers(asks)
