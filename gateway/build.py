@@ -84,7 +84,11 @@ def with_clients(runtime: Runtime, loaded: Loaded, store: Store, memory: Memory)
     """``runtime`` for a version of the configuration with the same settings and perhaps other clients and
     disabled keys."""
     memory.disable(_disabled(loaded))
-    return replace(runtime, version=loaded.version, clients=build_clients(loaded, store, memory))
+    return replace(
+        runtime,
+        version=loaded.version,
+        clients=build_clients(loaded, store, memory, runtime.clients),
+    )
 
 
 def _disabled(loaded: Loaded) -> frozenset[str]:
@@ -282,12 +286,17 @@ def prices_of(pricing: Pricing | None) -> Prices:
     )
 
 
-def build_clients(loaded: Loaded, store: Store, memory: Memory) -> Clients:
-    """All clients of one version of the configuration. Known meters get their limits."""
+def build_clients(loaded: Loaded, store: Store, memory: Memory, before: Clients | None = None) -> Clients:
+    """All clients of one version of the configuration; those of ``before`` that have not changed stay the
+    same objects. Known meters get their limits."""
     managed = loaded.managed
     memory.clients_existed |= bool(loaded.clients) or (managed is not None and managed.clients_existed)
+    clients: list[Client] = []
+    for id_, known in loaded.clients.items():
+        same = before.each(id_) if before is not None else ()
+        clients += same if same and same[0].made_of is known else _client(known, store)
     return Clients(
-        [client for known in loaded.clients.values() for client in _client(known, store)],
+        clients,
         Client(ANONYMOUS, b"", store.meter(f"client:{ANONYMOUS}", Limits())),
         open_to_all=loaded.config.server.allow_anonymous,
         existed=memory.clients_existed or managed is None,
@@ -315,6 +324,7 @@ def _client(known: KnownClient, store: Store) -> Iterator[Client]:
             providers=None if "*" in providers else frozenset(providers),
             models=None if "*" in models else tuple(models),
             expires_at=min(ends, default=None),
+            made_of=known,
         )
 
 

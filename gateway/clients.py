@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -27,6 +27,8 @@ class Client:
     """Names or patterns (``gpt-*``) of the models it may use; None means all."""
     expires_at: float | None = None
     """Seconds since the epoch."""
+    made_of: object = field(default=None, repr=False)
+    """The part of the configuration it stands for: while that is the same object, so may this be."""
 
     def may_use(self, model: str) -> bool:
         """Whether ``model`` matches one of the names it may use."""
@@ -42,7 +44,9 @@ class Clients:
         """``open_to_all``: requests without a key are served from anywhere (``allow_anonymous``);
         ``existed``: there were clients before, so that their keys must not be taken for anonymous."""
         self._by_digest = {client.digest: client for client in clients}
-        self._by_id = {client.id: client for client in self._by_digest.values()}
+        self._by_id: dict[str, list[Client]] = {}
+        for client in self._by_digest.values():
+            self._by_id.setdefault(client.id, []).append(client)
         self.exist = existed or bool(self._by_digest)
         """Whether any client has ever been configured."""
         self.anonymous = anonymous
@@ -60,7 +64,11 @@ class Clients:
 
     def named(self, id: str) -> Client | None:
         """The client with this id, the anonymous one included."""
-        return self.anonymous if id == ANONYMOUS else self._by_id.get(id)
+        return self.anonymous if id == ANONYMOUS else next(iter(self.each(id)), None)
+
+    def each(self, id: str) -> Sequence[Client]:
+        """The client with this id, once for each of its keys."""
+        return self._by_id.get(id, ())
 
 
 def key_digest(secret: str) -> bytes:

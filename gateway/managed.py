@@ -137,7 +137,7 @@ class ManagedConfig:
 
     def _compose(self, managed: Managed | None, again: bool) -> Loaded:
         refused = self._refresh(managed.overlay if managed is not None else {}, again)
-        clients, notes = roster(self._good.config, self._good.values, managed or Managed())
+        clients, notes = roster(self._good.config, self._good.values, managed or Managed(), self.clients)
         return replace(
             self._good,
             refused=refused,

@@ -164,12 +164,13 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
     client = live.managed.clients[id_]
     now = time.time()
     ends = client.settings.expires_at
+    created = client.made_of.created_at if client.made_of is not None else None
     return {
         **masked_section(client.settings, CLIENTS),
         "source": client.source,
-        "changed": client.changed,
+        "changed": client.source == "file" and client.made_of is not None,
         "expired": ends is not None and ends.timestamp() <= now,
-        "created_at": None if client.created_at is None else rfc3339(client.created_at),
+        "created_at": None if created is None else rfc3339(created),
         "keys": [
             {"id": f"c-{key.digest[:8]}", "valid_until": None if key.until is None else rfc3339(key.until)}
             for key in client.keys

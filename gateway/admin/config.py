@@ -131,7 +131,7 @@ def shown(live: Live) -> Shown:
 
 def _client(client: KnownClient, masked_key: str | None) -> dict[str, Any]:
     values = masked_section(client.settings, CLIENTS)
-    own = client.source == "file" and not client.changed
+    own = client.made_of is None
     return {**values, "key": masked_key if own else _CLIENT_KEY}
 
 

@@ -94,7 +94,7 @@ def load(content: Content, environ: Mapping[str, str], known: Known | None) -> L
         cautions.append(
             f"the file is readable by everyone and holds {', '.join(secrets)}: chmod 600, or use ${{…}}"
         )
-    clients, _ = roster(config, document.value, Managed())
+    clients, _ = roster(config, document.value, Managed(), {})
     return Loaded(config, cautions, fingerprint(config), sha256(data).digest(), document.value, clients)
 
 

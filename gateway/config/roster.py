@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from gateway.config.managed import ClientKey, Managed
+from gateway.config.managed import ClientKey, Managed, ManagedClient
 from gateway.config.schema import ClientConfig, Config
 from gateway.config.schema_clients import ClientSettings
 from gateway.config.tree import CLIENTS, by_id, merge
@@ -23,21 +23,24 @@ class KnownClient:
     keys: tuple[ClientKey, ...] = field(repr=False)
     source: Literal["file", "api"]
     """Where it was made."""
-    changed: bool = False
-    """Through the admin API, though it was made in the file."""
-    created_at: float | None = None
-    """Seconds since the epoch; None for one of the file's."""
+    made_of: ManagedClient | None = field(default=None, repr=False)
+    """What the admin API keeps of it."""
 
 
 def roster(
-    config: Config, values: Mapping[str, Any], managed: Managed
+    config: Config, values: Mapping[str, Any], managed: Managed, before: Mapping[str, KnownClient]
 ) -> tuple[dict[str, KnownClient], list[str]]:
-    """All clients by id, and warnings. ``values``: the file's, of which ``config`` was made."""
+    """All clients by id, and warnings. ``values``: the file's, of which ``config`` was made; those of
+    ``before`` that are the same are the same objects."""
     clients = {client.id: KnownClient(client, (key_of(client),), "file") for client in config.api_keys or ()}
     warnings: list[str] = []
     there = in_file(values) if managed.clients else {}
     for id_, entry in managed.clients.items():
         base = clients.get(id_)
+        known = before.get(id_)
+        if base is None and known is not None and known.source == "api" and known.made_of == entry:
+            clients[id_] = known
+            continue
         if base is None and not entry.keys:
             warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
             continue
@@ -50,9 +53,9 @@ def roster(
             )
             continue
         if base is None:
-            clients[id_] = KnownClient(settings, entry.keys, "api", created_at=entry.created_at)
+            clients[id_] = KnownClient(settings, entry.keys, "api", entry)
         else:
-            clients[id_] = KnownClient(settings, entry.keys or base.keys, "file", changed=True)
+            clients[id_] = KnownClient(settings, entry.keys or base.keys, "file", entry)
     return clients, warnings
 
 

@@ -81,6 +81,7 @@ class Supervisor:
         if isinstance(store, Hosting):
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
+            site.cache_entries = self._loaded.config.policy.cache.max_entries
             await store.open(site)
 
     async def _supervise(self, running: asyncio.Task[None]) -> None:
