@@ -62,5 +62,5 @@ def test_unserved(load: Load, text: str, named: list[str]) -> None:
     assert all(one.startswith(start) for one, start in zip(found, named, strict=True))
 
 
-def test_the_stores_that_are_the_default_are_served(load: Load) -> None:
+def test_what_is_served_by_default_needs_no_caution(load: Load) -> None:
     assert unserved(load(ECHO).config) == []
