@@ -108,8 +108,9 @@ class Daemon:
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
-            follow = partial(self._controls.reload, "storage.config")
-            following = asyncio.create_task(live.managed.follow(follow))
+            following = asyncio.create_task(
+                live.managed.follow(lambda: self._controls.reload("storage.config"))
+            )
             try:
                 await runner.setup()
                 listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())
@@ -145,8 +146,8 @@ class Daemon:
             site=Site(
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,
-                failed=partial(metrics.store_error, config.storage.runtime.type),
                 cache_entries=config.policy.cache.max_entries,
+                failed=partial(metrics.store_error, config.storage.runtime.type),
                 heard=memory.hear,
             ),
             managed=managed,

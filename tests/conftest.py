@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.fixtures import fake_anthropic, fake_gemini, fake_openai, nasty
+from tests.fakes.redis_fixtures import own_redis, redis_cluster, redis_sentinels, shared_redis, tls_files
 
-__all__ = ["fake_anthropic", "fake_gemini", "fake_openai", "nasty"]
+__all__ = [
+    "fake_anthropic",
+    "fake_gemini",
+    "fake_openai",
+    "nasty",
+    "own_redis",
+    "redis_cluster",
+    "redis_sentinels",
+    "shared_redis",
+    "tls_files",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,9 +15,6 @@ from gateway.runtime import Live
 TOPIC = "admin.keys"
 """Asked of all processes (`Peers`): their `standing`."""
 
-OFF_TOPIC = "admin.keys.off"
-"""Told to all processes: the keys that are switched off."""
-
 Standing = dict[str, Any]
 """How one key stands, as plain JSON values; times are seconds from now."""
 

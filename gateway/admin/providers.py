@@ -10,14 +10,16 @@ from typing import Any
 from aiohttp import web
 
 from gateway.admin.body import only, read_object, text
+from gateway.admin.changing import apply
 from gateway.admin.errors import AdminError, answer
-from gateway.admin.keystate import OFF_TOPIC, TOPIC, Standing, together
+from gateway.admin.keystate import TOPIC, Standing, together
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.query import Query
 from gateway.admin.state import note_change
 from gateway.admin.trial import try_key
 from gateway.api import Filter, StoreUnavailable, Total
 from gateway.catalog import Key, Service
+from gateway.config.managed import Managed
 from gateway.config.masked import without_userinfo
 from gateway.keys import LIVE
 from gateway.request.errors import quoted
@@ -81,12 +83,14 @@ async def post_test(request: web.Request) -> web.Response:
 
 
 async def _switch(request: web.Request, *, on: bool) -> web.Response:
-    live = request.app[LIVE]
     service, key = _key(request)
-    name = f"{service.id}/{key.id}"
-    off = {subject.removeprefix("key:") for subject, state in live.memory.keys.items() if state.off}
-    await live.peers.broadcast(OFF_TOPIC, sorted(off - {name} if on else off | {name}))
-    note_change(request, f"{name}: {'enabled' if on else 'disabled'}")
+    name = frozenset({f"{service.id}/{key.id}"})
+
+    def switched(managed: Managed) -> Managed:
+        return replace(managed, disabled=managed.disabled - name if on else managed.disabled | name)
+
+    await apply(request, switched)
+    note_change(request, f"{service.id}/{key.id}: {'enabled' if on else 'disabled'}")
     return await _key_answer(request, service, key)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from gateway.admin.keystate import OFF_TOPIC, TOPIC, standing
+from gateway.admin.keystate import TOPIC, standing
 from gateway.admin.rate import CallRate
 from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
@@ -75,10 +74,6 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
     async def keys(_: object) -> object:
         return standing(live)
 
-    async def switch_off(names: Iterable[str]) -> None:
-        live.memory.disable(frozenset(names))
-
     live.site.heard = heard
     live.peers.serve(TOPIC, keys)
-    live.peers.serve(OFF_TOPIC, switch_off)
     return AdminState(live, reloader, sessions, AuditLog(audit.path) if audit.enabled else None)

@@ -17,7 +17,6 @@ _UNSERVED = (
     "server.webui",
     "logging.content",
     "storage.on_trouble",
-    "storage.master_key",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 

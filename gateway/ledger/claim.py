@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -68,7 +68,8 @@ class Claim:
     def close(self) -> None:
         """Let go; the lock's file goes too unless there are segments left."""
         if not self.segments():
-            (self._folder / f"{self.name}{LOCK}").unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._folder / f"{self.name}{LOCK}").unlink()
         self.release()
 
     def release(self) -> None:
@@ -76,11 +77,6 @@ class Claim:
         os.close(self._fd)
 
 
-def abandoned(folder: Path, mine: Collection[str]) -> Iterator[Claim]:
-    """Take the claims in ``folder`` that no process holds any more; ``mine`` are not looked at.
-    Raises `OSError`."""
-    files = (path for path in folder.iterdir() if path.suffix in (LOCK, SEGMENT))
-    for name in sorted({path.name.partition(".")[0] for path in files} - set(mine)):
-        claim = Claim.take(folder, name)
-        if claim is not None:
-            yield claim
+def names(folder: Path) -> set[str]:
+    """The names in ``folder``, of processes that live and of others. Raises `OSError`."""
+    return {path.name.partition(".")[0] for path in folder.iterdir() if path.suffix in (LOCK, SEGMENT)}

@@ -54,11 +54,11 @@ class Journal:
 
     def close(self) -> None:
         """Leave what is pending to whoever finds it."""
-        for segment in self.segments:
+        for segment in list(self.segments):
             if segment.left:
                 segment.close()
             else:
-                segment.delete()
+                self.remove(segment)
         if self.claim is not None:
             self.claim.close()
 

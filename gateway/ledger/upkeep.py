@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from gateway.ledger.claim import Claim, abandoned
+from gateway.ledger.claim import Claim, names
 from gateway.ledger.complaint import Complaint
 from gateway.ledger.journal import Journal, make_private
 from gateway.ledger.segment import Segment
@@ -53,8 +53,9 @@ class Upkeep:
             try:
                 await asyncio.to_thread(_sync, os.dup(segment.fd), segment.path, dirty)
             except OSError as error:
-                segment.doubtful = True
-                self._journal.fail(error)
+                if segment in self._journal.segments:  # it was not just removed because all of it is moved
+                    segment.doubtful = True
+                    self._journal.fail(error)
             else:
                 if not self._journal.is_current(segment):
                     segment.close()
@@ -75,19 +76,17 @@ class Upkeep:
             if not any(segment in self._journal.segments for segment in segments):
                 self._adopted.remove((claim, segments))
                 claim.close()
+        own = {claim.name for claim in (self._journal.claim, *dict(self._adopted)) if claim is not None}
         try:
-            for claim in await asyncio.to_thread(self._abandoned, folder):
-                await self._take_over(claim)
+            for name in sorted(await asyncio.to_thread(names, folder) - own):
+                await self._take_over(folder, name)
         except OSError as error:
-            self._complain("abandoned journals cannot be read", error)
+            self._complain("what other processes left of their journals cannot be read", error)
 
-    def _abandoned(self, folder: Path) -> list[Claim]:
-        own = {claim.name for claim, _ in self._adopted}
-        if self._journal.claim is not None:
-            own.add(self._journal.claim.name)
-        return list(abandoned(folder, own))
-
-    async def _take_over(self, claim: Claim) -> None:
+    async def _take_over(self, folder: Path, name: str) -> None:
+        claim = Claim.take(folder, name)
+        if claim is None:
+            return
         segments: list[Segment] = []
         self._adopted.append((claim, segments))
         for path in claim.segments():

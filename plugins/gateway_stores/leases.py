@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
-from gateway.api import Limits, Meter, Refusal, Reservation, Site, Trouble
-from gateway_stores.quota import Authority
+from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Trouble
+from gateway_stores.breaker import Breaker
+from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
+from gateway_stores.meter import PARALLEL_WAIT
+from gateway_stores.quota import Answer, Ask, Authority
+
+TICK = 0.1
+"""Seconds between exchanges in the background."""
+PATIENCE = 0.1
+"""Seconds within which the authority must have answered."""
+AGAIN = 0.05
+"""Seconds after which to ask again where others hold what is missing."""
+TRIES = 7
+"""How often to ask for one reservation."""
+FUTILE = 1.0
+"""Seconds for which nobody else waits for what others hold, when somebody has in vain."""
+MOST_ASKS = 100
+"""In one exchange."""
+LATE = 0.02
+"""Seconds by which a timer may be late; where it is more, this process was held up, not the authority."""
+
+log = logging.getLogger(__name__)
 
 
 class LeasedWindows:
@@ -19,34 +42,255 @@ class LeasedWindows:
     def __init__(
         self, authority: Authority, clock: Callable[[], float] = time.monotonic, name: str = "the store"
     ) -> None:
-        raise NotImplementedError
+        self._authority = authority
+        self._clock = clock
+        self._breaker = Breaker(name)
+        self._site = Site()
+        self._meters: dict[str, LeasedMeter] = {}
+        self._awake: dict[LeasedMeter, None] = {}
+        self._queued: dict[LeasedMeter, None] = {}
+        self._due: deque[LeasedMeter] = deque()
+        self._tick_at = 0.0
+        self._delay = 0.0
+        self._most_holders = 1
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     async def open(self, site: Site) -> None:
         """Begin to exchange quota in the background. Waits for nothing."""
-        raise NotImplementedError
+        self._site = site
+        self._task = asyncio.create_task(self._run(), name="window leases")
 
     async def close(self) -> None:
-        """Report what was used and give everything back, within a second."""
-        raise NotImplementedError
+        """Report what was used and give everything back, if that does not take long."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self._task = None
+        self._decide_all()
+        if not self._breaker.open:
+            meters = list(self._awake)
+            while meters and await self._exchange(meters[:MOST_ASKS], final=True):
+                del meters[:MOST_ASKS]
 
     def trouble(self) -> Trouble | None:
         """What is wrong with the authority, if something is."""
-        raise NotImplementedError
+        return self._breaker.trouble()
 
-    def meter(self, subject: str, limits: Limits) -> Meter:
-        """As `Store.meter`."""
-        raise NotImplementedError
+    def meter(self, subject: str, limits: Limits) -> LeasedMeter:
+        """The one meter of ``subject``; other limits than before take effect on what was used."""
+        meter = self._meters.get(subject)
+        if meter is None:
+            meter = self._meters[subject] = LeasedMeter(subject, limits, self._clock)
+        elif meter.limits != limits:
+            meter.configure(limits)
+        return meter
 
     async def reserve(
         self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
     ) -> Reservation | Refusal:
-        """As `Store.reserve`. Raises `StoreUnavailable` with ``on_trouble: closed``."""
-        raise NotImplementedError
+        """All or nothing: at once where this process holds enough, or knows that there is nothing to be had;
+        else after an exchange. Raises `StoreUnavailable` with ``on_trouble: closed``."""
+        assert isinstance(meter, LeasedMeter)
+        now = self._clock()
+        if force or not meter.waiting:
+            taken = meter.take(tokens, cost, now, force=force)
+            if taken is not None:
+                if meter.asleep and meter.limited:
+                    self._rouse(meter)
+                return taken
+            if self._breaker.open:
+                return self._in_trouble(meter, tokens, cost, now)
+            if meter.fresh(now) and (refusal := meter.refusal(tokens, cost, now)) is not None:
+                stuck = asyncio.get_running_loop().time() < meter.futile_until
+                if stuck or not meter.may_change(tokens, cost):
+                    return refusal
+        return await self._wait(meter, tokens, cost)
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
-        """As `Store.settle`."""
-        raise NotImplementedError
+        """Replace the estimates by the true figures; a second call does nothing."""
+        assert isinstance(reservation, Taken)
+        meter = reservation.meter
+        assert isinstance(meter, LeasedMeter)
+        meter.settle(reservation, tokens, cost, self._clock())
+        if meter.asleep and meter.limited:
+            self._rouse(meter)
 
     async def release(self, reservation: Reservation) -> None:
-        """As `Store.release`."""
-        raise NotImplementedError
+        """Undo a reservation whose request was never made."""
+        assert isinstance(reservation, Taken)
+        self._release(reservation)
+
+    def _release(self, taken: Taken) -> None:
+        meter = taken.meter
+        assert isinstance(meter, LeasedMeter)
+        meter.release(taken, self._clock())
+        if meter.asleep and meter.limited:
+            self._rouse(meter)
+
+    def _rouse(self, meter: LeasedMeter) -> None:
+        """The meter takes part in the exchanges in the background from now on."""
+        meter.asleep = False
+        if not self._awake:
+            self._wake.set()
+        self._awake[meter] = None
+
+    async def _wait(self, meter: LeasedMeter, tokens: int, cost: int) -> Reservation | Refusal:
+        """Queue for what the next exchanges bring."""
+        outcome: asyncio.Future[Taken | Refusal] = asyncio.get_running_loop().create_future()
+        meter.waiting.append(Waiting(tokens, cost, outcome))
+        self._queued[meter] = None
+        self._wake.set()
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            if outcome.done() and not outcome.cancelled() and isinstance(taken := outcome.result(), Taken):
+                self._release(taken)
+            raise
+
+    async def _run(self) -> None:
+        """Exchange, one exchange at a time: at once where somebody waits, else at every tick."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            meters = self._choose(now)
+            if meters:
+                await self._exchange(meters)
+                continue
+            self._wake.clear()
+            moments = [meter.again_at for meter in self._queued]
+            if self._awake:
+                moments.append(max(self._tick_at, self._breaker.probe_at if self._breaker.open else 0.0))
+            try:
+                async with asyncio.timeout_at(min(moments, default=None)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    def _choose(self, now: float) -> Sequence[LeasedMeter]:
+        """The meters to exchange for, if any: those that somebody waits for, then those that are due."""
+        breaker = self._breaker
+        if breaker.open and now < breaker.probe_at:
+            return ()
+        if now >= self._tick_at and not self._due:
+            self._tick_at = now + TICK
+            clock = self._clock()
+            self._due.extend(meter for meter in self._awake if meter.due(clock))
+            for meter in [meter for meter in self._awake if meter.asleep]:
+                del self._awake[meter]
+        chosen = dict.fromkeys(meter for meter in self._queued if now >= meter.again_at)
+        while self._due and len(chosen) < MOST_ASKS:
+            chosen[self._due.popleft()] = None
+        return list(chosen)
+
+    async def _exchange(self, meters: Sequence[LeasedMeter], *, final: bool = False) -> bool:
+        """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
+        loop, sent = asyncio.get_running_loop(), self._clock()
+        began = loop.time()
+        asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
+        try:
+            answers = await self._answers(asks)
+        except TimeoutError:
+            self._failed(f"no answer within {PATIENCE * 1000:.0f} ms", late=True)
+            return False
+        except OSError as error:
+            self._failed(str(error), late=False)
+            return False
+        except Exception as error:
+            log.exception("bug in a store plugin")
+            self._failed(f"{type(error).__name__} in its plugin", late=False)
+            return False
+        self._breaker.succeeded()
+        self._delay = max(loop.time() - began, self._delay * 0.9)
+        now = self._clock()
+        for meter, ask, answer in zip(meters, asks, answers, strict=True):
+            meter.answered(ask, answer, now)
+            self._most_holders = max(self._most_holders, answer.holders)
+            if meter.asleep:
+                self._rouse(meter)
+            self._serve(meter, now, loop.time())
+        return True
+
+    async def _answers(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """One answer for each ask. Raises `TimeoutError`, or what the authority raises."""
+        loop = asyncio.get_running_loop()
+        exchange = loop.create_task(self._exchanged(asks))
+        try:
+            for _ in range(2):
+                deadline = loop.time() + PATIENCE
+                await asyncio.wait({exchange}, timeout=PATIENCE)
+                if exchange.done():
+                    return exchange.result()
+                if loop.time() < deadline + LATE:
+                    break
+            raise TimeoutError
+        finally:
+            exchange.cancel()
+
+    async def _exchanged(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        answers = await self._authority.exchange(asks)
+        if len(answers) != len(asks):
+            raise StoreUnavailable("it did not answer all that it was asked")
+        return answers
+
+    def _serve(self, meter: LeasedMeter, now: float, moment: float) -> None:
+        """Settle with those who wait, in their order, as far as possible."""
+        while meter.waiting:
+            one = meter.waiting[0]
+            if not one.outcome.done():
+                outcome = meter.take(one.tokens, one.cost, now) or self._refuse(meter, one, now, moment)
+                if outcome is None:
+                    return
+                one.outcome.set_result(outcome)
+            meter.waiting.popleft()
+        self._queued.pop(meter, None)
+
+    def _refuse(self, meter: LeasedMeter, one: Waiting, now: float, moment: float) -> Refusal | None:
+        """What to tell who waits first and got nothing; None: to ask again."""
+        refusal = meter.refusal(one.tokens, one.cost, now)
+        if refusal is not None and meter.placed():
+            if moment < meter.futile_until or not meter.may_change(one.tokens, one.cost):
+                return refusal
+            meter.again_at = moment + AGAIN
+        one.tries += 1
+        if one.tries < TRIES:
+            return None
+        meter.futile_until = moment + FUTILE
+        fullest = max(meter.readings(), key=lambda reading: reading.used / reading.limit)
+        return refusal or Refusal(fullest.kind, fullest.limit, PARALLEL_WAIT)
+
+    def _failed(self, reason: str, *, late: bool) -> None:
+        """An exchange failed: nobody waits for the next one."""
+        self._breaker.failed(reason, asyncio.get_running_loop().time(), late=late)
+        self._site.failed("reserve")
+        self._decide_all()
+
+    def _decide_all(self) -> None:
+        """Answer all who wait without the authority."""
+        now = self._clock()
+        queued, self._queued = self._queued, {}
+        for meter in queued:
+            while meter.waiting:
+                one = meter.waiting.popleft()
+                if one.outcome.done():
+                    continue
+                try:
+                    one.outcome.set_result(self._in_trouble(meter, one.tokens, one.cost, now))
+                except StoreUnavailable as error:
+                    one.outcome.set_exception(error)
+
+    def _in_trouble(self, meter: LeasedMeter, tokens: int, cost: int, now: float) -> Taken | Refusal:
+        """Decide without the authority, by ``storage.on_trouble``."""
+        if self._site.on_trouble == "closed":
+            raise StoreUnavailable("The limits cannot be checked: the store that keeps them does not answer.")
+        if self._site.on_trouble == "local":
+            sharers = max(self._site.workers, meter.holders or self._most_holders)
+            refusal = meter.refusal(tokens, cost, now, sharers if self._breaker.reached else 2 * sharers)
+            if refusal is not None:
+                return refusal
+        taken = meter.take(tokens, cost, now, force=True)
+        assert taken is not None
+        if meter.asleep:
+            self._rouse(meter)
+        return taken

@@ -24,15 +24,16 @@ class Window:
 
     Everything counts for at least ``seconds`` and at most one bucket longer, so in no interval of that
     length is more than ``limit`` admitted; what arrives alone in its bucket counts exactly so long.
-    Times are monotonic seconds and never run backwards. A window holds at most `BUCKETS` + 2 buckets.
+    Times are monotonic seconds and never run backwards. A window holds at most ``cuts`` + 2 buckets.
     """
 
-    __slots__ = ("buckets", "limit", "seconds", "used", "width")
+    __slots__ = ("buckets", "cuts", "limit", "seconds", "used", "width")
 
-    def __init__(self, limit: int, seconds: float) -> None:
+    def __init__(self, limit: int, seconds: float, cuts: int = BUCKETS) -> None:
         self.limit = limit
         self.seconds = seconds
-        self.width = seconds / BUCKETS
+        self.cuts = cuts
+        self.width = seconds / cuts
         self.used = 0
         self.buckets: deque[Bucket] = deque()
 
@@ -78,4 +79,4 @@ class Window:
         """Go on with other settings. A longer window cannot recall what the shorter one let go."""
         for bucket in self.buckets:
             bucket.leaves += seconds - self.seconds
-        self.limit, self.seconds, self.width = limit, seconds, seconds / BUCKETS
+        self.limit, self.seconds, self.width = limit, seconds, seconds / self.cuts

@@ -35,15 +35,19 @@ async def call(
     body: object = None,
     *,
     headers: Mapping[str, str] | None = None,
-    **query: str | float,
+    query: Mapping[str, str] | None = None,
+    **named: str | float,
 ) -> tuple[int, Any]:
-    """Status and JSON of a call such as ``POST /route``, below ``/admin/v1``, by default with the key."""
+    """Status and JSON of a call such as ``POST /route``, below ``/admin/v1``, by default with the key.
+
+    ``named`` are further query parameters.
+    """
     method, path = route.split(" ")
     async with gateway.session.request(
         method,
         f"{gateway.url}/admin/v1{path}",
         json=body,
-        params=query,
+        params={**(query or {}), **named},
         headers=ADMIN if headers is None else headers,
     ) as response:
         assert response.content_type == "application/json"

@@ -15,9 +15,10 @@ Load = Callable[..., Loaded]
 
 KNOWN = Known(
     providers=frozenset({"openai", "claude", "gemini", "custom", "echo", "groq"}),
-    stores=frozenset({"memory"}),
+    stores=frozenset({"memory", "redis"}),
     sinks=frozenset({"jsonl", "stdout", "webhook"}),
     algorithms=frozenset({"round_robin", "least_loaded", "hybrid"}),
+    config_stores=frozenset({"memory", "redis"}),
 )
 ECHO = "llm_providers: [{type: echo}]\n"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.api import ConfigStore
 from gateway.api.testing.config_stores import ConfigStoreConformance
+from gateway_stores.config_file import FileConfigStore
 from gateway_stores.memory import MemoryConfigStore
 
 
@@ -16,3 +19,12 @@ class TestMemory(ConfigStoreConformance):
 
     def make_config_store(self) -> ConfigStore:
         return self.store
+
+
+class TestFile(ConfigStoreConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.path = str(tmp_path / "data" / "config.json")
+
+    def make_config_store(self) -> ConfigStore:
+        return FileConfigStore(self.path)

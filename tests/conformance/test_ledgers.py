@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
+
+import pytest
+
 from gateway.api import Store
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import LedgerConformance
+from gateway_stores.file import FileStore
 from gateway_stores.memory import MemoryStore
 
 
@@ -13,3 +19,16 @@ class TestMemory(LedgerConformance):
 
     def make_store(self, clock: ManualClock) -> Store:
         return MemoryStore()
+
+
+class TestFile(LedgerConformance):
+    ledger_examples = 20
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.paths = (str(tmp_path / str(number) / "store.db") for number in count())
+
+    def make_store(self, clock: ManualClock) -> Store:
+        store = FileStore(next(self.paths))
+        store.clock = clock
+        return store

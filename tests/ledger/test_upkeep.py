@@ -13,7 +13,8 @@ import pytest
 
 from gateway.api import StoreUnavailable
 from gateway.config.schema_storage import Retention
-from gateway.ledger import retention
+from gateway.ledger import journal as journal_module
+from gateway.ledger import retention, upkeep
 from gateway.ledger.retention import keep_pruned
 from gateway.ledger.upkeep import Upkeep
 from tests.daemon.running import until
@@ -29,17 +30,35 @@ async def test_what_is_pending_is_synced_once(tmp_path: Path, monkeypatch: pytes
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
     journal = reopened(tmp_path)
-    upkeep = Upkeep(journal)
+    keeper = Upkeep(journal)
     put(journal, 1, 2)
-    await upkeep.sync()
-    await upkeep.sync()
+    await keeper.sync()
+    await keeper.sync()
     inodes = [os.stat(path).st_ino for path in (files(tmp_path)[0], tmp_path)]
     assert synced == inodes
     move(journal)
     put(journal, 3)
     move(journal)
-    await upkeep.sync()
+    await keeper.sync()
     assert synced == inodes
+    crash(journal)
+
+
+async def test_a_file_that_is_moved_meanwhile_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 500)
+    journal = reopened(tmp_path)
+    put(journal, 1, 2, 3)
+
+    def late(fd: int, path: Path, dirty: bool) -> None:
+        os.close(fd)
+        move(journal)
+        os.stat(path)
+
+    monkeypatch.setattr(upkeep, "_sync", late)
+    await Upkeep(journal).sync()
+    assert journal.durable
     crash(journal)
 
 
@@ -67,15 +86,15 @@ async def test_records_the_disk_may_not_have_are_written_again(
 ) -> None:
     folder = tmp_path / "journal"
     journal = reopened(folder)
-    upkeep = Upkeep(journal)
+    keeper = Upkeep(journal)
     put(journal, 1, 2)
     before = files(folder)
     with pytest.MonkeyPatch.context() as patch:
         damage(folder, patch)
-        await upkeep.sync()
+        await keeper.sync()
         assert not journal.durable
         put(journal, 3)
-    await upkeep.heal(folder)
+    await keeper.heal(folder)
     assert journal.durable
     put(journal, 4)
     assert sorted(written(folder)) == [1, 2, 3, 4]
@@ -88,13 +107,13 @@ async def test_it_is_not_healed_as_long_as_the_disk_fails(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = reopened(tmp_path)
-    upkeep = Upkeep(journal)
+    keeper = Upkeep(journal)
     put(journal, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", failing)
-        await upkeep.sync()
+        await keeper.sync()
         for _ in range(5):
-            await upkeep.heal(tmp_path)
+            await keeper.heal(tmp_path)
     assert not journal.durable
     assert [line.levelname for line in caplog.records] == ["ERROR", "WARNING"]
     assert files(tmp_path, ".probe") == []

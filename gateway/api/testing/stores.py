@@ -26,6 +26,11 @@ class StoreConformance:
         """A store not opened yet, empty, that takes its time from ``clock``."""
         raise NotImplementedError
 
+    def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
+        """What random histories run in. `gateway.api.testing.loop.ManualLoop` makes those of a store that
+        does something in the background play always alike."""
+        return asyncio.new_event_loop()
+
     @asynccontextmanager
     async def opened(self, clock: ManualClock) -> AsyncIterator[Store]:
         store = self.make_store(clock)
@@ -36,6 +41,7 @@ class StoreConformance:
     def test_any_history_agrees_with_a_list_of_events(self) -> None:
         class Machine(WindowMachine):
             make_store = staticmethod(self.make_store)
+            make_loop = staticmethod(self.make_loop)
             slack = self.slack
 
         run_state_machine_as_test(

@@ -1,0 +1,47 @@
+"""Whether the authority over shared windows is worth waiting for."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.api import Trouble
+
+FAILURES = 3
+"""So many in a row, and nobody waits any longer."""
+PROBES = 0.5
+"""Seconds between attempts to reach an authority that nobody waits for."""
+
+
+class Breaker:
+    """Open: nobody waits, one exchange tries from time to time."""
+
+    def __init__(self, name: str) -> None:
+        self.open = False
+        self.reached = False
+        """At least once since the start."""
+        self.probe_at = 0.0
+        """Loop time of the next attempt while it is open."""
+        self._name = name
+        self._failures = 0
+        self._trouble: Trouble | None = None
+
+    def failed(self, reason: str, now: float, *, late: bool) -> None:
+        """An exchange failed; ``late``: it took longer than anybody may wait."""
+        self._failures += 1
+        self.open = self.open or late or self._failures >= FAILURES
+        self.probe_at = now + PROBES
+        since = self._trouble.since if self._trouble is not None else time.time()
+        self._trouble = Trouble(
+            f"{self._name} does not keep the limits: {reason}. Until it can be reached again, each process "
+            "goes by storage.on_trouble; what is used meanwhile is reported then.",
+            since,
+        )
+
+    def succeeded(self) -> None:
+        """All is well."""
+        self.open, self.reached = False, True
+        self._failures, self._trouble = 0, None
+
+    def trouble(self) -> Trouble | None:
+        """What is wrong, as long as nobody waits."""
+        return self._trouble if self.open else None

@@ -1,0 +1,38 @@
+"""Files of the stores on disk: private, no symbolic links followed, and there after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+def open_private(path: str, flags: int) -> int:
+    """For ``open(…, opener=open_private)``: a new file is its owner's alone."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def sync_directory_of(path: str) -> None:
+    """Make the name of a file last."""
+    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder_of(path: str) -> None:
+    """Make the directory that ``path`` is in, its owner's alone, unless it is there."""
+    folder = Path(path).absolute().parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from None
+
+
+def words(path: str, error: Exception) -> str:
+    """An error in one line that names the file it is about: ``path`` if it does not say."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or path}: {error.strerror}"
+    message = str(error)
+    return message if message.startswith(path) else f"{path}: {message}"

@@ -1,0 +1,158 @@
+"""What the processes on one machine share: windows and facts, kept by one of them and on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from gateway.api import Trouble
+from gateway_stores.authority import WindowAuthority
+from gateway_stores.file_disk import words
+from gateway_stores.file_state import StateFile
+from gateway_stores.quota import Answer, Ask, ask_from_json, ask_to_json
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+"""Between attempts to write to a disk that did not take it."""
+
+
+class Fact(NamedTuple):
+    """Something that holds until a moment (seconds since the epoch)."""
+
+    number: int
+    """Grows with each fact that is told."""
+    teller: str
+    value: str
+    until: float
+
+
+class Host:
+    """In a lone process or the supervisor: the authority over windows, and the facts that were shared.
+
+    What is asked of it is on disk before it is answered, so that what was used counts after any crash. If the
+    disk fails it goes on in memory, and says so."""
+
+    def __init__(self, path: str, clock: Callable[[], float], failed: Callable[[str], None]) -> None:
+        """``clock`` gives seconds since the epoch and never jumps."""
+        self.trouble: Trouble | None = None
+        self._clock = clock
+        self._failed = failed
+        self._path = path
+        self._file = StateFile(path)
+        self._authority = WindowAuthority()
+        self._facts: dict[str, Fact] = {}
+        self._number = 0
+        self._sweep_at = 0.0
+        self._retry_at = 0.0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Go on where the last process ended; what that one still held counts as used.
+        Raises `OSError` where the disk cannot be written to."""
+        now = self._clock()
+        for entry in await asyncio.to_thread(self._file.load):
+            with suppress(KeyError, TypeError, ValueError):
+                self._replay(entry, now)
+        state = self._authority.dump()
+        self._authority = WindowAuthority()
+        self._authority.load(state, now)
+        for holder in {holder for subject in state.values() for holder in subject["holders"]}:
+            self._authority.lost(holder, now)
+        await self._file.snapshot(self._state())
+
+    async def close(self) -> None:
+        """Write down how things are."""
+        if self._writing is not None:
+            await self._writing
+        try:
+            await self._file.snapshot(self._state())
+        except OSError as error:
+            self._note(error)
+        self._file.close()
+
+    def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
+        """As `Authority.exchange`."""
+        now = self._clock()
+        self._write({"at": now, "asks": [ask_to_json(ask) for ask in asks]})
+        return self._authority.exchange(asks, now)
+
+    def lost(self, holder: str) -> None:
+        """As `Hosting.lost`."""
+        now = self._clock()
+        self._write({"at": now, "lost": holder})
+        self._authority.lost(holder, now)
+
+    def tell(self, teller: str, name: str, value: str, seconds: float) -> None:
+        """Remember a fact for ``seconds``."""
+        until = self._clock() + seconds
+        self._write({"fact": [name, value, until]})
+        self._remember(teller, name, value, until)
+
+    def news(self, listener: str, since: int) -> tuple[int, list[tuple[str, str, float]]]:
+        """What others than ``listener`` told after the fact numbered ``since``: the number of the newest
+        fact, and name, value, seconds left of each."""
+        now = self._clock()
+        return self._number, [
+            (name, fact.value, fact.until - now)
+            for name, fact in self._facts.items()
+            if fact.number > since and fact.teller != listener and fact.until > now
+        ]
+
+    def _remember(self, teller: str, name: str, value: str, until: float) -> None:
+        self._number += 1
+        self._facts[name] = Fact(self._number, teller, value, until)
+
+    def _replay(self, entry: dict[str, Any], now: float) -> None:
+        match entry:
+            case {"windows": windows, "facts": facts}:
+                self._authority.load(windows, now)
+                for name, value, until in facts:
+                    self._remember("", name, value, float(until))
+            case {"at": at, "asks": asks}:
+                self._authority.exchange([ask_from_json(ask) for ask in asks], at)
+            case {"at": at, "lost": holder}:
+                self._authority.lost(holder, at)
+            case {"fact": [name, value, until]}:
+                self._remember("", name, value, float(until))
+            case _:
+                pass
+
+    def _state(self) -> dict[str, Any]:
+        facts = [[name, fact.value, fact.until] for name, fact in self._facts.items()]
+        return {"windows": self._authority.dump(), "facts": facts}
+
+    def _write(self, event: dict[str, Any]) -> None:
+        """Add to the file, and see that it does not grow for ever."""
+        try:
+            self._file.append(event)
+        except OSError as error:
+            self._note(error)
+        now = self._clock()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_SECONDS
+            self._authority.sweep(now)
+            self._facts = {name: fact for name, fact in self._facts.items() if fact.until > now}
+        if self._file.grown and self._writing is None and now >= self._retry_at:
+            self._writing = asyncio.get_running_loop().create_task(self._snapshot())
+
+    async def _snapshot(self) -> None:
+        try:
+            await self._file.snapshot(self._state())
+            self.trouble = None
+        except OSError as error:
+            self._note(error)
+        finally:
+            self._writing = None
+
+    def _note(self, error: OSError) -> None:
+        self._failed("reserve")
+        self._retry_at = self._clock() + RETRY_SECONDS
+        if self.trouble is None:
+            message = f"{words(self._path, error)}; windows are kept in memory only"
+            self.trouble = Trouble(message, time.time())

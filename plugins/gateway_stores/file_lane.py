@@ -1,0 +1,92 @@
+"""A database connection in a thread of its own, so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from gateway.api import StoreUnavailable, Trouble
+from gateway_stores.file_disk import words
+from gateway_stores.file_schema import Damaged
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""The last: what SQLite says of a damaged database may not even be text."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGED = ".damaged"
+"""Beside a database: it is to be looked at before it is used again."""
+
+
+class Lane:
+    """Work for one database, done one after the other. After trouble it begins with a new connection."""
+
+    def __init__(
+        self, path: str, connect: Callable[[str], sqlite3.Connection], failed: Callable[[str], None]
+    ) -> None:
+        self.trouble: Trouble | None = None
+        """What is wrong, as the last piece of work found it."""
+        self._path = path
+        self._connect = connect
+        self._failed = failed
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def run(
+        self,
+        operation: str,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What ``work`` returns. Raises `StoreUnavailable` where the database does not do it; that counts
+        as a failure of ``operation``."""
+
+        def do() -> T:
+            try:
+                if self._connection is None:
+                    self._connection = self._connect(self._path)
+                return work(self._connection, *args, **kwargs)
+            except _TROUBLE:
+                self._disconnect()
+                raise
+
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._thread, do)
+        except _TROUBLE as error:
+            self._failed(operation)
+            raise StoreUnavailable(self._note(error)) from error
+        self.trouble = None
+        return result
+
+    async def close(self) -> None:
+        """Finish what was begun and let go."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error as error:
+                log.warning("database not closed well", extra={"path": self._path, "error": str(error)})
+
+    def _note(self, error: Exception) -> str:
+        """Remember what is wrong; in words for the operator."""
+        if isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            Path(self._path + DAMAGED).touch(mode=0o600)
+            message = f"{self._path}: is damaged; at the next start what can be read is brought to a new file"
+        else:
+            message = words(self._path, error)
+        since = self.trouble.since if self.trouble else time.time()
+        self.trouble = Trouble(message, since)
+        return message

@@ -1,0 +1,164 @@
+"""A damaged database of the file store: set aside, and what can be read of it brought to a new one."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from gateway.api.ledger import DIMENSIONS, group_of
+from gateway_stores.file_disk import words
+from gateway_stores.file_lane import DAMAGED
+from gateway_stores.file_ledger import insert
+from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, check_tables, connect, open_wal
+from gateway_stores.file_totals import MINUTE, PRUNED, count, readable
+from gateway_stores.file_transaction import transaction
+
+log = logging.getLogger(__name__)
+
+CHECKED_BYTES = 64 * 1024 * 1024
+"""A larger database is checked as a whole only after it was found damaged: that would take seconds."""
+_BESIDE = ("", "-wal", "-shm")
+_OUTSIDE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+    }
+)
+"""Errors that are not the database's."""
+
+
+def make_ready(path: str) -> None:
+    """Make the database, bring it to this version, or save what can be read of it; for one process at a time.
+
+    Raises `OSError` where it cannot be used."""
+    marker = Path(path + DAMAGED)
+    try:
+        try:
+            with closing(connect(path)) as connection:
+                small = Path(path).stat().st_size <= CHECKED_BYTES
+                check(connection, thorough=small or marker.exists())
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: its words are damaged, too
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:
+                raise
+            _replace(path)
+        marker.unlink(missing_ok=True)
+    except sqlite3.Error as error:
+        raise OSError(words(path, error)) from error
+
+
+def _replace(path: str) -> None:
+    """Bring what can be read to a new database, and set the old one aside."""
+    aside = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    fresh, copy = f"{path}.salvaged", f"{path}.copy"
+    for name in (fresh, copy):
+        _remove(name)
+    with closing(connect(fresh)) as new:
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _copy(path, copy)
+        _mend_first_page(copy, Path(fresh).read_bytes()[:PAGE_BYTES])
+        kept = 0
+        with suppress(sqlite3.Error), closing(open_wal(copy)) as old, transaction(new):
+            kept = _salvage(old, new)
+    _remove(copy)
+    for suffix in _BESIDE:
+        if Path(path + suffix).exists():
+            Path(path + suffix).rename(aside + suffix)
+    Path(fresh).rename(path)
+    log.warning(
+        "the database was damaged: what could be read of it is kept",
+        extra={"path": path, "moved_to": aside, "records": kept},
+    )
+
+
+def _remove(path: str) -> None:
+    for suffix in _BESIDE:
+        Path(path + suffix).unlink(missing_ok=True)
+
+
+def _copy(path: str, copy: str) -> None:
+    for suffix in ("", "-wal"):
+        if Path(path + suffix).exists():
+            shutil.copyfile(path + suffix, copy + suffix)
+            Path(copy + suffix).chmod(0o600)
+
+
+def _mend_first_page(path: str, sound: bytes) -> None:
+    """Where a database does not say which tables it has, take a new one's word for it: made by the same
+    statements, tables begin at the same pages."""
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(open_wal(path)) as connection:
+        check_tables(connection)
+        return
+    head = bytearray(sound)
+    head[92:96] = b"\0\0\0\0"  # which makes SQLite believe the file's size, not the number in this page
+    with open(path, "r+b") as file:
+        file.write(head)
+
+
+def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    """The number of records that were brought over."""
+    known = set()
+    for row in _rows(old, "meta", ["name"]):
+        if row[0] == PRUNED:
+            _keep(new, "meta", row)
+    for row in _rows(old, "groups", ["number"]):
+        known |= {row[0]} if _keep(new, "groups", row) else set()
+    counted = set()
+    for row in _rows(old, "totals", ["span", "begins", '"group"']):
+        span, begins, group, *_ = row
+        if span == MINUTE and group in known and _keep(new, "totals", row):
+            counted.add((begins, group))
+    names = ", ".join(DIMENSIONS)
+    groups = {tuple(group): number for number, *group in new.execute(f"SELECT number, {names} FROM groups")}
+    records = {}
+    for row in _rows(old, "requests", ["id"]):
+        for record in readable([(row[-1],)]):
+            records[record.id] = record
+    insert(new, records.values())
+    count(
+        new,
+        (
+            one
+            for one in records.values()
+            if (one.time // MINUTE * MINUTE, groups.get(group_of(one, DIMENSIONS))) not in counted
+        ),
+    )
+    new.execute("DELETE FROM totals WHERE span != ?", [MINUTE])
+    sums = ", ".join(f"sum({name})" for name in FIGURES)
+    for span in SPANS[:-1]:
+        new.execute(
+            f'INSERT INTO totals SELECT :span, begins / :span * :span AS start, "group", {sums} FROM totals '
+            f'WHERE span = {MINUTE} GROUP BY start, "group"',
+            {"span": span},
+        )
+    return len(records)
+
+
+def _rows(connection: sqlite3.Connection, table: str, key: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Every row that can be reached from either end; some perhaps twice."""
+    for direction in ("ASC", "DESC"):
+        order = ", ".join(f"{column} {direction}" for column in key)
+        try:
+            yield from connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
+            return
+        except sqlite3.Error:
+            continue
+
+
+def _keep(connection: sqlite3.Connection, table: str, row: Sequence[Any]) -> bool:
+    """Whether the table takes the row, which it does but once and if each value is of the right type."""
+    try:
+        marks = ", ".join("?" * len(row))
+        return connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount == 1
+    except sqlite3.Error:
+        return False

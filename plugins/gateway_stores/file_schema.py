@@ -1,0 +1,160 @@
+"""The file store's tables, and how a database comes to have them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
+from gateway_stores.file_disk import make_folder_of, open_private
+from gateway_stores.file_transaction import transaction
+
+SPANS = (86_400, 3_600, 60)
+"""Totals are kept of whole days, hours and minutes (UTC), in seconds."""
+FIGURES = (*SUMS, *(f"latency_{number}" for number in range(len(LATENCY_BOUNDS) + 1)))
+"""The columns of a total; the latter are `Total.latencies`."""
+PAGE_BYTES = 8192
+BUSY_SECONDS = 5.0
+
+_NAMES = ", ".join(f"{name} TEXT NOT NULL" for name in DIMENSIONS)
+_INDEXES = "".join(f"CREATE INDEX requests_{name} ON requests({name});" for name in DIMENSIONS)
+MIGRATIONS = (
+    f"""
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE groups (
+        number INTEGER PRIMARY KEY, {_NAMES}, UNIQUE ({", ".join(DIMENSIONS)})
+    ) STRICT;
+    CREATE TABLE totals (
+        span INTEGER NOT NULL, begins INTEGER NOT NULL, "group" INTEGER NOT NULL,
+        {", ".join(f"{name} INTEGER NOT NULL" for name in FIGURES)},
+        PRIMARY KEY (span, begins, "group")
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE requests (
+        id TEXT PRIMARY KEY, time REAL NOT NULL, request_id TEXT NOT NULL, {_NAMES},
+        status INTEGER NOT NULL, error TEXT, failed INTEGER NOT NULL, total_ms REAL NOT NULL,
+        cost_nano INTEGER NOT NULL, record BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX requests_time ON requests(time);
+    CREATE INDEX requests_request_id ON requests(request_id);
+    CREATE INDEX requests_failed ON requests(failed) WHERE failed = 1;
+    {_INDEXES}
+    """,
+)
+"""The n-th makes version n of version n - 1. What was released once never changes: add another."""
+
+
+_APPLICATION = b"COO\x01"
+"""Stands in the header of a database of ours."""
+_HEAD = b"SQLite format 3\0"
+
+
+class Damaged(sqlite3.DatabaseError):
+    """The database is not as it was written."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection to the records at ``path``, which is made and brought to this version if need be.
+
+    Raises `OSError` where something else stands there, or what a later version wrote."""
+    make_private(path)
+    _look_at_head(path)
+    connection = open_wal(path)
+    try:
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_wal(path: str) -> sqlite3.Connection:
+    """A connection for whichever thread uses it; outside of explicit transactions each statement is one."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.text_factory = lambda data: data.decode(errors="replace")
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def make_private(path: str) -> None:
+    """Make the file if it is not there, readable by its owner alone (as what SQLite puts beside it will be).
+
+    Raises `OSError` also where a symbolic link stands in its place."""
+    make_folder_of(path)
+    for suffix in ("", "-wal", "-shm"):
+        if Path(path + suffix).is_symlink():
+            raise OSError(f"{path + suffix}: is a symbolic link; name the file itself")
+    with open(path, "ab", opener=open_private):
+        pass
+
+
+def _look_at_head(path: str) -> None:
+    with open(path, "rb", opener=open_private) as file:
+        head = file.read(72)
+    wrong = sum(found != meant for found, meant in zip(head, _HEAD, strict=False))
+    wrong += sum(found != meant for found, meant in zip(head[68:], _APPLICATION, strict=False))
+    if wrong >= len(_APPLICATION):  # less may be damage
+        raise OSError(f"{path}: is not a database of COO-LLM; give it a path of its own")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database to the newest version.
+
+    Raises `Damaged` or `sqlite3.Error`, and `OSError` where a later version of COO-LLM wrote it."""
+    with transaction(connection):
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != _written_version(connection):
+            raise Damaged
+        if version > len(MIGRATIONS):
+            raise OSError("was written by a later version of COO-LLM: use that one, or another path")
+        if version < len(MIGRATIONS):
+            for script in MIGRATIONS[version:]:
+                for statement in script.split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            note(connection, "version", float(len(MIGRATIONS)))
+
+
+def note(connection: sqlite3.Connection, name: str, value: float) -> None:
+    """Write down a figure about the database as a whole."""
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", [name, value])
+
+
+def noted(connection: sqlite3.Connection, name: str) -> float:
+    """The figure, or 0."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchone()
+    return row[0] if row else 0.0
+
+
+def _written_version(connection: sqlite3.Connection) -> float:
+    """The version as it stands in the tables: that in the header has no guard of its own."""
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return 0.0
+    return noted(connection, "version")
+
+
+def check(connection: sqlite3.Connection, *, thorough: bool) -> None:
+    """Raises `Damaged` or `sqlite3.Error` if the database is not as it should be.
+
+    A thorough check reads all of it."""
+    check_tables(connection)
+    connection.execute("UPDATE meta SET value = value")  # can it be written to?
+    if thorough and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+        raise Damaged
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Raises `Damaged` or `sqlite3.Error` if the tables are not those of this version."""
+    schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        migrate(model)
+        if model.execute(schema).fetchall() != connection.execute(schema).fetchall():
+            raise Damaged

@@ -1,0 +1,214 @@
+"""One shared window in one process: quota it may use without asking, what it used, what others did."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from math import exp, inf
+
+from gateway_stores.quota import BUCKETS, Span
+from gateway_stores.window import Bucket, Window
+
+CUTS = 600
+"""How finely a window is cut for own uses; they are reported with the time of the newest in their bucket."""
+DEMAND = 0.25
+"""Seconds of demand to hold quota for; also how fast the measure of demand follows it."""
+
+
+class Pool:
+    """Quota of one window.
+
+    Every use is in ``mine`` until the authority has counted it, then in the mirror of the authority's
+    buckets. What is taken and not settled yet goes on being held: it is reported when its true amount is
+    known, so no estimate has ever to be taken back.
+    """
+
+    __slots__ = (
+        "free",
+        "kind",
+        "mine",
+        "mirror",
+        "mirrored",
+        "others",
+        "others_until",
+        "phase",
+        "rate",
+        "sent",
+        "taken",
+        "unsent",
+    )
+
+    def __init__(self, kind: str, limit: int, seconds: float) -> None:
+        self.kind = kind
+        self.mine = Window(limit, seconds, CUTS)
+        self.free = 0
+        """Held and not taken; negative where more was used than was held."""
+        self.unsent: dict[Bucket, int] = {}
+        """Known amounts in buckets of ``mine`` that no ask has reported yet."""
+        self.sent: dict[Bucket, int] = {}
+        """Those that were reported, and not acknowledged."""
+        self.mirror: deque[tuple[float, int]] = deque()
+        """The authority's buckets: when each leaves (monotonic seconds), and its amount."""
+        self.mirrored = 0
+        self.others = 0
+        """Held by other holders."""
+        self.others_until = inf
+        """When that is over if nothing more is heard."""
+        self.phase: float | None = None
+        """When a bucket of the authority's left or leaves; all others do whole widths before and after."""
+        self.taken = 0
+        """Since the last ask."""
+        self.rate = 0.0
+        """Taken a second, lately."""
+
+    @property
+    def limit(self) -> int:
+        return self.mine.limit
+
+    @property
+    def used(self) -> int:
+        """By all, what others hold included, as of the last `slide`."""
+        return self.mirrored + self.others + self.mine.used
+
+    def span(self) -> Span:
+        return Span(self.mine.limit, self.mine.seconds)
+
+    def change(self, limit: int, seconds: float) -> None:
+        """Go on with other settings; quota granted under the old ones is given back."""
+        if (limit, seconds) != (self.mine.limit, self.mine.seconds):
+            self.mine.change(limit, seconds)
+            self.free = min(self.free, 0)
+            self.phase = None
+
+    def slide(self, now: float) -> float:
+        """Let go of what has left the window; when the next of it will (monotonic seconds)."""
+        self.mine.slide(now)
+        mirror = self.mirror
+        while mirror and mirror[0][0] <= now:
+            self.mirrored -= mirror.popleft()[1]
+        if self.others_until <= now:
+            self.others, self.others_until = 0, inf
+        leaves = self.others_until if self.others else inf
+        if mirror:
+            leaves = min(leaves, mirror[0][0])
+        if self.mine.buckets:
+            leaves = min(leaves, self.mine.buckets[0].leaves)
+        return leaves
+
+    def take(self, amount: int, now: float) -> Bucket:
+        """Take from what is held, beyond it if need be."""
+        self.free -= amount
+        self.taken += amount
+        return self.mine.add(now, amount)
+
+    def use(self, bucket: Bucket, amount: int) -> None:
+        """The amount of something taken is known: it can be reported."""
+        self.unsent[bucket] = self.unsent.get(bucket, 0) + amount
+
+    def settle(self, bucket: Bucket, amount: int, true: int, now: float) -> None:
+        """What was taken as ``amount`` turned out to be ``true``."""
+        if bucket.leaves > now:
+            if true < amount:
+                self.mine.refund(now, bucket, amount - true)
+                self.free += amount - true
+            self.use(bucket, min(true, amount))
+        if true > amount:
+            self.free -= true - amount
+            self.use(self.mine.add(now, true - amount), true - amount)
+
+    def release(self, bucket: Bucket, amount: int, now: float) -> None:
+        """Undo a use, which may have been reported."""
+        if bucket.leaves > now:
+            if self.unsent.get(bucket, 0) >= amount:
+                self.free += amount
+            self.mine.refund(now, bucket, amount)
+            self.use(bucket, -amount)
+
+    def report(self, now: float) -> list[tuple[Bucket, int]]:
+        """What is to be reported from now on; nothing of it is given twice."""
+        unsent = [
+            (bucket, amount) for bucket, amount in self.unsent.items() if amount and bucket.leaves > now
+        ]
+        self.sent = {bucket: amount for bucket, amount in self.sent.items() if bucket.leaves > now}
+        for bucket, amount in unsent:
+            self.sent[bucket] = self.sent.get(bucket, 0) + amount
+        return unsent
+
+    def acknowledge(self, bucket: Bucket, amount: int, now: float) -> None:
+        """The authority has counted what was reported."""
+        self.mine.refund(now, bucket, amount)
+        if bucket in self.sent:
+            self.sent[bucket] -= amount
+
+    def held(self) -> int:
+        """What is kept: what is free, and what was taken and not reported."""
+        return self.free + self.mine.used - sum(self.sent.values())
+
+    def placed(self) -> bool:
+        """Whether it is known when the authority will let go of what it has not acknowledged."""
+        return self.phase is not None or not (self.unsent or any(self.sent.values()))
+
+    def keep(self, waiting: Sequence[int], seconds: float, *, final: bool) -> tuple[int, int]:
+        """Give back what is not wanted, or all of it; what is needed and what is wanted beyond the rest.
+        ``waiting`` are the amounts others wait for; ``seconds`` have passed since the last time."""
+        if seconds > 0:
+            self.rate += (self.taken / seconds - self.rate) * (1 - exp(-seconds / DEMAND))
+            self.taken = 0
+        wish = 0 if final else sum(waiting) + int(self.rate * DEMAND)
+        self.free = min(max(self.free, 0), wish)
+        need = max(waiting[0] - self.free, 0) if waiting else 0
+        return need, wish - self.free - need
+
+    def learn(self, buckets: Iterable[tuple[float, int]], others: int, now: float, ttl: float) -> None:
+        """What the authority said at ``now``."""
+        self.mirror = deque((now + leaves, amount) for leaves, amount in buckets)
+        self.mirrored = sum(amount for _, amount in self.mirror)
+        self.others, self.others_until = others, now + ttl + self.mine.seconds
+        if self.mirror:
+            self.phase = self.mirror[-1][0]
+
+    def covers(self, amount: int) -> bool:
+        """Whether what is held is enough for ``amount``. Where more was used than was allowed, what comes
+        back is not free."""
+        return self.free >= amount and self.used + amount <= self.mine.limit
+
+    def fits(self, amount: int, sharers: int = 1) -> bool:
+        """Whether ``amount`` more is within the limit, or within this process's equal part of what was left
+        of it when all were last heard of."""
+        return self.mine.used + amount <= (self.limit - self.mirrored - self.others) // sharers
+
+    def lacks_only_others(self, amount: int) -> bool:
+        """Whether ``amount`` would fit if others held nothing."""
+        return self.mirrored + self.mine.used + amount <= self.limit
+
+    def reset(self, now: float) -> float:
+        """Seconds until the window is empty, if nothing else comes."""
+        if self.others:
+            return self.mine.seconds
+        return max(self.mine.reset(now), self.mirror[-1][0] - now if self.mirror else 0.0)
+
+    def wait(self, amount: int, now: float, sharers: int = 1) -> float:
+        """Seconds until ``amount`` fits if nothing else comes; 0 if it does, `inf` if it needs others to
+        give back what they hold."""
+        if self.fits(amount, sharers):
+            return 0.0
+        mine, known = self.mine.used, self.mirrored + self.others
+        departures = [(leaves, 0, count) for leaves, count in self.mirror]
+        for bucket in self.mine.buckets:
+            told = self.unsent.get(bucket, 0) + self.sent.get(bucket, 0)
+            departures.append((bucket.leaves, bucket.count - told, 0))
+            if told:
+                departures.append((self._left(bucket), told, 0))
+        for leaves, own, mirrored in sorted(departures):
+            mine -= own
+            known -= mirrored
+            if mine + amount <= (self.limit - known) // sharers:
+                return leaves - now
+        return inf
+
+    def _left(self, bucket: Bucket) -> float:
+        """When the authority will let go of what is in ``bucket``, once it is told."""
+        if self.phase is None:
+            return bucket.leaves
+        width = self.mine.seconds / BUCKETS
+        return self.phase + ((bucket.leaves - self.phase) // width + 1) * width

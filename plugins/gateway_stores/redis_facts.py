@@ -1,0 +1,82 @@
+"""Facts that the processes at one Redis tell each other: a task that brings and fetches them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Final
+
+from gateway.api import Site, StoreUnavailable, Trouble
+from gateway_stores.redis_link import Call, Link, Script
+
+SCRIPT: Final = Script("redis_facts.lua")
+EVERY = 0.25
+"""Seconds between two looks."""
+
+
+class RedisFacts:
+    """What was shared and not sent yet, and how much was heard. One key pair, in a cluster on one node."""
+
+    def __init__(self, link: Link, base: str) -> None:
+        self._link = link
+        self._base = base
+        self._site = Site()
+        self._unsent: dict[str, tuple[str, float]] = {}
+        """Value and, by the loop's clock, when it no longer holds."""
+        self._heard = "0"
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: Trouble | None = None
+
+    async def open(self, site: Site) -> None:
+        """Hear what holds already, if the server answers; go on hearing."""
+        self._site = site
+        try:
+            await self._exchange()
+        except StoreUnavailable as exc:
+            self._failed(exc)
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Hear no more; what was said is sent if possible."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        if self._unsent:
+            with contextlib.suppress(StoreUnavailable):
+                await self._exchange()
+
+    def share(self, name: str, value: str, seconds: float) -> None:
+        """Say something at the next occasion."""
+        self._unsent[name] = value, asyncio.get_running_loop().time() + seconds
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self._exchange()
+                self.trouble = None
+            except StoreUnavailable as exc:
+                self._failed(exc)
+
+    def _failed(self, exc: StoreUnavailable) -> None:
+        self._site.failed("share")
+        self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
+
+    async def _exchange(self) -> None:
+        now = asyncio.get_running_loop().time()
+        sent, self._unsent = self._unsent, {}
+        facts = [(name, value, repr(until - now)) for name, (value, until) in sent.items() if until > now]
+        said = [part for fact in facts for part in fact]
+        try:
+            call = Call(SCRIPT, self._base, (self._heard, self._site.holder, *said))
+            [[heard, *found]] = await self._link.run([call])
+        except BaseException:
+            self._unsent = sent | self._unsent  # to be said again: hearing it twice does no harm
+            raise
+        self._heard = heard.decode()
+        parts = iter(part.decode() for part in found)
+        for name, value, seconds in zip(parts, parts, parts, strict=True):
+            self._site.heard(name, value, float(seconds))

@@ -1,0 +1,246 @@
+"""The way to Redis: scripts run where their keys are, in one round trip a node, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    MovedError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from gateway.api import StoreUnavailable
+from gateway_stores.redis_address import Address, Host
+
+PROMPT = 0.25
+"""Seconds within which an answer is of use to somebody who waits for it."""
+_PASSES = 4
+"""How often a call is sent on to where it belongs. A call that was sent on was not executed."""
+_MAX_CONNECTIONS = 64
+
+Command = tuple[Any, ...]
+
+
+class Script:
+    """A Lua file beside this module. Its one key names the hash slot of all it touches."""
+
+    def __init__(self, name: str) -> None:
+        self.text = Path(__file__).with_name(name).read_bytes()
+        self.digest = sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script to be run."""
+
+    script: Script
+    key: str
+    args: tuple[str | bytes | int, ...]
+
+    def command(self) -> Command:
+        return ("EVALSHA", self.script.digest, 1, self.key, *self.args)
+
+
+class Link:
+    """Connections to whatever servers an `Address` stands for. Only hosts that it names are ever
+    connected to, or those that its sentinels or its cluster name."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._pools: dict[Host, Any] = {}
+        self._places: list[tuple[int, Host]] | None = None
+        """Which host has the hash slots up to which; None: nobody knows."""
+
+    async def run(self, calls: Sequence[Call], within: float | None = None) -> list[Any]:
+        """The replies to ``calls``. Each is executed once, or not at all where it raises, or perhaps.
+        Raises `StoreUnavailable`, after ``within`` seconds at the latest."""
+        try:
+            async with asyncio.timeout(min(within or self._timeout, self._timeout)):
+                return await self._run(calls)
+        except (RedisError, OSError) as exc:
+            self._places = None
+            raise StoreUnavailable(f"redis at {self._address}: {self._words(exc)}") from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            await pool.aclose()
+        self._pools.clear()
+
+    async def _run(self, calls: Sequence[Call]) -> list[Any]:
+        replies: list[Any] = [None] * len(calls)
+        todo = list(range(len(calls)))
+        for _ in range(_PASSES):
+            await self._pass(calls, todo, replies)
+            todo = [index for index in todo if self._goes_on(replies[index])]
+            if not todo:
+                break
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
+
+    def _goes_on(self, reply: Any) -> bool:
+        """Whether a call was not executed, only because of where it was sent or what was missing there."""
+        sent_on = isinstance(reply, AskError) and self._address.topology == "cluster"
+        return sent_on or isinstance(reply, NoScriptError)
+
+    async def _pass(self, calls: Sequence[Call], todo: Sequence[int], replies: list[Any]) -> None:
+        """Send the calls ``todo`` to where they belong as far as is known."""
+        places = self._places
+        if places is None or any(type(replies[index]) is MovedError for index in todo):
+            places = self._places = await self._find()
+        parts: dict[Host, list[int]] = {}
+        for index in todo:
+            reply = replies[index]
+            if type(reply) is AskError:
+                host = reply.node_addr
+            elif len(places) == 1:
+                host = places[0][1]
+            else:
+                slot = key_slot(calls[index].key.encode())
+                host = next(host for last, host in places if slot <= last)
+            parts.setdefault(host, []).append(index)
+        if len(parts) == 1:
+            [(host, indexes)] = parts.items()
+            await self._send(host, calls, indexes, replies)
+        else:
+            await _all(self._send(host, calls, indexes, replies) for host, indexes in parts.items())
+
+    async def _send(self, host: Host, calls: Sequence[Call], todo: list[int], replies: list[Any]) -> None:
+        commands: list[Command] = []
+        positions: list[int] = []
+        for index in todo:
+            if isinstance(replies[index], NoScriptError | AskError):
+                commands.append(("SCRIPT", "LOAD", calls[index].script.text))
+            if type(replies[index]) is AskError:
+                commands.append(("ASKING",))
+            positions.append(len(commands))
+            commands.append(calls[index].command())
+        answers = await self._exchange(self._pool(host), commands)
+        for index, position in zip(todo, positions, strict=True):
+            replies[index] = answers[position]
+
+    async def _find(self) -> list[tuple[int, Host]]:
+        """Which host has which slots, by the word of whoever is asked and answers first."""
+        address = self._address
+        if address.topology == "single":
+            return [(16383, address.hosts[0])]
+        known = dict.fromkeys(address.hosts)
+        if address.topology == "cluster":
+            known |= dict.fromkeys(self._pools)
+        tries = [asyncio.ensure_future(self._ask(host)) for host in known]
+        failure: BaseException = ResponseError("nobody answers")
+        try:
+            for answered in asyncio.as_completed(tries):
+                try:
+                    return await answered
+                except (RedisError, OSError) as exc:
+                    failure = exc
+        finally:
+            for one in tries:
+                one.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
+        raise failure
+
+    async def _ask(self, host: Host) -> list[tuple[int, Host]]:
+        if self._address.topology == "sentinel":
+            command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.name)
+            [found] = await self._exchange(self._pool(host, sentinel=True), [command])
+            if isinstance(found, ResponseError):
+                raise found
+            if not found:
+                raise ResponseError(f"the sentinels know no master called {self._address.name!r}")
+            return [(16383, (found[0].decode(), int(found[1])))]
+        [slots] = await self._exchange(self._pool(host), [("CLUSTER", "SLOTS")])
+        if isinstance(slots, ResponseError):
+            raise slots
+        places = sorted((last, (node[0].decode() or host[0], int(node[1]))) for _, last, node, *_ in slots)
+        if not places or places[-1][0] != 16383:
+            raise ResponseError("the cluster does not serve every slot")
+        return places
+
+    async def _exchange(self, pool: Any, commands: Sequence[Command]) -> list[Any]:
+        """One round trip. A connection that was left in the middle of one is closed."""
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            return [await _reply(connection) for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+
+    def _pool(self, host: Host, *, sentinel: bool = False) -> Any:
+        pool = self._pools.get(host)
+        if pool is None:
+            address = self._address
+            settings: dict[str, Any] = {
+                "host": host[0],
+                "port": host[1],
+                "username": None if sentinel else address.username,
+                "password": address.sentinel_password if sentinel else address.password,
+                "db": 0 if sentinel else address.database,
+                "protocol": 2,  # the newer one lets a server send its clients elsewhere
+                "retry": Retry(NoBackoff(), 0),
+                "socket_timeout": None,  # each round trip has its own
+                "socket_connect_timeout": None,
+            }
+            if address.tls:
+                settings |= {"connection_class": SSLConnection, "ssl_ca_certs": address.ca_file}
+            pool = self._pools[host] = ConnectionPool(max_connections=_MAX_CONNECTIONS, **settings)
+        return pool
+
+    def _words(self, exc: Exception) -> str:
+        """What went wrong, for the operator."""
+        match exc:
+            case TimeoutError():
+                return "does not answer in time"
+            case AuthenticationError():
+                return "refuses the username or password: check storage's password"
+            case OutOfMemoryError():
+                return "is out of memory: raise its maxmemory"
+            case ReadOnlyError():
+                return "is a replica: name the master, or its sentinels (redis+sentinel://)"
+            case MovedError():
+                return "is part of a cluster: write redis+cluster:// in the address"
+            case _:
+                return self._scrubbed(str(exc))
+
+    def _scrubbed(self, words: str) -> str:
+        """A server may repeat what it was sent."""
+        words = words.partition(", with args")[0]
+        for secret in (self._address.password, self._address.sentinel_password):
+            words = words.replace(secret, "***") if secret else words
+        return words[:200]
+
+
+async def _reply(connection: Connection) -> Any:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as exc:
+        return exc
+
+
+async def _all(parts: Iterable[Awaitable[None]]) -> None:
+    """Wait for all; then raise what the first to fail raised."""
+    for result in await asyncio.gather(*parts, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,216 @@
+-- One subject's windows: `WindowAuthority` of authority.py, which says why. KEYS[1]: the state of the subject.
+-- ARGV[1], JSON: [holder, number, ttl, [[kind, limit, seconds], …], held, need, want, [use, …]];
+-- ARGV[2], for tests: seconds since the epoch.
+-- Answers JSON: [stale] or [0, acknowledged, holders, now, [[granted, others, seconds, [bucket, amount, …]], …]]
+-- in the order of the kinds; seconds is 0 where there is no window.
+--
+-- The state is {windows, holders} as MessagePack: kind -> {seconds, {bucket, amount, …}} and
+-- name -> {number, acknowledged, until, {kind -> amount}}. It expires when nothing in it counts any longer.
+
+local BUCKETS, LINGER, EXACT = 60, 60, 2 ^ 53
+local holder_name, number, ttl, spans, held, need, want, uses = unpack(cjson.decode(ARGV[1]))
+
+local function clock()
+  if ARGV[2] then return tonumber(ARGV[2]) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1e6
+end
+
+local now = clock()
+
+local function exact(amount)
+  return math.max(-EXACT, math.min(EXACT, amount))
+end
+
+local function floor_divided(time, width)
+  -- As Python's //: a quotient that is rounded up to a whole number is not taken for one.
+  local quotient = (time - math.fmod(time, width)) / width
+  local floor = math.floor(quotient)
+  return quotient - floor > 0.5 and floor + 1 or floor
+end
+
+local function load(text)
+  local windows, holders = {}, {}
+  if type(text) ~= 'string' then return windows, holders end
+  local state = cmsgpack.unpack(text)
+  for kind, window in pairs(state[1]) do
+    local buckets, seconds, list = {}, window[1] + 0, window[2]
+    local newest = now / seconds * BUCKETS + BUCKETS -- a clock that went back makes nothing count for ever
+    for i = 1, #list, 2 do
+      local place = math.min(list[i], math.floor(newest))
+      buckets[place] = (buckets[place] or 0) + list[i + 1]
+    end
+    windows[kind] = {seconds = seconds, buckets = buckets}
+  end
+  for name, holder in pairs(state[2]) do
+    local till = math.min(holder[3], now + LINGER)
+    holders[name] = {number = holder[1] + 0, acknowledged = holder[2] + 0, till = till, held = {}}
+    for kind, amount in pairs(holder[4]) do holders[name].held[kind] = amount + 0 end
+  end
+  return windows, holders
+end
+
+local function flat(window)
+  local list, places = {}, {}
+  for place in pairs(window.buckets) do places[#places + 1] = place end
+  table.sort(places)
+  for _, place in ipairs(places) do
+    list[#list + 1] = place
+    list[#list + 1] = window.buckets[place]
+  end
+  return list
+end
+
+local function save(windows, holders)
+  local state, longest = {{}, {}}, LINGER
+  for kind, window in pairs(windows) do
+    state[1][kind] = {window.seconds, flat(window)}
+    longest = math.max(longest, window.seconds * (1 + 2 / BUCKETS))
+  end
+  for name, holder in pairs(holders) do
+    state[2][name] = {holder.number, holder.acknowledged, holder.till, holder.held}
+  end
+  redis.call('SET', KEYS[1], cmsgpack.pack(state), 'PX', string.format('%.0f', (longest + ttl + 1) * 1000))
+end
+
+local function slide_window(window)
+  local width = window.seconds / BUCKETS
+  for place in pairs(window.buckets) do
+    if (place + 1) * width + window.seconds <= now then window.buckets[place] = nil end
+  end
+end
+
+local function slide(windows, holders)
+  for kind, window in pairs(windows) do
+    slide_window(window)
+    local needed = next(window.buckets)
+    for _, holder in pairs(holders) do needed = needed or holder.held[kind] end
+    if not needed then windows[kind] = nil end
+  end
+  for name, holder in pairs(holders) do
+    local longest = LINGER
+    for kind in pairs(holder.held) do
+      longest = math.max(longest, windows[kind] and windows[kind].seconds or 0)
+    end
+    if holder.till + longest <= now then holders[name] = nil end
+  end
+end
+
+local function change(window, seconds)
+  if seconds == window.seconds then return end
+  local old, width = window.buckets, window.seconds / BUCKETS
+  window.seconds, window.buckets = seconds, {}
+  for place, amount in pairs(old) do
+    local moved = math.ceil((place + 1) * width / (seconds / BUCKETS)) - 1
+    window.buckets[moved] = exact((window.buckets[moved] or 0) + amount)
+  end
+end
+
+local function count(window, time, amount)
+  local place, buckets = floor_divided(time, window.seconds / BUCKETS), window.buckets
+  if amount > 0 then
+    buckets[place] = exact((buckets[place] or 0) + amount)
+    return
+  end
+  for p = place, place + 1 do
+    local back = math.min(-amount, buckets[p] or 0)
+    if back > 0 then
+      buckets[p] = buckets[p] - back
+      amount = amount + back
+    end
+  end
+end
+
+local function used(window)
+  local sum = 0
+  for _, amount in pairs(window and window.buckets or {}) do sum = sum + amount end
+  return sum
+end
+
+local function held_by_others(holders, kind, seconds)
+  local sum = 0
+  for name, holder in pairs(holders) do
+    if name ~= holder_name and now < holder.till + seconds then sum = sum + (holder.held[kind] or 0) end
+  end
+  return exact(sum)
+end
+
+local function report(windows, holder)
+  for _, use in ipairs(uses) do
+    local use_number, kind, age, amount = unpack(use)
+    if use_number > holder.acknowledged then
+      holder.acknowledged = use_number
+      if windows[kind] then count(windows[kind], now - math.max(age, 0), exact(amount)) end
+    end
+  end
+  for _, window in pairs(windows) do slide_window(window) end
+end
+
+local function grant(windows, holder, others)
+  local free, granted = {}, {}
+  for i, span in ipairs(spans) do
+    local kind, limit = span[1], exact(span[2])
+    free[kind] = limit - used(windows[kind]) - others[i] - (holder.held[kind] or 0)
+  end
+  for kind, amount in pairs(need) do
+    if exact(amount) > (free[kind] or 0) then return granted end
+  end
+  for kind, room in pairs(free) do
+    local needed = exact(need[kind] or 0)
+    local all = needed + math.max(0, math.min(exact(want[kind] or 0), math.floor((room - needed) / 4)))
+    if all > 0 then
+      granted[kind] = all
+      holder.held[kind] = (holder.held[kind] or 0) + all
+    end
+  end
+  return granted
+end
+
+local function whole(amount)
+  return string.format('%.0f', amount)
+end
+
+local function answer(windows, holders, granted, others)
+  local lately, kinds = 0, {}
+  for _, holder in pairs(holders) do
+    if now < holder.till + LINGER then lately = lately + 1 end
+  end
+  for i, span in ipairs(spans) do
+    local window, list = windows[span[1]], {}
+    for j, amount in ipairs(window and flat(window) or {}) do list[j] = whole(amount) end
+    kinds[i] = string.format('[%s,%s,%.17g,[%s]]', whole(granted[span[1]] or 0), whole(others[i]),
+      window and window.seconds or 0, table.concat(list, ','))
+  end
+  local acknowledged = whole(holders[holder_name].acknowledged)
+  return string.format('[0,%s,%d,%.17g,[%s]]', acknowledged, lately, now, table.concat(kinds, ','))
+end
+
+local function exchange(text)
+  local windows, holders = load(text)
+  slide(windows, holders)
+  local holder = holders[holder_name] or {number = 0, acknowledged = 0, till = 0, held = {}}
+  if number <= holder.number then return '[1]' end
+  holders[holder_name] = holder
+  for _, span in ipairs(spans) do
+    local kind, seconds = span[1], span[3]
+    if seconds > 0 then
+      windows[kind] = windows[kind] or {seconds = seconds, buckets = {}}
+      change(windows[kind], seconds)
+    end
+  end
+  holder.number = number
+  report(windows, holder)
+  holder.held, holder.till = {}, now + ttl
+  for kind, amount in pairs(held) do
+    if amount > 0 then holder.held[kind] = exact(amount) end
+  end
+  local others = {}
+  for i, span in ipairs(spans) do others[i] = held_by_others(holders, span[1], span[3]) end
+  local granted = grant(windows, holder, others)
+  return answer(windows, holders, granted, others), windows, holders
+end
+
+local found, reply, windows, holders = pcall(exchange, redis.pcall('GET', KEYS[1]))
+if not found then reply, windows, holders = exchange(nil) end -- what was there is not ours: overwrite it
+if windows then save(windows, holders) end
+return reply

@@ -1,0 +1,74 @@
+"""Provider keys that an operator takes out of use: never chosen, in no process, and not after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gateway_stores.memory import MemoryConfigStore
+from tests.daemon.running import ADMIN_KEY, Gateway, configured, running, until
+
+KEYS = [{"id": "a", "key": "key-a"}, {"id": "b", "key": "key-b"}]
+UP = {"id": "up", "type": "echo", "model": "m", "api_keys": KEYS}
+SERVER = {"server": {"admin_api_key": ADMIN_KEY}}
+
+
+async def keys_used(gateway: Gateway, count: int = 6) -> set[str]:
+    answers = [await gateway.ask() for _ in range(count)]
+    assert {status for status, _, _ in answers} == {200}
+    return {headers["x-coo-key"] for _, _, headers in answers}
+
+
+async def switch(gateway: Gateway, key: str, what: str) -> Any:
+    status, body = await gateway.admin("POST", f"providers/up/keys/{key}/{what}")
+    assert status == 200
+    return body["key"]["state"]
+
+
+async def test_a_disabled_key_is_never_chosen_until_it_is_enabled(tmp_path: Path) -> None:
+    store = MemoryConfigStore()
+    config = configured(UP, **SERVER, policy={"algorithm": "round_robin"})
+    async with running(config, tmp_path, config_store=store) as gateway:
+        assert await keys_used(gateway) == {"a", "b"}
+        assert await switch(gateway, "a", "disable") == "disabled"
+        assert await keys_used(gateway) == {"b"}
+        samples = await gateway.samples()
+        assert samples.sum("key_state", key="a", state="disabled") == 1
+        gateway.write({**config, "policy": {"algorithm": "hybrid"}})
+        await gateway.post_reload()
+        assert await keys_used(gateway) == {"b"}
+    async with running(config, tmp_path, config_store=store) as gateway:
+        assert await keys_used(gateway) == {"b"}
+        assert (await gateway.admin("GET", "config/overlay"))[1]["disabled"] == ["up/a"]
+        assert await switch(gateway, "a", "enable") == "active"
+        assert await keys_used(gateway) == {"a", "b"}
+
+
+async def test_with_all_keys_disabled_another_provider_answers_or_nobody(tmp_path: Path) -> None:
+    other = {"id": "other", "type": "echo", "model": "m"}
+    async with running(configured(UP, other, **SERVER), tmp_path) as gateway:
+        for key in "ab":
+            await switch(gateway, key, "disable")
+        status, _, headers = await gateway.ask(model="up:m")
+        assert (status, headers["x-coo-provider"]) == (200, "other")
+    async with running(configured(UP, **SERVER), tmp_path) as gateway:
+        for key in "ab":
+            await switch(gateway, key, "disable")
+        status, body, _ = await gateway.ask()
+        assert (status, body["error"]["code"]) == (503, "no_provider_available")
+        assert "disabled" in body["error"]["message"]
+
+
+async def test_another_gateway_knows_soon(tmp_path: Path) -> None:
+    store = MemoryConfigStore()
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    config = configured(UP, **SERVER, policy={"algorithm": "round_robin"})
+    async with (
+        running(config, folders[0], config_store=store) as one,
+        running(config, folders[1], config_store=store) as two,
+    ):
+        await switch(one, "a", "disable")
+        await until(lambda: two.live.memory.keys["key:up/a"].off)
+        assert await keys_used(two) == {"b"}

@@ -1,0 +1,173 @@
+"""The file store when its files give trouble, and when several of it share them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnavailable
+from gateway.api.testing.clock import ManualClock
+from gateway.api.testing.ledger import plain
+from gateway_stores.file import FileStore
+
+
+@asynccontextmanager
+async def opened(
+    path: str, site: Site | None = None, clock: ManualClock | None = None
+) -> AsyncIterator[FileStore]:
+    store = FileStore(path)
+    store.clock = clock or store.clock
+    await store.open(site or Site())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "data" / "store.db")
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file grows; SIGXFSZ is ignored by Python from the start."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_it_is_a_store_that_hosts(path: str) -> None:
+    async with opened(path) as store:
+        made: Store = store
+        assert isinstance(made, Hosting)
+        assert store.shared
+        assert store.trouble() is None
+
+
+async def test_a_second_daemon_is_refused(path: str) -> None:
+    async with opened(path):
+        with pytest.raises(BlockingIOError, match=f"^{path}: is in use by another gateway"):
+            async with opened(path):
+                pass
+    async with opened(path):
+        pass
+
+
+async def test_records_and_answers_outlive_it(path: str) -> None:
+    async with opened(path) as store:
+        await store.append([plain(0)])
+        await store.cache_put("key", b"answer", 60.0)
+    async with opened(path) as store:
+        assert await store.requests(Filter(), 10) == [plain(0)]
+        assert await store.cache_get("key") == b"answer"
+
+
+async def test_windows_and_facts_outlive_it_and_kill_9(path: str, tmp_path: Path) -> None:
+    clock, limits = ManualClock(), Limits(requests=3)
+    heard: list[tuple[str, str]] = []
+    async with opened(path, clock=clock) as store:
+        store.share("cool:k", "429", 60.0)
+        meter = store.meter("key:p/k", limits)
+        for _ in range(3):
+            assert not isinstance(await store.reserve(meter, 0), Refusal)
+        killed = str(tmp_path / "killed")
+        await asyncio.to_thread(shutil.copytree, Path(path).parent, killed)
+    for folder in (str(Path(path).parent), killed):
+        heard.clear()
+        site = Site(heard=lambda name, value, _: heard.append((name, value)))
+        async with opened(f"{folder}/store.db", site, clock) as store:
+            assert heard == [("cool:k", "429")]
+            assert isinstance(await store.reserve(store.meter("key:p/k", limits), 0), Refusal)
+
+
+async def test_a_path_that_cannot_be_is_one_line_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=f"^{tmp_path / 'file'}: Not a directory$"):
+        async with opened(str(tmp_path / "file" / "store.db")):
+            pass
+
+
+async def test_a_full_disk_is_trouble_until_it_is_not(path: str) -> None:
+    failed: list[str] = []
+    async with opened(path, Site(failed=failed.append)) as store:
+        await store.append([plain(0)])
+        assert await store.requests(Filter(), 10) == [plain(0)]
+        with full_disk():
+            with pytest.raises(StoreUnavailable, match=f"^{path}: "):
+                await store.append([plain(1)])
+            with pytest.raises(StoreUnavailable):
+                await store.cache_put("key", b"answer", 60.0)
+            assert await store.requests(Filter(), 10) == [plain(0)]
+            assert not isinstance(await store.reserve(store.meter("key:p/k", Limits(requests=1)), 0), Refusal)
+            trouble = store.trouble()
+            assert trouble is not None
+            assert path in trouble.message
+        assert failed[:2] == ["append", "cache_put"]
+        await store.append([plain(0), plain(1)])
+        await store.cache_put("key", b"answer", 60.0)
+        [total] = await store.totals(Filter(), [])
+        assert total.requests == 2
+
+
+async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) -> None:
+    async with opened(path) as store:
+        await store.append([plain(number) for number in range(200)])
+    garble(path)
+    async with opened(path, Site(ask=unanswered)) as worker:
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            await worker.requests(Filter(), 1000)
+        trouble = worker.trouble()
+        assert trouble is not None
+        assert "damaged" in trouble.message
+    async with opened(path) as store:
+        assert 0 < len(await store.requests(Filter(), 1000)) <= 200
+        assert store.trouble() is None
+        await store.cache_put("key", b"answer", 60.0)
+
+
+async def test_a_database_that_is_removed_begins_anew_after_trouble(path: str) -> None:
+    async with opened(path) as store:
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("DROP TABLE requests")
+        with pytest.raises(StoreUnavailable, match="no such table"):
+            await store.append([plain(0)])
+
+
+async def unanswered(message: bytes) -> bytes:
+    raise StoreUnavailable(errno.ECONNREFUSED, "nobody there")
+
+
+def garble(path: str) -> None:
+    """Overwrite the middle of the database, and the cache."""
+    with open(path, "r+b") as file:
+        file.seek(Path(path).stat().st_size // 2)
+        file.write(b"\xff" * 8192 * 3)
+    Path(f"{path}.cache").write_bytes(b"nonsense" * 1000)
+
+
+async def test_workers_share_what_the_supervisor_keeps(path: str) -> None:
+    clock, limits = ManualClock(), Limits(requests=5)
+    async with opened(path, Site(supervises=True, workers=2), clock) as supervisor:
+
+        def site(name: str) -> Site:
+            return Site(holder=name, workers=2, ask=lambda message: supervisor.answer(name, message))
+
+        async with opened(path, site("a"), clock) as one, opened(path, site("b"), clock) as other:
+            await asyncio.gather(one.append([plain(0), plain(1)]), other.append([plain(1), plain(2)]))
+            assert await other.requests(Filter(), 10) == [plain(2), plain(1), plain(0)]
+            meters = [(store, store.meter("key:p/k", limits)) for store in (one, other)]
+            answers = [await store.reserve(meter, 0) for _ in range(5) for store, meter in meters]
+            assert sum(not isinstance(answer, Refusal) for answer in answers) <= 5
+        supervisor.lost("a")

@@ -1,0 +1,238 @@
+"""The way to Redis: TLS, sentinels, clusters, servers that come and go, and replies that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.crc import key_slot
+
+from gateway.api import StoreUnavailable
+from gateway_stores.redis_address import parse_address
+from gateway_stores.redis_config import RedisConfigStore
+from gateway_stores.redis_ledger import RedisLedger
+from gateway_stores.redis_link import Call, Link, Script
+from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
+from tests.fakes.tcp_proxy import TcpProxy
+
+PREFIXES = (f"link-{number}" for number in itertools.count())
+HEALS = 5.0
+
+
+@asynccontextmanager
+async def document(
+    address: str, password: str | None = None, timeout: float = 1.0
+) -> AsyncIterator[RedisConfigStore]:
+    """A store that does one thing over a link."""
+    store = RedisConfigStore(address, password, timeout=timeout, prefix=next(PREFIXES))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def until_healed(work: Callable[[], Awaitable[object]]) -> None:
+    """Try until it works again."""
+    begun = time.monotonic()
+    while True:
+        try:
+            await work()
+            return
+        except StoreUnavailable:
+            assert time.monotonic() - begun < HEALS
+            await asyncio.sleep(0.02)
+
+
+async def complaint(address: str, password: str | None = None, timeout: float = 1.0) -> str:
+    """What is said of a server that cannot be used."""
+    async with document(address, password, timeout) as store:
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.write(b"data", "")
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+async def test_tls_is_verified(tls_files: Path) -> None:
+    with RedisServer(tls=tls_files) as server:
+        ca = f"?ssl_ca_certs={tls_files / 'ca.pem'}"
+        async with document(f"rediss://{server.address}{ca}") as store:
+            assert (await store.read()).data == b""
+        assert "certificate" in await complaint(f"rediss://{server.address}")
+        assert "certificate" in await complaint(f"rediss://localhost:{server.port}{ca}")
+        assert await complaint(f"redis://{server.address}")
+
+
+async def test_passwords_and_databases() -> None:
+    with RedisServer("--requirepass", "hunter2") as server:
+        async with document(f"redis://:hunter2@{server.address}/3") as store:
+            await store.write(b"data", "")
+        async with document(server.address, "hunter2") as store:
+            assert await store.version() == ""
+        for said in (
+            await complaint(server.address),
+            await complaint(server.address, "hunter3"),
+            await complaint(f"redis://hunter3:hunter2@{server.address}"),
+        ):
+            assert "password" in said
+            assert "hunter" not in said
+
+
+async def test_a_server_that_repeats_the_password_is_not_quoted() -> None:
+    with RedisServer("--rename-command", "AUTH", "") as server:
+        assert "hunter2" not in await complaint(f"redis://hunter2:hunter2@{server.address}")
+
+
+async def test_what_is_wrong_is_said_in_words(own_redis: RedisServer, redis_cluster: RedisCluster) -> None:
+    own_redis.command("CONFIG", "SET", "maxmemory", "1")
+    assert "maxmemory" in await complaint(own_redis.address)
+    own_redis.command("CONFIG", "SET", "maxmemory", "0")
+    own_redis.command("REPLICAOF", "127.0.0.1", 1)
+    assert "is a replica" in await complaint(own_redis.address)
+    own_redis.kill()
+    assert own_redis.address in await complaint(own_redis.address)
+    others = [await _or_complaint(node.address) for node in redis_cluster.nodes]
+    assert any("redis+cluster://" in said for said in others)
+
+
+async def _or_complaint(address: str) -> str:
+    async with document(address) as store:
+        try:
+            await store.write(b"data", "")
+        except StoreUnavailable as exc:
+            return str(exc)
+    return ""
+
+
+async def test_a_server_that_is_loading_is_trouble() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            commands = len(re.findall(rb"^\*\d+\r$", data, re.MULTILINE))
+            writer.write(b"-LOADING Redis is loading the dataset in memory\r\n" * commands)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        assert "loading" in await complaint(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+
+async def test_a_restart_and_forgotten_scripts_are_not_noticed(own_redis: RedisServer) -> None:
+    async with document(own_redis.address) as store:
+        version = await store.write(b"1", "")
+        own_redis.command("SCRIPT", "FLUSH")
+        assert (await store.read()).version == version
+        own_redis.kill()
+        own_redis.start()
+        await until_healed(store.read)
+        assert (await store.read()).version == ""
+        await store.write(b"2", "")
+
+
+async def test_one_that_stands_still_is_given_up_in_time_and_healed(own_redis: RedisServer) -> None:
+    async with document(own_redis.address, timeout=0.1) as store:
+        await store.write(b"1", "")
+        own_redis.pause()
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await store.read()
+        own_redis.resume()
+        await until_healed(store.read)
+        assert (await store.read()).data == b"1"
+
+
+async def test_nothing_is_sent_twice_where_a_reply_is_lost(own_redis: RedisServer, tmp_path: Path) -> None:
+    count = Script("redis_config.lua")
+    count.text = b"return redis.call('INCR', KEYS[1])"
+    count.digest = own_redis.command("SCRIPT", "LOAD", count.text).decode()
+    async with TcpProxy(own_redis.port) as proxy:
+        link = Link(parse_address(proxy.address), 1.0)
+        assert await link.run([Call(count, "counter", ())]) == [1]
+        await proxy.become("drop_reply")
+        with pytest.raises(StoreUnavailable):
+            await link.run([Call(count, "counter", ())])
+        await proxy.dropped.wait()
+        await proxy.become("none")
+        assert await link.run([Call(count, "counter", ())]) == [3]
+        await link.close()
+
+
+async def test_a_proxy_that_goes_and_comes_back(own_redis: RedisServer) -> None:
+    async with TcpProxy(own_redis.port) as proxy, document(proxy.address, timeout=0.2) as store:
+        await store.write(b"1", "")
+        for toxic in ("down", "reset", "stall"):
+            await proxy.become(toxic)
+            with pytest.raises(StoreUnavailable):
+                await store.read()
+            await proxy.become("none")
+            await until_healed(store.read)
+
+
+async def test_sentinels_say_who_is_the_master_now(redis_sentinels: RedisSentinels) -> None:
+    async with document(redis_sentinels.address) as store:
+        await store.write(b"1", "")
+        redis_sentinels.master.kill()
+        with pytest.raises(StoreUnavailable):
+            await store.read()
+
+        async def write() -> None:
+            await store.write(b"2", (await store.read()).version)
+
+        await until_healed(write)
+        assert redis_sentinels.replica.command("ROLE")[0] == b"master"
+        assert "no master called" in await complaint(redis_sentinels.address.replace("/main", "/other"))
+
+
+async def test_a_cluster_is_followed(redis_cluster: RedisCluster) -> None:
+    redis_cluster.flush()
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(document(redis_cluster.address)) for _ in range(12)]
+        for number, store in enumerate(stores):
+            await store.write(b"%d" % number, "")
+        assert all(node.command("DBSIZE") for node in redis_cluster.nodes), "each has some"
+        redis_cluster.nodes[-1].command("CLUSTER", "FAILOVER")
+        for number, store in enumerate(stores):
+            await until_healed(store.read)
+            assert (await store.read()).data == b"%d" % number
+
+
+async def test_a_slot_that_moves_is_asked_for(redis_cluster: RedisCluster) -> None:
+    first, second = redis_cluster.nodes[1:3]
+    slot = 8000
+    prefix = next(name for name in PREFIXES if key_slot(name.encode()) == slot)
+    ids = [node.command("CLUSTER", "MYID") for node in (first, second)]
+    second.command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+    first.command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+    async with _cluster_link(redis_cluster) as link:
+        ledger = RedisLedger(link, f"{{{prefix}}}")
+        assert await ledger.request("none") is None
+    for node in (second, first):
+        node.command("CLUSTER", "SETSLOT", slot, "STABLE")
+
+
+@asynccontextmanager
+async def _cluster_link(cluster: RedisCluster) -> AsyncIterator[Link]:
+    link = Link(parse_address(cluster.address), 5.0)
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -> None:
+    roles = [(node, node.command("ROLE")) for node in redis_cluster.nodes]
+    dead = next(node for node, role in roles if role[0] == b"master" and role[2])
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [
+            await stack.enter_async_context(document(redis_cluster.address, timeout=0.5)) for _ in range(6)
+        ]
+        for store in stores:
+            await store.write(b"1", "")
+        dead.kill()
+        for store in stores:
+            await until_healed(store.read)
+    dead.start()
