@@ -20,7 +20,13 @@ from gateway.config.problems import ConfigError, Problem
 from gateway.registry import Listed, Registry
 
 VALID = "llm_providers: [{type: echo}]\n"
-KNOWN = Known(frozenset({"echo", "openai"}), frozenset({"memory"}), frozenset(), frozenset({"hybrid"}))
+KNOWN = Known(
+    frozenset({"echo", "openai"}),
+    frozenset({"memory"}),
+    frozenset(),
+    frozenset({"hybrid"}),
+    frozenset({"memory"}),
+)
 
 
 class FakeRegistry:
