@@ -16,7 +16,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.on_trouble",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 

@@ -24,7 +24,7 @@ from gateway.config.schema import (
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
 from gateway.config.suggest import hint, nearest
 
-PLANNED_STORES = frozenset({"memory", "http"})
+PLANNED_STORES = frozenset({"memory"})
 PLANNED_ALGORITHMS = frozenset({"adaptive"})
 _NEED_KEYS = frozenset({"openai", "claude", "gemini"})
 _SURELY_MEANT = 0.8

@@ -21,6 +21,7 @@ from gateway_stores.authority import WindowAuthority
 from gateway_stores.file import FileStore
 from gateway_stores.memory import MemoryStore
 from tests.stores.leased import LeasedStore
+from tests.stores.served_http import ServedHttpStore
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -81,3 +82,11 @@ class TestFile(StoreConformance):
 
     def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
         return InlineLoop(clock)
+
+
+class TestHttp(StoreConformance):
+    slack = 1 / 60 + 1 / 600
+    examples = 20
+
+    def make_store(self, clock: ManualClock) -> Store:
+        return ServedHttpStore(clock)

@@ -25,7 +25,7 @@ from tests.daemon.working import (
 )
 from tests.fakes.daemon import Daemon
 
-SLOW = {"llm_providers": [{"id": "echo", "type": "echo", "model": "m", "first_token_ms": 2500}]}
+SLOW = {"llm_providers": [{"id": "echo", "type": "echo", "model": "m", "first_token_ms": 3000}]}
 
 
 async def stream(running: Working) -> list[Any]:
@@ -50,19 +50,27 @@ async def test_chats_and_streams_on_all_workers(tmp_path: Path) -> None:
 
 async def test_one_crashes_under_load(tmp_path: Path) -> None:
     async with working(tmp_path, settings(**SLOW)) as running:
-        streams = [asyncio.create_task(stream(running)) for _ in range(30)]
-        await eventually_served(running, 30)
-        before = running.pids
-        os.kill(before[0], signal.SIGKILL)
+        first, second = running.pids
+        lost = await begun(running, 5, in_all=5, without=second)
+        kept = await begun(running, 5, in_all=10, without=first)
+        os.kill(first, signal.SIGKILL)
         killed = time.monotonic()
-        assert {await running.asked() for _ in range(3)} == {200}  # nobody is refused meanwhile
+        assert {await running.asked() for _ in range(2)} == {200}  # nobody is refused meanwhile
         await eventually(lambda: len(lines_of(running.daemon, "worker started")) == WORKERS + 1)
         assert time.monotonic() - killed < 10
-        whole = [events[-1:] == ["[DONE]"] for events in await asyncio.gather(*streams)]
-        assert any(whole), "the other worker's streams go on"
-        assert not all(whole), "the one that was killed served as well"
+        assert [events[-1] for events in await asyncio.gather(*kept)] == ["[DONE]"] * 5
+        assert await asyncio.gather(*lost) == [[]] * 5
         await eventually(lambda: len(running.pids) == WORKERS)
-        assert before[1] in running.pids
+        assert second in running.pids
+
+
+async def begun(running: Working, count: int, *, in_all: int, without: int) -> list[asyncio.Task[list[Any]]]:
+    """Streams that were begun while the worker ``without`` was stopped: the other one serves them."""
+    os.kill(without, signal.SIGSTOP)
+    streams = [asyncio.create_task(stream(running)) for _ in range(count)]
+    await eventually_served(running, in_all)
+    os.kill(without, signal.SIGCONT)
+    return streams
 
 
 async def eventually_served(running: Working, count: int) -> None:
