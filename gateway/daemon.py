@@ -116,8 +116,8 @@ class Daemon:
                 await listeners.open()
                 self.addresses = listeners.addresses
                 with self._watching():
-                    _tune_collector()
                     await self._announce(live)
+                    _tune_collector()
                     if started is not None:
                         started.set()
                     await self._controls.stopping.wait()
