@@ -29,8 +29,8 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     """The application; its resources open when it starts and close when it is cleaned up."""
     app = web.Application(middlewares=[border, authentication])
     app[LIVE] = live
+    app[ANSWERS] = Answers(live.store, live.site, live.metrics)
     app[ADMIN] = make_state(live, reloader)
-    app[ANSWERS] = Answers(live.store, live.metrics)
     prometheus = live.current.config.logging.prometheus
     for prefix in PREFIXES:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))

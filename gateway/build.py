@@ -16,7 +16,7 @@ from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provide
 from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
-from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
+from gateway.config.checks import PLANNED_ALGORITHMS
 from gateway.config.problems import gather
 from gateway.config.read import Loaded
 from gateway.config.roster import KnownClient
@@ -143,8 +143,6 @@ def build_managed(file: Loaded, read: Callable[[], Loaded], registry: Registry) 
 
 def _stored(section: StoreSection, registry: Registry, group: str, path: str) -> Any:
     name = section.type
-    if name in PLANNED_STORES - registry.names(group):
-        name = "memory"
     accepted = registry.accepts(group, name, path)
     common = {field: getattr(section, field) for field in StoreSection.model_fields if field in accepted}
     revealed = {

@@ -57,11 +57,11 @@ def run(path: str) -> int:
         content = fetch(path)
         loaded = load(content, os.environ, registry.known())
         workers = loaded.config.server.workers
-        if workers == 1:
-            uvloop.run(Daemon(path, loaded, registry).serve())
-            return 0
         count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
-        return uvloop.run(Supervisor(path, content, registry, count).serve())
+        if count > 1:
+            return uvloop.run(Supervisor(path, content, registry, count).serve())
+        uvloop.run(Daemon(path, loaded, registry).serve())
+        return 0
     except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
         message, code = cannot_start(exc)
         print(message, file=sys.stderr)
@@ -108,9 +108,8 @@ class Daemon:
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
             pinging = asyncio.create_task(_ping_watchdog())
-            following = asyncio.create_task(
-                live.managed.follow(lambda: self._controls.reload("storage.config"))
-            )
+            followed = partial(self._controls.reload, "storage.config")
+            following = asyncio.create_task(live.managed.follow(followed))
             try:
                 await runner.setup()
                 listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())

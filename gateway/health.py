@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.keys import LIVE
+from gateway.runtime import Live
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -20,9 +21,15 @@ async def readyz(request: web.Request) -> web.Response:
     live = request.app[LIVE]
     if live.draining:
         return web.json_response(_report(request, "draining"), status=503)
-    if not live.ready:
+    if not (live.ready and _store_will_do(live)):
         return web.json_response(_report(request, "starting"), status=503)
     return web.json_response(_report(request, "ok"))
+
+
+def _store_will_do(live: Live) -> bool:
+    """Where the loss of the store closes the gateway, the start is not complete before it was there once."""
+    live.store_seen = live.store_seen or live.store.trouble() is None
+    return live.store_seen or live.site.on_trouble != "closed"
 
 
 def _report(request: web.Request, status: str) -> dict[str, object]:

@@ -259,7 +259,7 @@ class Metrics:
                 for labels, series in list(self._models.items())
             ],
             "counters": {counter.name: list(counter.values.items()) for counter in self._counters},
-            "gauges": list(self.gauges),
+            "gauges": [tuple(sample) for sample in self.gauges],
             "process": self._processes.values(),
         }
 

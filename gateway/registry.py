@@ -56,10 +56,6 @@ class Registry:
             config_stores=names["config_stores"],
         )
 
-    def names(self, group: str) -> frozenset[str]:
-        """The names of a group's plugins."""
-        return frozenset(self._found[group])
-
     def listing(self) -> list[Listed]:
         """Every plugin with its origin, and why it fails to load if it does."""
         rows = []

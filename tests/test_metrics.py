@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -170,3 +171,42 @@ def test_rendering_in_a_thread_while_series_come_and_go(metrics: Metrics) -> Non
     thread.join()
     assert len(rendered) >= 3
     list(text_string_to_metric_families(rendered[-1].decode()))
+
+
+def test_several_processes_count_as_one() -> None:
+    one, two = Metrics("1"), Metrics("1")
+    for metrics, seconds in ((one, 0.06), (two, 9.0), (two, 0.06)):
+        series = metrics.request("openai", "gpt-4o", "app")
+        series.done(200, seconds, 0.001, seconds)
+        series.tokens(Usage(input=10, output=1))
+        series.cost(5)
+        metrics.attempt("openai", "k", "ok")
+    two.error("openai", "upstream_error")
+    whole = Metrics("1", process=False)
+    for metrics in (one, two):
+        metrics.gauges = [Sample("in_flight_requests", ("openai",), 1.0)]
+        whole.add(orjson.loads(orjson.dumps(metrics.snapshot())))
+    whole.gauges = whole.gauges[:1]
+    both = {name: value for name, value in scrape(whole).items() if not name[0].startswith("process_")}
+    alone = Metrics("1")
+    for seconds in (0.06, 9.0, 0.06):
+        series = alone.request("openai", "gpt-4o", "app")
+        series.done(200, seconds, 0.001, seconds)
+        series.tokens(Usage(input=10, output=1))
+        series.cost(5)
+        alone.attempt("openai", "k", "ok")
+    alone.error("openai", "upstream_error")
+    alone.gauges = whole.gauges
+    expected = {name: value for name, value in scrape(alone).items() if not name[0].startswith("process_")}
+    assert both == pytest.approx(expected)
+
+
+def test_processes_are_added_up_but_began_with_the_first() -> None:
+    whole = Metrics("1", process=False)
+    for began, memory in ((200.0, 5.0), (100.0, 7.0)):
+        process = {"process_start_time_seconds": began, "process_resident_memory_bytes": memory}
+        whole.add({**Metrics("1", process=False).snapshot(), "process": process})
+    samples = scrape(whole)
+    assert samples["process_start_time_seconds", ()] == 100.0
+    assert samples["process_resident_memory_bytes", ()] == 12.0
+    assert ("process_open_fds", ()) not in samples

@@ -13,11 +13,13 @@ from aiohttp import web
 from gateway.admin.body import only, read_object, text
 from gateway.admin.errors import AdminError, answer
 from gateway.admin.ledger import dollars
-from gateway.api import ApiError, Limits, Meter, Unsupported, Usage
+from gateway.api import ApiError, Meter, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
 from gateway.keys import LIVE, REQUEST_ID
+from gateway.request.budget import worst_cost
 from gateway.request.errors import quoted
+from gateway.request.fallback import fallbacks
 from gateway.request.operations import CHAT
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
@@ -47,16 +49,14 @@ async def post_route(request: web.Request) -> web.Response:
     """Where a chat would go now. Nothing is sent, reserved or counted."""
     tx = _transaction(request, await read_object(request))
     try:
-        pools = [resolve(tx)]
+        targets = resolve(tx)
     except ApiError as error:
-        return answer(_report(tx, [], error))
+        return answer(_report(tx, _excluded(tx, ()), error))
     now = time.monotonic()
-    verdicts = [
-        verdict
-        for place, targets in enumerate(pools)
-        for verdict in _judge(tx, targets, now, fallback=place > 0)
-    ]
-    return answer(_report(tx, verdicts))
+    verdicts = _judge(tx, targets, now, fallback=False)
+    for others in fallbacks(tx, targets):
+        verdicts += _judge(tx, others, now, fallback=True)
+    return answer(_report(tx, [*verdicts, *_excluded(tx, targets)]))
 
 
 def _transaction(request: web.Request, body: dict[str, Any]) -> Transaction:
@@ -116,6 +116,22 @@ def _judge(tx: Transaction, targets: Sequence[Target], now: float, *, fallback: 
     return [*sorted(order, key=lambda verdict: verdict.held_back), *verdicts.values()]
 
 
+def _excluded(tx: Transaction, allowed: Sequence[Target]) -> list[Verdict]:
+    """The candidates of the model that are none for this client."""
+    client, left_out = tx.client, []
+    for target in tx.pool.targets if tx.pool is not None else ():
+        if target in allowed:
+            continue
+        if client.providers is not None and target.provider not in client.providers:
+            reason = "the client may not use this provider"
+        elif client.meter.limits.budget and not target.prices.known:
+            reason = "its price is not known, and the client has a budget"
+        else:
+            reason = "the client may not use this model"
+        left_out.append(Verdict(target, False, [reason]))
+    return left_out
+
+
 def _rest(target: Target, now: float) -> str | None:
     """Why a key is not used at all just now."""
     seconds = target.meter.cooled_until - now
@@ -143,12 +159,12 @@ def _hindrances(tx: Transaction, target: Target, now: float) -> list[str]:
     return found
 
 
-def full_windows(meter: Meter, tokens: int) -> list[str]:
-    """The windows that have no room for one more request with ``tokens``."""
+def full_windows(meter: Meter, tokens: int, cost: int = 0) -> list[str]:
+    """The windows that have no room for one more request with ``tokens`` that costs ``cost`` nano-dollars."""
+    needs = {"tokens": tokens, "session": tokens, "budget": cost}
     found = []
     for kind, limit, used, reset in meter.readings():
-        needs = min(tokens, limit) if kind in ("tokens", "session") else 1
-        if kind != "budget" and used + needs > limit and used:
+        if used + min(needs.get(kind, 1), limit) > limit:
             found.append(f"its {kind} window is full: {used} of {limit}, all free in {_seconds(reset)}")
     return found
 
@@ -160,7 +176,6 @@ def _seconds(seconds: float) -> str:
 def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None = None) -> dict[str, Any]:
     usable = [verdict for verdict in verdicts if not verdict.reasons]
     chosen = usable[0] if usable else None
-    tokens = tx.demand.input_tokens + tx.demand.output_tokens
     return {
         "model": tx.alias,
         "client": tx.client.id or None,
@@ -169,9 +184,19 @@ def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None =
         "chosen": None if chosen is None else _name(chosen.target),
         "why": _why(tx, usable, refusal),
         "refusal": refusal and {"status": refusal.status, "code": refusal.code, "message": refusal.message},
-        "client_limits": full_windows(tx.client.meter, tokens) if tx.client.meter.limits != Limits() else [],
+        "client_limits": _client_limits(tx, [verdict.target for verdict in verdicts])
+        if refusal is None
+        else [],
         "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
     }
+
+
+def _client_limits(tx: Transaction, targets: Sequence[Target]) -> list[str]:
+    """The client's own windows that have no room: it would get 429 before any candidate is looked at."""
+    if not tx.client.id:
+        return []
+    cost = worst_cost(tx, targets) if tx.client.meter.limits.budget else 0
+    return full_windows(tx.client.meter, tx.demand.input_tokens + tx.demand.output_tokens, cost)
 
 
 def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> str:

@@ -19,6 +19,8 @@ from gateway.runtime import Live
 
 PATIENCE = 1.0
 """Seconds in which a dependency must say that it is well."""
+BEHIND = 30.0
+"""Seconds that usage records may wait for the store before something is wrong."""
 MAX_ENTRIES = 1000
 _LATEST_OFFSET = 2**62
 
@@ -87,6 +89,7 @@ async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
     found = [
         _dependency("storage.runtime", storage.runtime.type, live.store.trouble()),
         _dependency("storage.config", storage.config.type, await _config_trouble(live)),
+        _dependency("storage.journal", "file", _journal_trouble(live)),
     ]
     if state.audit is not None:
         lost = state.audit.trouble
@@ -108,7 +111,26 @@ def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]
     }
 
 
+def _journal_trouble(live: Live) -> Trouble | None:
+    journal = live.journal
+    if journal.folder is not None and not journal.durable:
+        return Trouble(
+            f"Usage records are only in memory: {journal.folder} takes none. Make room, or mend the path.",
+            0.0,
+        )
+    waiting = journal.oldest()
+    if waiting is not None and waiting > BEHIND:
+        return Trouble(
+            f"{journal.pending} usage records wait for the store, for up to {waiting:.0f} s. They are kept: "
+            "look at storage.runtime.",
+            time.time() - waiting,
+        )
+    return None
+
+
 async def _config_trouble(live: Live) -> Trouble | None:
+    if live.managed.trouble is not None:
+        return Trouble(live.managed.trouble, 0.0)
     try:
         async with asyncio.timeout(PATIENCE):
             await live.managed.store.version()

@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.admin.body import only, read_object, text
 from gateway.admin.changing import apply
 from gateway.admin.errors import AdminError, answer
-from gateway.admin.keystate import TOPIC, Standing, together
+from gateway.admin.keystate import TOPIC, Standing, standing, together
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.query import Query
 from gateway.admin.state import note_change
@@ -37,9 +37,9 @@ async def list_providers(request: web.Request) -> web.Response:
     """Every provider with its keys."""
     Query(request)
     live = request.app[LIVE]
-    standing, totals = await _standing(live), await _recent(request, Filter())
+    known, totals = await _everywhere(live), await _recent(request, Filter())
     services = live.current.catalog.services.values()
-    return answer({"providers": [_service_json(service, standing, totals) for service in services]})
+    return answer({"providers": [_service_json(service, known, totals) for service in services]})
 
 
 async def get_provider(request: web.Request) -> web.Response:
@@ -47,7 +47,7 @@ async def get_provider(request: web.Request) -> web.Response:
     Query(request)
     service = _service(request)
     totals = await _recent(request, Filter(provider=service.id))
-    return answer(_service_json(service, await _standing(request.app[LIVE]), totals))
+    return answer(_service_json(service, await _everywhere(request.app[LIVE]), totals))
 
 
 async def post_enable(request: web.Request) -> web.Response:
@@ -67,7 +67,7 @@ async def post_reset(request: web.Request) -> web.Response:
     live.memory.free(key.state, time.monotonic())
     key.state.last_error = None
     note_change(request, f"{service.id}/{key.id}: reset")
-    return await _key_answer(request, service, key)
+    return _key_answer(request, service, key)
 
 
 async def post_test(request: web.Request) -> web.Response:
@@ -91,12 +91,13 @@ async def _switch(request: web.Request, *, on: bool) -> web.Response:
 
     await apply(request, switched)
     note_change(request, f"{service.id}/{key.id}: {'enabled' if on else 'disabled'}")
-    return await _key_answer(request, service, key)
+    return _key_answer(request, service, key)
 
 
-async def _key_answer(request: web.Request, service: Service, key: Key) -> web.Response:
-    standing = await _standing(request.app[LIVE])
-    return answer({"status": "ok", "provider": service.id, "key": _key_json(key, standing)})
+def _key_answer(request: web.Request, service: Service, key: Key) -> web.Response:
+    """The key as this process knows it by now; the others hear of it within a second."""
+    known = standing(request.app[LIVE])
+    return answer({"status": "ok", "provider": service.id, "key": _key_json(key, known)})
 
 
 def _service(request: web.Request) -> Service:
@@ -117,7 +118,7 @@ def _key(request: web.Request) -> tuple[Service, Key]:
     )
 
 
-async def _standing(live: Live) -> dict[str, Standing]:
+async def _everywhere(live: Live) -> dict[str, Standing]:
     return together(await live.peers.gather(TOPIC))
 
 
@@ -132,7 +133,7 @@ async def _recent(request: web.Request, wanted: Filter) -> _Totals:
     return {total.group: total for total in totals}
 
 
-def _service_json(service: Service, standing: dict[str, Standing], totals: _Totals) -> dict[str, Any]:
+def _service_json(service: Service, known: dict[str, Standing], totals: _Totals) -> dict[str, Any]:
     base_url = getattr(service.plugin, "base_url", None)
     return {
         "id": service.id,
@@ -142,15 +143,14 @@ def _service_json(service: Service, standing: dict[str, Standing], totals: _Tota
         "model": service.default_model,
         "operations": sorted(service.plugin.operations),
         "keys": [
-            {**_key_json(key, standing), "last_24h": _usage(totals, service.id, key.id)}
-            for key in service.keys
+            {**_key_json(key, known), "last_24h": _usage(totals, service.id, key.id)} for key in service.keys
         ],
     }
 
 
-def _key_json(key: Key, standing: dict[str, Standing]) -> dict[str, Any]:
+def _key_json(key: Key, everything: dict[str, Standing]) -> dict[str, Any]:
     limits = key.state.meter.limits
-    known = standing.get(key.state.meter.subject, {})
+    known = everything.get(key.state.meter.subject, {})
     seconds = known.get("cooled_seconds")
     return {
         "id": key.id,

@@ -56,6 +56,7 @@ ERRORS: Mapping[str, tuple[int, str, Source]] = {
     "no_provider_available": (503, "api_error", Source.PROVIDER),
     "upstream_overloaded": (503, "api_error", Source.PROVIDER),
     "overloaded": (503, "api_error", Source.GATEWAY),
+    "store_unavailable": (503, "api_error", Source.GATEWAY),
     "draining": (503, "api_error", Source.GATEWAY),
     "upstream_timeout": (504, "api_error", Source.PROVIDER),
     "http_version_not_supported": (505, "invalid_request_error", Source.CALLER),

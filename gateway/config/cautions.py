@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from gateway.config.checks import PLANNED_ALGORITHMS, PLANNED_STORES
+from gateway.config.checks import PLANNED_ALGORITHMS
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
 from gateway.config.section import Section
@@ -16,7 +16,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "server.webui",
     "logging.content",
-    "storage.on_trouble",
 )
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
@@ -63,20 +62,13 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
 
 def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
-    policy, storage = config.policy, config.storage
+    policy = config.policy
     words = {
-        "server.workers (one process serves)": config.server.workers != 1,
-        f"storage.config.type {storage.config.type} (it is kept in memory)": _planned(storage.config.type),
-        f"storage.runtime.type {storage.runtime.type} (it is kept in memory)": _planned(storage.runtime.type),
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
     }
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
-
-
-def _planned(store: str) -> bool:
-    return store in PLANNED_STORES - {"memory"}
 
 
 def _is_set(config: Config, path: str) -> bool:

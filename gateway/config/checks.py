@@ -24,7 +24,6 @@ from gateway.config.schema import (
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
 from gateway.config.suggest import hint, nearest
 
-PLANNED_STORES = frozenset({"memory", "http"})
 PLANNED_ALGORITHMS = frozenset({"adaptive"})
 _NEED_KEYS = frozenset({"openai", "claude", "gemini"})
 _SURELY_MEANT = 0.8
@@ -43,6 +42,8 @@ class Draft:
     sinks: dict[Path, Sink] = field(default_factory=dict)
     stores: dict[Path, StoreSection] = field(default_factory=dict)
     policy: Policy | None = None
+    workers: object = 1
+    """``server.workers`` as it is given."""
     misspelt: list[Fault] = field(default_factory=list)
 
 
@@ -59,6 +60,7 @@ def draft(root: dict[str, Any]) -> Draft:
     runtime_store = [(("storage", "runtime"), _at(root, ("storage", "runtime")))]
     found.stores |= _sound(ConfigStore, config_store)
     found.stores |= _sound(RuntimeStore, runtime_store)
+    found.workers = _at(root, ("server", "workers"))
     found.policy = _sound(Policy, [((), root.get("policy") or {})]).get(())
     for kind, entries in (
         (ProviderConfig, providers),
@@ -159,7 +161,12 @@ def _provider_known(path: Path, provider: str, found: Draft) -> Iterator[Fault]:
 
 
 def _stores(found: Draft) -> Iterator[Fault]:
+    workers = str(found.workers)
+    several = workers == "auto" or (workers.isdecimal() and int(workers) > 1)
     for path, store in found.stores.items():
+        if several and store.type == "memory":
+            message = f"memory is for one process, and server.workers is {workers}: use file"
+            yield Fault((*path, "type"), message, '"memory"')
         if store.type in ("redis", "http") and store.addr is None:
             yield Fault((*path, "addr"), f"is required: where is the {store.type} store?")
         elif store.type == "http" and store.addr and not store.addr.startswith(("http://", "https://")):
@@ -177,7 +184,7 @@ def _plugins(found: Draft, known: Known) -> Iterator[Fault]:
         yield from unknown((*path, "type"), sink.type, known.sinks, "log sink")
     for path, store in found.stores.items():
         names = known.config_stores if path[-1] == "config" else known.stores
-        yield from unknown((*path, "type"), store.type, names | PLANNED_STORES, "store")
+        yield from unknown((*path, "type"), store.type, names, "store")
     if found.policy:
         names = known.algorithms | PLANNED_ALGORITHMS
         yield from unknown(("policy", "algorithm"), found.policy.algorithm, names, "algorithm")

@@ -44,18 +44,22 @@ def as_stream(answer: Mapping[str, Any], operation: str, *, include_usage: bool)
     return b"".join(events)
 
 
+def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is passed on as it is may lack one."""
+    return choice.get("message") or {}
+
+
 def _role(choice: Mapping[str, Any]) -> dict[str, Any]:
-    message = choice["message"]
-    delta = {
-        "role": message.get("role", "assistant"),
-        "content": None if message.get("content") is None else "",
-    }
+    message = _message(choice)
+    content = None if message.get("content") is None else ""
+    delta = {"role": message.get("role", "assistant"), "content": content}
     return {"index": choice.get("index", 0), "delta": delta, "logprobs": None, "finish_reason": None}
 
 
 def _output(choice: Mapping[str, Any]) -> dict[str, Any]:
-    delta = {name: value for name, value in choice["message"].items() if name != "role"}
-    if calls := delta.get("tool_calls"):
+    delta = {name: value for name, value in _message(choice).items() if name != "role"}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list) and all(isinstance(call, dict) for call in calls):
         delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
     return {**_role(choice), "delta": delta, "logprobs": choice.get("logprobs")}
 
@@ -88,6 +92,8 @@ def as_whole(stream: bytes, operation: str) -> dict[str, Any]:
         found = [_closed(index, choices[index]) for index in sorted(choices)]
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise Inexact(str(exc)) from exc
+    if usage is not None and not isinstance(usage, dict):
+        raise Inexact("usage")
     whole = {**frame, "object": _WHOLE[operation], "choices": found}
     return whole if usage is None else {**whole, "usage": usage}
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.api import Record
 from gateway.ledger.claim import Claim
 from gateway.ledger.complaint import Complaint
-from gateway.ledger.segment import Batch, Segment
+from gateway.ledger.segment import Batch, Entry, Segment
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,8 @@ class Journal:
         """Forget a segment that cannot be read; its file stays for another start."""
         if segment is self._current:
             self.fail(error)
-        self.segments.remove(segment)
+        if segment in self.segments:
+            self.segments.remove(segment)
         segment.close()
 
     def is_current(self, segment: Segment) -> bool:
@@ -154,22 +156,26 @@ class Journal:
         """Begin a new file with the records of which the disk may have none. Raises `OSError`."""
         fresh = self._create()
         lacking = [segment for segment in self.segments if segment.path is None or segment.doubtful]
+        entries = [entry for segment in lacking for entry in self._pending(segment)]
         try:
-            for segment in lacking:
-                for record, payload in segment.entries():
-                    fresh.write(payload)
-                    assert fresh.recent is not None
-                    fresh.recent.append((record, payload))
-                    fresh.pending += 1
+            for _, payload in entries:
+                fresh.write(payload)
         except OSError:
             fresh.delete()
             raise
+        fresh.recent, fresh.pending = deque(entries), len(entries)
         for segment in lacking:
             self.remove(segment)
         self._follow(fresh)
-        if fresh.pending:
-            log.info("usage records are written to the journal again", extra={"records": fresh.pending})
         self.durable = True
+
+    def _pending(self, segment: Segment) -> Sequence[Entry]:
+        try:
+            return segment.take(segment.pending).entries if segment.pending else ()
+        except OSError as error:
+            self.count("dropped", segment.pending)
+            self._complain("usage records are lost with their file", error, records=segment.pending)
+            return ()
 
     def _rotate(self) -> None:
         try:
@@ -185,6 +191,8 @@ class Journal:
         assert self.folder is not None
         if self.claim is None or not self.claim.holds():
             make_private(self.folder)
+            if self.claim is not None:
+                self.claim.release()
             self.claim = Claim.make(self.folder)
         return Segment.create(self.claim.next_path())
 

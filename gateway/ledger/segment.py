@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +34,8 @@ class Damage(NamedTuple):
 
 
 class Segment:
-    """What was written and what of it the store has. The entries that it has not are kept in memory as well
-    until there are too many; then they are read."""
+    """What was written, and what of it the store has. Entries that it has not are kept in memory as well,
+    unless there are too many (see `recent`): then they are read when their turn comes."""
 
     __slots__ = (
         "_loaded",
@@ -60,7 +60,7 @@ class Segment:
         self.size = 0
         """Bytes of whole frames in the file."""
         self.moved = 0
-        """How many of them are behind us."""
+        """How many of them the store has, or are of no use."""
         self.pending = 0
         """Records that the store does not have yet."""
         self.recent: deque[Entry] | None = deque()
@@ -140,10 +140,6 @@ class Segment:
             self._unread.popleft()
         if self.moved >= self.size:
             self.pending, self.recent = 0, deque()
-
-    def entries(self) -> Iterator[Entry]:
-        """All that are pending. Raises `OSError`."""
-        yield from self.take(max(self.pending, 1)).entries
 
     def empty(self) -> None:
         """Begin again, once all is moved. Raises `OSError`."""

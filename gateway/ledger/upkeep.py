@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from pathlib import Path
@@ -69,6 +70,8 @@ class Upkeep:
             self._journal.restore()
         except OSError as error:
             self._complain("the journal still cannot be written", error, records=self._journal.pending)
+        else:
+            log.info("usage records are written to the journal again")
 
     async def adopt(self, folder: Path) -> None:
         """Move what is in the segments of processes that have ended."""
@@ -102,7 +105,7 @@ def _sync(fd: int, path: Path, dirty: bool) -> None:
     """Raises `OSError` if the file is not what its name stands for any more, or the disk failed."""
     try:
         if not os.path.samestat(os.stat(path), os.fstat(fd)):
-            raise FileNotFoundError(2, "the file was removed", str(path))
+            raise FileNotFoundError(errno.ENOENT, "the file was removed", str(path))
         if dirty:
             os.fsync(fd)
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.api import Store
+from gateway.api import Site, Store, StoreUnavailable
 from gateway.catalog import Target
 from gateway.dialects.chat_usage import openai_usage
 from gateway.dialects.replay import Inexact, as_whole
@@ -43,8 +43,9 @@ _UNHEEDED = frozenset({"stream", "stream_options", "user"})
 class Answers:
     """Answers for those who ask the same again, soon or at the same time."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, site: Site, metrics: Metrics) -> None:
         self._store = store
+        self._site = site
         self._metrics = metrics
         self._flights = Flights()
         self._storing: dict[str, bytes] = {}
@@ -124,20 +125,18 @@ class Answers:
 
     def _put(self, tx: Transaction, key: str, body: bytes | None) -> None:
         settings = tx.runtime.config.policy.cache
-        if body is None or self._resting():
+        if body is None or len(body) > settings.max_entry_kb * 1024 or self._resting():
             return
-        packed = Entry.of(tx, body).pack()
-        if len(packed) <= settings.max_entry_kb * 1024:
-            self._storing[key] = packed
-            self._in_background(self._store_one(key, packed, settings.ttl_seconds))
+        packed = self._storing[key] = Entry.of(tx, body).pack()
+        self._in_background(self._store_one(key, packed, settings.ttl_seconds))
 
     async def _store_one(self, key: str, packed: bytes, seconds: float) -> None:
         try:
             async with asyncio.timeout(PUT_PATIENCE):
                 await self._store.cache_put(key, packed, seconds)
             self._failures = 0
-        except Exception:  # of whatever kind: a request is answered without the cache
-            self._failed("cache_put")
+        except Exception as exc:  # of whatever kind: a request is answered without the cache
+            self._failed("cache_put", exc)
         finally:
             if self._storing.get(key) is packed:
                 del self._storing[key]
@@ -148,14 +147,15 @@ class Answers:
         try:
             async with asyncio.timeout(PATIENCE):
                 packed = await self._store.cache_get(key)
-        except Exception:  # as above
-            self._failed("cache_get")
+        except Exception as exc:  # as above
+            self._failed("cache_get", exc)
             return None
         self._failures = 0
         return packed
 
-    def _failed(self, operation: str) -> None:
-        self._metrics.store_error("runtime", operation)
+    def _failed(self, operation: str, why: Exception) -> None:
+        if not isinstance(why, StoreUnavailable):  # that is counted by the store
+            self._site.failed(operation)
         self._failures += 1
         if self._failures == MISSES:
             self._failures = 0

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.api import ApiError
+from gateway.api import ApiError, StoreUnavailable
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.accept import read_json
 from gateway.request.account import close_books
@@ -51,6 +51,9 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
         return await work(tx)
     except ApiError as error:
         return _refuse(tx, error)
+    except StoreUnavailable:
+        message = "The gateway cannot check its limits at the moment. Try again shortly."
+        return _refuse(tx, ApiError("store_unavailable", message, retry_after=1))
     except asyncio.CancelledError:
         if tx.http.transport is not None:  # the client is still there: it is us who stop
             return _refuse(tx, draining())

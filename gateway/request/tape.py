@@ -19,7 +19,17 @@ class Tape:
     The upstream pauses only while nobody who listens can take more: a slow client slows no other.
     """
 
-    __slots__ = ("_blocked", "_followers", "_leader", "_pause", "_paused", "_room", "pieces", "whole")
+    __slots__ = (
+        "_abandoned",
+        "_blocked",
+        "_followers",
+        "_leader",
+        "_pause",
+        "_paused",
+        "_room",
+        "pieces",
+        "whole",
+    )
 
     def __init__(self, room: float = ROOM) -> None:
         """``room``: how many bytes are kept."""
@@ -28,6 +38,7 @@ class Tape:
         """All that came is still there: there was room for it."""
         self._room = room
         self._leader: Relay | None = None
+        self._abandoned = False
         self._followers: list[Relay] = []
         self._blocked: dict[Relay, bool] = {}
         self._pause: Callable[[bool], None] | None = None
@@ -53,7 +64,8 @@ class Tape:
         self._leader = relay
         self._pause = pause
         self._paused = False
-        self._listen(relay)
+        if not self._abandoned:
+            self._listen(relay)
 
     def join(self, relay: Relay) -> None:
         """Send what has come so far, and from now on what comes."""
@@ -69,6 +81,7 @@ class Tape:
 
     def leader_left(self) -> None:
         """Wait for the leader's client no more."""
+        self._abandoned = True
         if self._leader is not None:
             self._forget(self._leader)
 

@@ -12,7 +12,7 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Self
+from typing import Self, cast
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,7 @@ class Channel(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -12,7 +12,7 @@ import orjson
 
 from gateway import __version__, systemd
 from gateway.api import Hosting, Site
-from gateway.build import build_store
+from gateway.build import build_plugins, build_store
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Content, load
 from gateway.controls import Controls, first_of
@@ -39,6 +39,7 @@ class Supervisor:
 
     def __init__(self, path: str, content: Content, registry: Registry, workers: int) -> None:
         self._loaded = load(content, os.environ, registry.known())
+        build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
         self._path = path
         self._controls = Controls(self._reload)
@@ -80,6 +81,7 @@ class Supervisor:
         if isinstance(store, Hosting):
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
+            site.cache_entries = self._loaded.config.policy.cache.max_entries
             await store.open(site)
 
     async def _supervise(self, running: asyncio.Task[None]) -> None:

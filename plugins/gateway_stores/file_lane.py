@@ -13,14 +13,13 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.api import StoreUnavailable, Trouble
 from gateway_stores.file_disk import words
-from gateway_stores.file_schema import Damaged
+from gateway_stores.file_schema import ERRORS, Damaged
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError)
-"""The last: what SQLite says of a damaged database may not even be text."""
+_TROUBLE = (*ERRORS, OSError)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 DAMAGED = ".damaged"
 """Beside a database: it is to be looked at before it is used again."""

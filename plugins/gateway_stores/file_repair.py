@@ -15,7 +15,16 @@ from gateway.api.ledger import DIMENSIONS, group_of
 from gateway_stores.file_disk import words
 from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import insert
-from gateway_stores.file_schema import FIGURES, PAGE_BYTES, SPANS, check, check_tables, connect, open_wal
+from gateway_stores.file_schema import (
+    ERRORS,
+    FIGURES,
+    PAGE_BYTES,
+    SPANS,
+    check,
+    check_tables,
+    connect,
+    open_wal,
+)
 from gateway_stores.file_totals import MINUTE, PRUNED, count, readable
 from gateway_stores.file_transaction import transaction
 
@@ -48,7 +57,7 @@ def make_ready(path: str) -> None:
             with closing(connect(path)) as connection:
                 small = Path(path).stat().st_size <= CHECKED_BYTES
                 check(connection, thorough=small or marker.exists())
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: its words are damaged, too
+        except ERRORS as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:
                 raise
             _replace(path)
@@ -67,8 +76,8 @@ def _replace(path: str) -> None:
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _copy(path, copy)
         _mend_first_page(copy, Path(fresh).read_bytes()[:PAGE_BYTES])
-        kept = 0
-        with suppress(sqlite3.Error), closing(open_wal(copy)) as old, transaction(new):
+        with closing(sqlite3.connect(copy, isolation_level=None)) as old, transaction(new):
+            old.text_factory = new.text_factory
             kept = _salvage(old, new)
     _remove(copy)
     for suffix in _BESIDE:
@@ -96,7 +105,7 @@ def _copy(path: str, copy: str) -> None:
 def _mend_first_page(path: str, sound: bytes) -> None:
     """Where a database does not say which tables it has, take a new one's word for it: made by the same
     statements, tables begin at the same pages."""
-    with suppress(sqlite3.Error, UnicodeDecodeError), closing(open_wal(path)) as connection:
+    with suppress(*ERRORS), closing(open_wal(path)) as connection:
         check_tables(connection)
         return
     head = bytearray(sound)
@@ -151,7 +160,7 @@ def _rows(connection: sqlite3.Connection, table: str, key: Sequence[str]) -> Ite
         try:
             yield from connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
             return
-        except sqlite3.Error:
+        except ERRORS:
             continue
 
 

@@ -49,6 +49,10 @@ _APPLICATION = b"COO\x01"
 _HEAD = b"SQLite format 3\0"
 
 
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises: what it says of a damaged database may not even be text."""
+
+
 class Damaged(sqlite3.DatabaseError):
     """The database is not as it was written."""
 

@@ -188,6 +188,9 @@ class LeasedWindows:
         """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
         loop, sent = asyncio.get_running_loop(), self._clock()
         began = loop.time()
+        for meter in meters:
+            if meter.asleep:
+                self._rouse(meter)
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
             answers = await self._answers(asks)
@@ -207,8 +210,6 @@ class LeasedWindows:
         for meter, ask, answer in zip(meters, asks, answers, strict=True):
             meter.answered(ask, answer, now)
             self._most_holders = max(self._most_holders, answer.holders)
-            if meter.asleep:
-                self._rouse(meter)
             self._serve(meter, now, loop.time())
         return True
 

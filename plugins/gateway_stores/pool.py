@@ -126,9 +126,8 @@ class Pool:
 
     def report(self, now: float) -> list[tuple[Bucket, int]]:
         """What is to be reported from now on; nothing of it is given twice."""
-        unsent = [
-            (bucket, amount) for bucket, amount in self.unsent.items() if amount and bucket.leaves > now
-        ]
+        known, self.unsent = self.unsent, {}
+        unsent = [(bucket, amount) for bucket, amount in known.items() if amount and bucket.leaves > now]
         self.sent = {bucket: amount for bucket, amount in self.sent.items() if bucket.leaves > now}
         for bucket, amount in unsent:
             self.sent[bucket] = self.sent.get(bucket, 0) + amount

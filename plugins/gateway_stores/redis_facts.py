@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import Final
 
@@ -13,6 +12,8 @@ from gateway_stores.redis_link import Call, Link, Script
 SCRIPT: Final = Script("redis_facts.lua")
 EVERY = 0.25
 """Seconds between two looks."""
+WITHIN = 1.0
+"""Seconds that one takes at most; so long does the start or the end of a process wait for Redis."""
 
 
 class RedisFacts:
@@ -31,10 +32,7 @@ class RedisFacts:
     async def open(self, site: Site) -> None:
         """Hear what holds already, if the server answers; go on hearing."""
         self._site = site
-        try:
-            await self._exchange()
-        except StoreUnavailable as exc:
-            self._failed(exc)
+        await self._attempt()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -45,8 +43,7 @@ class RedisFacts:
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
         if self._unsent:
-            with contextlib.suppress(StoreUnavailable):
-                await self._exchange()
+            await self._attempt()
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Say something at the next occasion."""
@@ -55,15 +52,15 @@ class RedisFacts:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            try:
-                await self._exchange()
-                self.trouble = None
-            except StoreUnavailable as exc:
-                self._failed(exc)
+            await self._attempt()
 
-    def _failed(self, exc: StoreUnavailable) -> None:
-        self._site.failed("share")
-        self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
+    async def _attempt(self) -> None:
+        try:
+            await self._exchange()
+            self.trouble = None
+        except StoreUnavailable as exc:
+            self._site.failed("share")
+            self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
 
     async def _exchange(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -72,11 +69,11 @@ class RedisFacts:
         said = [part for fact in facts for part in fact]
         try:
             call = Call(SCRIPT, self._base, (self._heard, self._site.holder, *said))
-            [[heard, *found]] = await self._link.run([call])
+            [[heard, *found]] = await self._link.run([call], WITHIN)
         except BaseException:
             self._unsent = sent | self._unsent  # to be said again: hearing it twice does no harm
             raise
         self._heard = heard.decode()
-        parts = iter(part.decode() for part in found)
+        parts = iter(part.decode(errors="replace") for part in found)
         for name, value, seconds in zip(parts, parts, parts, strict=True):
             self._site.heard(name, value, float(seconds))

@@ -61,7 +61,7 @@ class RedisLedger:
     async def request(self, id: str) -> Record | None:
         """The record with this id, or else the newest with this request id."""
         record = await self._act("one", id)
-        return None if record is None else Record.from_json(orjson.loads(record))
+        return None if record is None else _record(record)
 
     async def totals(self, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
         """One total for each combination of the dimensions' values."""
@@ -99,8 +99,8 @@ class RedisLedger:
         while True:
             before, *found = await self._act("find", before, first, last, _SCANNED, *fragments)
             for text in found:
-                record = Record.from_json(orjson.loads(text))
-                if filter.matches(record):
+                record = _record(text)
+                if record is not None and filter.matches(record):
                     yield record
             if not before:
                 break
@@ -157,6 +157,14 @@ class RedisLedger:
             number.decode(): tuple(orjson.loads(name)) for name, number in zip(parts, parts, strict=True)
         }
         return int(pruned), [float(day) for day in days]
+
+
+def _record(text: bytes) -> Record | None:
+    """None where it is not of our making, or of another version of the gateway."""
+    try:
+        return Record.from_json(orjson.loads(text))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _cut(start: float, end: float, level: int) -> list[Piece]:

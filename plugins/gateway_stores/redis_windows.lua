@@ -29,18 +29,31 @@ local function floor_divided(time, width)
   return quotient - floor > 0.5 and floor + 1 or floor
 end
 
+local function push(list, place, amount)
+  -- At the end of a window's list, which is {bucket, amount, …}, the oldest bucket first.
+  if list[#list - 1] == place then
+    list[#list] = exact(list[#list] + amount)
+  else
+    list[#list + 1] = place
+    list[#list + 1] = amount
+  end
+end
+
 local function load(text)
   local windows, holders = {}, {}
   if type(text) ~= 'string' then return windows, holders end
   local state = cmsgpack.unpack(text)
   for kind, window in pairs(state[1]) do
-    local buckets, seconds, list = {}, window[1] + 0, window[2]
-    local newest = now / seconds * BUCKETS + BUCKETS -- a clock that went back makes nothing count for ever
-    for i = 1, #list, 2 do
-      local place = math.min(list[i], math.floor(newest))
-      buckets[place] = (buckets[place] or 0) + list[i + 1]
+    local list, seconds, known = {}, window[1] + 0, window[2]
+    local newest = math.floor(now / seconds * BUCKETS) + BUCKETS -- if the clock went back: count not for ever
+    for i = 1, #known, 2 do
+      if known[i] <= newest then
+        list[i], list[i + 1] = known[i], known[i + 1] + 0
+      else
+        push(list, newest, known[i + 1])
+      end
     end
-    windows[kind] = {seconds = seconds, buckets = buckets}
+    windows[kind] = {seconds = seconds, list = list}
   end
   for name, holder in pairs(state[2]) do
     local till = math.min(holder[3], now + LINGER)
@@ -50,21 +63,10 @@ local function load(text)
   return windows, holders
 end
 
-local function flat(window)
-  local list, places = {}, {}
-  for place in pairs(window.buckets) do places[#places + 1] = place end
-  table.sort(places)
-  for _, place in ipairs(places) do
-    list[#list + 1] = place
-    list[#list + 1] = window.buckets[place]
-  end
-  return list
-end
-
 local function save(windows, holders)
   local state, longest = {{}, {}}, LINGER
   for kind, window in pairs(windows) do
-    state[1][kind] = {window.seconds, flat(window)}
+    state[1][kind] = {window.seconds, window.list}
     longest = math.max(longest, window.seconds * (1 + 2 / BUCKETS))
   end
   for name, holder in pairs(holders) do
@@ -74,16 +76,15 @@ local function save(windows, holders)
 end
 
 local function slide_window(window)
-  local width = window.seconds / BUCKETS
-  for place in pairs(window.buckets) do
-    if (place + 1) * width + window.seconds <= now then window.buckets[place] = nil end
-  end
+  local list, width, gone = window.list, window.seconds / BUCKETS, 0
+  while list[gone + 1] and (list[gone + 1] + 1) * width + window.seconds <= now do gone = gone + 2 end
+  if gone > 0 then window.list = {unpack(list, gone + 1)} end
 end
 
 local function slide(windows, holders)
   for kind, window in pairs(windows) do
     slide_window(window)
-    local needed = next(window.buckets)
+    local needed = window.list[1]
     for _, holder in pairs(holders) do needed = needed or holder.held[kind] end
     if not needed then windows[kind] = nil end
   end
@@ -98,32 +99,42 @@ end
 
 local function change(window, seconds)
   if seconds == window.seconds then return end
-  local old, width = window.buckets, window.seconds / BUCKETS
-  window.seconds, window.buckets = seconds, {}
-  for place, amount in pairs(old) do
-    local moved = math.ceil((place + 1) * width / (seconds / BUCKETS)) - 1
-    window.buckets[moved] = exact((window.buckets[moved] or 0) + amount)
+  local old, width = window.list, window.seconds / BUCKETS
+  window.seconds, window.list = seconds, {}
+  for i = 1, #old, 2 do
+    push(window.list, math.ceil((old[i] + 1) * width / (seconds / BUCKETS)) - 1, old[i + 1])
   end
 end
 
+local function find(list, place)
+  -- Where the bucket is, or the one before it; and whether it is there.
+  local i = #list - 1
+  while i > 0 and list[i] > place do i = i - 2 end
+  return i, list[i] == place
+end
+
 local function count(window, time, amount)
-  local place, buckets = floor_divided(time, window.seconds / BUCKETS), window.buckets
-  if amount > 0 then
-    buckets[place] = exact((buckets[place] or 0) + amount)
-    return
+  local place, list = floor_divided(time, window.seconds / BUCKETS), window.list
+  local i, there = find(list, place)
+  if amount > 0 and there then
+    list[i + 1] = exact(list[i + 1] + amount)
+  elseif amount > 0 then
+    table.insert(list, i + 2, place)
+    table.insert(list, i + 3, amount)
   end
-  for p = place, place + 1 do
-    local back = math.min(-amount, buckets[p] or 0)
+  for p = place, place + 1 do -- taken back: what the first lacks, the next has
+    i, there = find(list, p)
+    local back = there and math.min(-amount, list[i + 1]) or 0
     if back > 0 then
-      buckets[p] = buckets[p] - back
+      list[i + 1] = list[i + 1] - back
       amount = amount + back
     end
   end
 end
 
 local function used(window)
-  local sum = 0
-  for _, amount in pairs(window and window.buckets or {}) do sum = sum + amount end
+  local sum, list = 0, window and window.list or {}
+  for i = 2, #list, 2 do sum = sum + list[i] end
   return sum
 end
 
@@ -170,16 +181,23 @@ local function whole(amount)
   return string.format('%.0f', amount)
 end
 
+local function numbers(window)
+  -- Lua itself writes numbers of up to 14 digits as they are.
+  if used(window) < 1e14 then return table.concat(window.list, ',') end
+  local list = {}
+  for i, number in ipairs(window.list) do list[i] = whole(number) end
+  return table.concat(list, ',')
+end
+
 local function answer(windows, holders, granted, others)
   local lately, kinds = 0, {}
   for _, holder in pairs(holders) do
     if now < holder.till + LINGER then lately = lately + 1 end
   end
   for i, span in ipairs(spans) do
-    local window, list = windows[span[1]], {}
-    for j, amount in ipairs(window and flat(window) or {}) do list[j] = whole(amount) end
+    local window = windows[span[1]]
     kinds[i] = string.format('[%s,%s,%.17g,[%s]]', whole(granted[span[1]] or 0), whole(others[i]),
-      window and window.seconds or 0, table.concat(list, ','))
+      window and window.seconds or 0, window and numbers(window) or '')
   end
   local acknowledged = whole(holders[holder_name].acknowledged)
   return string.format('[0,%s,%d,%.17g,[%s]]', acknowledged, lately, now, table.concat(kinds, ','))
@@ -194,7 +212,7 @@ local function exchange(text)
   for _, span in ipairs(spans) do
     local kind, seconds = span[1], span[3]
     if seconds > 0 then
-      windows[kind] = windows[kind] or {seconds = seconds, buckets = {}}
+      windows[kind] = windows[kind] or {seconds = seconds, list = {}}
       change(windows[kind], seconds)
     end
   end

@@ -15,10 +15,10 @@ Load = Callable[..., Loaded]
 
 KNOWN = Known(
     providers=frozenset({"openai", "claude", "gemini", "custom", "echo", "groq"}),
-    stores=frozenset({"memory", "redis"}),
+    stores=frozenset({"memory", "file", "redis", "http"}),
     sinks=frozenset({"jsonl", "stdout", "webhook"}),
     algorithms=frozenset({"round_robin", "least_loaded", "hybrid"}),
-    config_stores=frozenset({"memory", "redis"}),
+    config_stores=frozenset({"memory", "file", "redis", "http"}),
 )
 ECHO = "llm_providers: [{type: echo}]\n"
 

@@ -12,6 +12,7 @@ from gateway.api.testing.cache import CacheConformance
 from gateway.api.testing.clock import ManualClock
 from gateway_stores.file import FileStore
 from gateway_stores.memory import MemoryStore
+from tests.stores.served_http import ServedHttpStore
 
 
 class TestMemory(CacheConformance):
@@ -30,3 +31,8 @@ class TestFile(CacheConformance):
         store = FileStore(next(self.paths))
         store.clock = clock
         return store
+
+
+class TestHttp(CacheConformance):
+    def make_store(self, clock: ManualClock) -> Store:
+        return ServedHttpStore(clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from gateway.api import ConfigStore
 from gateway.api.testing.config_stores import ConfigStoreConformance
 from gateway_stores.config_file import FileConfigStore
+from gateway_stores.http import HttpConfigStore
 from gateway_stores.memory import MemoryConfigStore
+from tests.fakes.http_store import KEY, HttpStoreServer
 
 
 class TestMemory(ConfigStoreConformance):
@@ -28,3 +32,13 @@ class TestFile(ConfigStoreConformance):
 
     def make_config_store(self) -> ConfigStore:
         return FileConfigStore(self.path)
+
+
+class TestHttp(ConfigStoreConformance):
+    @pytest.fixture(autouse=True)
+    async def _server(self) -> AsyncIterator[None]:
+        async with HttpStoreServer(time.monotonic) as self.server:
+            yield
+
+    def make_config_store(self) -> ConfigStore:
+        return HttpConfigStore(self.server.addr, KEY)

@@ -12,6 +12,7 @@ from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import LedgerConformance
 from gateway_stores.file import FileStore
 from gateway_stores.memory import MemoryStore
+from tests.stores.served_http import ServedHttpStore
 
 
 class TestMemory(LedgerConformance):
@@ -32,3 +33,11 @@ class TestFile(LedgerConformance):
         store = FileStore(next(self.paths))
         store.clock = clock
         return store
+
+
+class TestHttp(LedgerConformance):
+    keeps_totals = False  # the tests' own server forgets them
+    ledger_examples = 10
+
+    def make_store(self, clock: ManualClock) -> Store:
+        return ServedHttpStore(clock)

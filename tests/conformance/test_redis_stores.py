@@ -11,6 +11,7 @@ from gateway.api.testing.cache import CacheConformance
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.config_stores import ConfigStoreConformance
 from gateway.api.testing.ledger import LedgerConformance
+from gateway.api.testing.stores import StoreConformance
 from gateway_stores.redis import RedisStore
 from gateway_stores.redis_config import RedisConfigStore
 from tests.fakes.redis_server import RedisCluster, RedisServer
@@ -18,8 +19,11 @@ from tests.fakes.redis_server import RedisCluster, RedisServer
 PREFIXES = (f"test-{number}" for number in itertools.count())
 
 
-class _Redis(LedgerConformance, CacheConformance):
+class _Redis(LedgerConformance, CacheConformance, StoreConformance):
     """Each store has keys of its own, so each is empty."""
+
+    slack = 1 / 60 + 1 / 600
+    examples = 10
 
     address = ""
 

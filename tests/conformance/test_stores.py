@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from itertools import count
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple, Unpack
+
+import pytest
 
 from gateway.api import Store
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
+from gateway.api.testing.shared import SharedStoreConformance
 from gateway.api.testing.stores import StoreConformance
 from gateway_stores.authority import WindowAuthority
+from gateway_stores.file import FileStore
 from gateway_stores.memory import MemoryStore
 from tests.stores.leased import LeasedStore
+from tests.stores.served_http import ServedHttpStore
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class TestMemory(StoreConformance):
@@ -32,3 +46,47 @@ class TestLeased(StoreConformance):
 
     def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
         return ManualLoop(clock)
+
+
+class TestLeasedTogether(SharedStoreConformance):
+    hears = False
+
+    def make_stores(self, count: int) -> list[Store]:
+        windows = WindowAuthority()
+        return [LeasedStore(windows, time.monotonic) for _ in range(count)]
+
+
+class InlineLoop(ManualLoop):
+    """What is for a thread is done at once: no time passes meanwhile."""
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        done: asyncio.Future[T] = self.create_future()
+        done.set_result(func(*args))
+        return done
+
+
+class TestFile(StoreConformance):
+    slack = 1 / 60 + 1 / 600
+    examples = 20
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.paths = (str(tmp_path / str(number) / "store.db") for number in count())
+
+    def make_store(self, clock: ManualClock) -> Store:
+        store = FileStore(next(self.paths))
+        store.clock = clock
+        return store
+
+    def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
+        return InlineLoop(clock)
+
+
+class TestHttp(StoreConformance):
+    slack = 1 / 60 + 1 / 600
+    examples = 20
+
+    def make_store(self, clock: ManualClock) -> Store:
+        return ServedHttpStore(clock)

@@ -44,6 +44,10 @@ class Samples:
             if sample.name == f"coo_llm_{name}" and labels.items() <= sample.labels.items()
         )
 
+    def process(self, name: str) -> float:
+        """The sample of this name, which has no labels."""
+        return next(sample.value for sample in self.all if sample.name == name)
+
     def values(self, name: str, label: str) -> set[str]:
         """The values that a label of ``coo_llm_…`` has."""
         return {sample.labels[label] for sample in self.all if sample.name == f"coo_llm_{name}"}
@@ -116,8 +120,7 @@ class Gateway:
         """Every metric as it stands."""
         async with self.session.get(self.url + "/metrics") as response:
             text = await response.text()
-        families = text_string_to_metric_families(text)
-        return Samples([sample for family in families for sample in family.samples])
+        return samples_of(text)
 
     async def reload(self, **sections: Any) -> None:
         """Put these sections into the configuration and load it."""
@@ -136,6 +139,12 @@ class Gateway:
         """Status, the JSON of every event (``[DONE]`` as a string) and headers of a streamed chat."""
         async with self.chat(stream=True, **body) as response:
             return response.status, events_of(await response.read()), response.headers
+
+
+def samples_of(text: str) -> Samples:
+    """A scrape, from its text."""
+    families = text_string_to_metric_families(text)
+    return Samples([sample for family in families for sample in family.samples])
 
 
 async def until(condition: Callable[[], bool]) -> None:

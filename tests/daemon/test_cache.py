@@ -12,6 +12,9 @@ import pytest
 from openai import AsyncOpenAI
 
 from gateway.api import StoreUnavailable
+from tests.clients.world import CHAT as CHATS
+from tests.clients.world import KINDS, serving
+from tests.clients.world import TOOLS as WORLD_TOOLS
 from tests.daemon.running import HELLO, KEY, Clock, Gateway, configured, events_of, openai, running, text_of
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.upstream import Fault
@@ -118,6 +121,28 @@ async def test_a_stream_and_a_whole_answer_serve_each_other(
                 c.function.arguments for c in other.message.tool_calls or ()
             ]
         await client.close()
+
+
+@pytest.mark.parametrize("first", ["whole", "stream"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_translated_is_kept_as_well(kind: str, first: str, tmp_path: Path) -> None:
+    asked = {
+        "model": CHATS[kind],
+        "messages": [{"role": "user", "content": "use tools"}],
+        "tools": WORLD_TOOLS,
+    }
+    async with serving(tmp_path, policy={"cache": ON}) as world:
+        gateway = world.gateway
+        await (gateway.ask if first == "whole" else gateway.stream)(**asked)
+        _, whole, _ = await gateway.ask(**asked)
+        _, events, _ = await gateway.stream(**asked, stream_options={"include_usage": True})
+        assert len(world.fakes[kind].requests) == 1
+        (choice,) = whole["choices"]
+        deltas = [chunk["choices"][0]["delta"] for chunk in events[:-2]]
+        calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        assert [{**call, "index": at} for at, call in enumerate(choice["message"]["tool_calls"])] == calls
+        assert events[-2]["usage"] == whole["usage"]
+        assert whole["usage"]["total_tokens"] > whole["usage"]["cost"] == 0
 
 
 @pytest.mark.parametrize("usage", [False, True])
@@ -279,23 +304,36 @@ async def test_a_provider_that_is_gone_answers_no_more(fake_openai: FakeOpenAI, 
         assert (await gateway.ask(model="gpt-4o"))[2]["x-coo-provider"] == "echo"
 
 
-@pytest.mark.parametrize("trouble", ["fails", "hangs"])
+@pytest.mark.parametrize(
+    ("trouble", "counted"),
+    [
+        (StoreUnavailable("it is away, and the store has counted that"), False),
+        (KeyError("a bug"), True),
+        (None, True),
+    ],
+    ids=["unavailable", "a bug", "hangs"],
+)
 async def test_a_store_in_trouble_is_a_miss(
-    trouble: str, fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trouble: Exception | None,
+    counted: bool,
+    fake_openai: FakeOpenAI,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with running(caching(fake_openai.url), tmp_path) as gateway:
 
         async def cache_get(key: str) -> bytes | None:
-            if trouble == "hangs":
+            if trouble is None:
                 await asyncio.Event().wait()
-            raise StoreUnavailable("it is away")
+                raise AssertionError
+            raise trouble
 
         monkeypatch.setattr(gateway.live.store, "cache_get", cache_get)
         for _ in range(5):
             status, _, headers = await gateway.ask(model="gpt-4o")
             assert (status, headers["x-coo-cache"]) == (200, "miss")
-        errors = (await gateway.samples()).sum("store_errors_total", store="runtime", operation="cache_get")
-        assert 3 <= errors <= 5
+        errors = (await gateway.samples()).sum("store_errors_total", store="memory", operation="cache_get")
+        assert (3 <= errors <= 5) == counted
 
 
 async def test_rubbish_in_the_store_is_a_miss(

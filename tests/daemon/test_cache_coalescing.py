@@ -250,6 +250,18 @@ async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_
         assert text_of(late)
 
 
+async def test_when_the_gateway_stops_all_are_told(tmp_path: Path) -> None:
+    echo = {"id": "up", "type": "echo", "model": "m", "token_ms": 500}
+    config = {**configured(echo), "policy": {"cache": {"enabled": True}}, "server": {"drain_timeout": "50ms"}}
+    async with running(config, tmp_path) as gateway, gateway.chat(stream=True, messages=LONG) as first:
+        await first.content.readuntil(b"\n\n")
+        async with gateway.chat(stream=True, messages=LONG) as second:
+            gateway.daemon.stop()
+            for response in (first, second):
+                events = events_of(await response.read())
+                assert events[-1]["error"]["code"] == "draining"
+
+
 async def test_a_budget_pays_once(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
     client = {"id": "one", "key": KEY, "budget": {"usd": 0.0015}}
     async with running(coalescing(fake_openai.url, client), tmp_path) as gateway:

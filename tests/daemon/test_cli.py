@@ -11,6 +11,7 @@ import yaml
 
 from gateway import __version__
 from tests.daemon.command import Done, coo_llm
+from tests.daemon.working import eventually
 from tests.fakes.daemon import ROOT, Daemon
 
 ECHO = "llm_providers: [{type: echo, model: m}]\n"
@@ -84,7 +85,7 @@ async def test_what_is_planned_is_accepted(tmp_path: Path) -> None:
     done = await check(tmp_path, ECHO + "policy: {algorithm: adaptive}\nserver: {workers: auto}\n")
     assert done.code == 0
     async with Daemon({**yaml.safe_load(ECHO), "policy": {"algorithm": "adaptive"}}, tmp_path) as daemon:
-        assert "accepted but not served by this version" in daemon.stderr
+        await eventually(lambda: "accepted but not served by this version" in daemon.stderr)
         assert "adaptive" in daemon.stderr
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
+from gateway.api import Trouble
 from tests.daemon.running import configured, running
 
 ECHO = {"id": "up", "type": "echo", "model": "m"}
@@ -43,3 +44,21 @@ async def test_methods(tmp_path: Path, method: str, status: int) -> None:
         gateway.session.request(method, f"{gateway.url}/readyz") as response,
     ):
         assert response.status == status
+
+
+@pytest.mark.parametrize(("on_trouble", "at_first"), [("closed", 503), ("local", 200), ("open", 200)])
+async def test_a_store_that_is_down_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_trouble: str, at_first: int
+) -> None:
+    memory = {"type": "memory"}
+    storage = {"config": memory, "runtime": memory, "on_trouble": on_trouble}
+    async with running(configured({"type": "echo"}, storage=storage), tmp_path) as gateway:
+        with monkeypatch.context() as down:
+            down.setattr(gateway.live.store, "trouble", lambda: Trouble("down", 0.0))
+            assert (await gateway.get("/health"))[0] == 200
+            assert (await gateway.get("/readyz"))[0] == at_first
+            assert (await gateway.samples()).sum("store_degraded", store="memory") == 1
+        assert (await gateway.get("/readyz"))[0] == 200
+        assert (await gateway.samples()).sum("store_degraded") == 0
+        monkeypatch.setattr(gateway.live.store, "trouble", lambda: Trouble("down", 0.0))
+        assert (await gateway.get("/readyz"))[0] == 200  # it was there once

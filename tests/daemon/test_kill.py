@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.api import Filter, Record, Site, Total
+from gateway_stores.file import FileStore
 from tests.daemon.running import ADMIN_KEY, KEY, until
 from tests.fakes.daemon import Daemon
-from tests.fakes.kept import kept
 
 CLIENTS = 12
 ECHO = {
@@ -28,7 +29,7 @@ ECHO = {
 }
 
 
-def config(folder: Path, store: str = "kept") -> dict[str, Any]:
+def config(folder: Path) -> dict[str, Any]:
     return {
         "server": {"admin_api_key": ADMIN_KEY},
         "llm_providers": [ECHO],
@@ -36,7 +37,7 @@ def config(folder: Path, store: str = "kept") -> dict[str, Any]:
         "logging": {"file": {"enabled": False}, "audit": {"enabled": False}},
         "storage": {
             "config": {"type": "memory"},
-            "runtime": {"type": store, "path": str(folder / "kept.db")},
+            "runtime": {"type": "file", "path": str(folder / "runtime.db")},
             "journal": str(folder / "journal"),
         },
     }
@@ -90,6 +91,16 @@ def nano(dollars: str) -> int:
     return int(Decimal(dollars) * 10**9)
 
 
+async def ledger(path: str) -> tuple[list[Record], list[Total]]:
+    """All records in a file store, and its total of all."""
+    store = FileStore(path)
+    await store.open(Site())
+    try:
+        return await store.requests(Filter(), 10**6), await store.totals(Filter(), [])
+    finally:
+        await store.close()
+
+
 def is_empty(path: Path) -> bool:
     try:
         return path.stat().st_size == 0
@@ -99,29 +110,32 @@ def is_empty(path: Path) -> bool:
 
 async def test_no_answer_in_full_is_without_its_record(tmp_path: Path, long_run: bool) -> None:
     delivered: dict[str, tuple[int, int | None]] = {}
-    daemon = Daemon(config(tmp_path), tmp_path, module=("-m", "tests.fakes.kept"))
+    daemon = Daemon(config(tmp_path), tmp_path)
     for number in range(200 if long_run else 20):
         await daemon.start()
         load = Load(f"{daemon.url}/v1/chat/completions", f"r{number}")
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             clients = [asyncio.create_task(load.client(session)) for _ in range(CLIENTS)]
-            await load.run_until(random.randint(1, 300))
+            await load.run_until(random.randint(1, 150))
             await daemon.kill()
             await asyncio.gather(*clients)
         delivered |= load.delivered
     async with daemon:
         await until(lambda: all(is_empty(path) for path in (tmp_path / "journal").glob("*.journal")))
-    records = kept(str(tmp_path / "kept.db"))
+    records, totals = await ledger(str(tmp_path / "runtime.db"))
     assert [id for id, count in Counter(one.request_id for one in records).items() if count > 1] == []
     recorded = {one.request_id: (one.status, one.cost_nano_usd) for one in records}
     assert {id: recorded.get(id) for id in delivered} == delivered
+    assert [(total.requests, total.cost_nano) for total in totals] == [
+        (len(records), sum(one.cost_nano_usd or 0 for one in records))
+    ]
     assert not any((tmp_path / "journal").iterdir())
 
 
 async def test_a_journal_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("")
     with pytest.raises(RuntimeError) as failure:
-        await Daemon(config(tmp_path, "file"), tmp_path).start()
+        await Daemon(config(tmp_path), tmp_path).start()
     first, *lines = str(failure.value).splitlines()
     assert first.startswith("exit 1")
     assert [line for line in lines if "cannot start" in line and str(tmp_path / "journal") in line]

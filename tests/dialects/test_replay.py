@@ -98,6 +98,13 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"id": "1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
+@pytest.mark.parametrize("message", [{}, {"tool_calls": 3}, {"tool_calls": ["x"]}])
+def test_what_is_of_an_odd_shape_is_passed_on_as_it_is(message: dict[str, Any]) -> None:
+    for choice in ({"message": message}, message):
+        events = events_of(as_stream({"choices": [choice]}, "chat", include_usage=False))
+        assert events[1]["choices"][0]["delta"] == choice.get("message", {})
+
+
 def test_pieces_are_put_together() -> None:
     found = as_whole(
         b": comment\n\n"
@@ -143,6 +150,7 @@ def test_pieces_are_put_together() -> None:
         [piece("stop"), {"error": {"message": "no"}}],
         [piece("stop"), []],
         [{"choices": [None]}],
+        [{**piece("stop"), "usage": 3}],
     ],
 )
 def test_what_cannot_be_put_together_is_not(chunks: list[Any]) -> None:

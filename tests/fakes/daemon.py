@@ -17,6 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _POLL = 0.02
+_ACTIVATE = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Hands a socket over by sd_listen_fds(3), which wants the number of the process that uses it."""
 _PROBE = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
@@ -44,11 +51,16 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
         module: Sequence[str] = ("-m", "gateway"),
+        activated: socket.socket | None = None,
     ) -> None:
-        self.port = free_port()
+        """``activated``: a listening socket that is handed over as systemd does."""
+        self.port = free_port() if activated is None else activated.getsockname()[1]
+        self._activated = activated
         self.folder = folder
         self.config_path = folder / "config.yaml"
         self.stderr_path = folder / "stderr.log"
+        if activated is not None:
+            wrapper = (sys.executable, "-c", _ACTIVATE, str(activated.fileno()), *wrapper)
         self._command = [*wrapper, sys.executable, *module, "-c", str(self.config_path)]
         self._env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", **(env or {})}
         self._process: asyncio.subprocess.Process | None = None
@@ -97,6 +109,7 @@ class Daemon:
                 env=self._env,
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=stderr,
+                pass_fds=() if self._activated is None else [self._activated.fileno()],
             )
         try:
             async with asyncio.timeout(READY_SECONDS):

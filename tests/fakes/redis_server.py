@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,9 +83,15 @@ class RedisServer:
 
     def command(self, *words: str | bytes | int) -> Any:
         """What the server answers to a command."""
-        client: Any = redis.Redis(host=HOST, port=self.port, socket_timeout=5.0)
+        with self.session() as session:
+            return session(*words)
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[..., Any]]:
+        """Several commands over one connection."""
+        client: Any = redis.Redis(HOST, self.port, socket_timeout=5.0, single_connection_client=True)
         with client:
-            return client.execute_command(*words)
+            yield client.execute_command
 
     def follows(self) -> bool:
         """Whether it is a replica that has all its master has."""

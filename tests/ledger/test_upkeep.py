@@ -18,7 +18,7 @@ from gateway.ledger import retention, upkeep
 from gateway.ledger.retention import keep_pruned
 from gateway.ledger.upkeep import Upkeep
 from tests.daemon.running import until
-from tests.ledger.support import Troubled, crash, files, put, reopened
+from tests.ledger.support import Count, Troubled, crash, files, put, reopened
 from tests.ledger.test_journal import move, written
 
 
@@ -100,6 +100,25 @@ async def test_records_the_disk_may_not_have_are_written_again(
     assert sorted(written(folder)) == [1, 2, 3, 4]
     assert set(before).isdisjoint(path for path in files(folder) if path.stat().st_size)
     assert sorted(move(journal)) == [1, 2, 3, 4]
+    crash(journal)
+
+
+async def test_what_is_lost_with_its_file_does_not_hinder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal_module, "RECENT", 2)
+    journal = reopened(tmp_path, count := Count())
+    keeper = Upkeep(journal)
+    put(journal, 1, 2, 3)
+    files(tmp_path)[0].unlink()
+    await keeper.sync()
+    put(journal, 4)
+    await keeper.heal(tmp_path)
+    assert journal.durable
+    assert written(tmp_path) == [4]
+    assert count == {"dropped": 3}
+    assert "lost" in caplog.text
+    assert move(journal) == [4]
     crash(journal)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, Trouble
-from gateway.api.testing.clock import ManualClock
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.memory import MemoryStore
@@ -36,7 +35,7 @@ class NearAuthority:
 class LeasedStore(MemoryStore):
     """What a store does with `LeasedWindows`."""
 
-    def __init__(self, windows: WindowAuthority, clock: ManualClock) -> None:
+    def __init__(self, windows: WindowAuthority, clock: Callable[[], float]) -> None:
         super().__init__()
         self.__post_init__()
         self.shared = True

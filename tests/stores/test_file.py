@@ -14,17 +14,13 @@ from pathlib import Path
 import pytest
 
 from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnavailable
-from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import plain
 from gateway_stores.file import FileStore
 
 
 @asynccontextmanager
-async def opened(
-    path: str, site: Site | None = None, clock: ManualClock | None = None
-) -> AsyncIterator[FileStore]:
+async def opened(path: str, site: Site | None = None) -> AsyncIterator[FileStore]:
     store = FileStore(path)
-    store.clock = clock or store.clock
     await store.open(site or Site())
     try:
         yield store
@@ -75,9 +71,9 @@ async def test_records_and_answers_outlive_it(path: str) -> None:
 
 
 async def test_windows_and_facts_outlive_it_and_kill_9(path: str, tmp_path: Path) -> None:
-    clock, limits = ManualClock(), Limits(requests=3)
+    limits = Limits(requests=3)
     heard: list[tuple[str, str]] = []
-    async with opened(path, clock=clock) as store:
+    async with opened(path) as store:
         store.share("cool:k", "429", 60.0)
         meter = store.meter("key:p/k", limits)
         for _ in range(3):
@@ -87,7 +83,7 @@ async def test_windows_and_facts_outlive_it_and_kill_9(path: str, tmp_path: Path
     for folder in (str(Path(path).parent), killed):
         heard.clear()
         site = Site(heard=lambda name, value, _: heard.append((name, value)))
-        async with opened(f"{folder}/store.db", site, clock) as store:
+        async with opened(f"{folder}/store.db", site) as store:
             assert heard == [("cool:k", "429")]
             assert isinstance(await store.reserve(store.meter("key:p/k", limits), 0), Refusal)
 
@@ -158,13 +154,13 @@ def garble(path: str) -> None:
 
 
 async def test_workers_share_what_the_supervisor_keeps(path: str) -> None:
-    clock, limits = ManualClock(), Limits(requests=5)
-    async with opened(path, Site(supervises=True, workers=2), clock) as supervisor:
+    limits = Limits(requests=5)
+    async with opened(path, Site(supervises=True, workers=2)) as supervisor:
 
         def site(name: str) -> Site:
             return Site(holder=name, workers=2, ask=lambda message: supervisor.answer(name, message))
 
-        async with opened(path, site("a"), clock) as one, opened(path, site("b"), clock) as other:
+        async with opened(path, site("a")) as one, opened(path, site("b")) as other:
             await asyncio.gather(one.append([plain(0), plain(1)]), other.append([plain(1), plain(2)]))
             assert await other.requests(Filter(), 10) == [plain(2), plain(1), plain(0)]
             meters = [(store, store.meter("key:p/k", limits)) for store in (one, other)]

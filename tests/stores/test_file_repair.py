@@ -59,7 +59,7 @@ def test_a_sound_database_stays_as_it_is(sound: bytes, tmp_path: Path) -> None:
 
 def test_any_byte_may_be_wrong(sound: bytes, tmp_path: Path) -> None:
     chance = random.Random(1)
-    for offset in (*range(0, HEADER, 2), *(chance.randrange(len(sound)) for _ in range(70))):
+    for offset in (*range(0, HEADER, 4), *(chance.randrange(len(sound)) for _ in range(25))):
         path = str(tmp_path / f"{offset}.db")
         damaged = bytearray(sound)
         damaged[offset] ^= 1 << chance.randrange(8)
@@ -74,7 +74,7 @@ def test_any_byte_may_be_wrong(sound: bytes, tmp_path: Path) -> None:
 
 def test_it_may_end_anywhere(sound: bytes, tmp_path: Path) -> None:
     chance = random.Random(2)
-    for length in (0, 1, 15, 16, 99, 100, *(chance.randrange(len(sound)) for _ in range(50))):
+    for length in (0, 1, 16, 99, *(chance.randrange(len(sound)) for _ in range(16))):
         path = str(tmp_path / f"{length}.db")
         Path(path).write_bytes(sound[:length])
         make_ready(path)

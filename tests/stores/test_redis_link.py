@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from gateway.api import StoreUnavailable
+from gateway.api import Limits, Refusal, Site, StoreUnavailable
+from gateway.api.testing.ledger import plain
+from gateway_stores.redis import RedisStore
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_config import RedisConfigStore
 from gateway_stores.redis_ledger import RedisLedger
 from gateway_stores.redis_link import Call, Link, Script
-from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
+from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer, eventually
 from tests.fakes.tcp_proxy import TcpProxy
 
 PREFIXES = (f"link-{number}" for number in itertools.count())
@@ -82,6 +84,23 @@ async def test_passwords_and_databases() -> None:
         ):
             assert "password" in said
             assert "hunter" not in said
+
+
+async def test_a_user_needs_few_rights(own_redis: RedisServer) -> None:
+    rights = ("~{coo-llm:*", "+@read", "+@write", "+@scripting", "+time", "+type")
+    own_redis.command("ACL", "SETUSER", "gateway", "on", ">hunter2", "resetchannels", *rights)
+    address = f"redis://gateway:hunter2@{own_redis.address}"
+    store, config = RedisStore(address), RedisConfigStore(address)
+    await store.open(Site())
+    assert store.trouble() is None
+    await store.append([plain(1)])
+    assert not await store.prune(0.0, 0.0)
+    await store.cache_put("key", b"answer", 60.0)
+    assert not isinstance(await store.reserve(store.meter("key:p/k", Limits(requests=5)), 0), Refusal)
+    await config.write(b"data", "")
+    assert store.trouble() is None
+    await store.close()
+    await config.close()
 
 
 async def test_a_server_that_repeats_the_password_is_not_quoted() -> None:
@@ -192,8 +211,11 @@ async def test_a_cluster_is_followed(redis_cluster: RedisCluster) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(document(redis_cluster.address)) for _ in range(12)]
         for number, store in enumerate(stores):
+            store.prefix = next(
+                name for name in PREFIXES if key_slot(f"{name}:config".encode()) * 12 // 16384 == number
+            )
             await store.write(b"%d" % number, "")
-        assert all(node.command("DBSIZE") for node in redis_cluster.nodes), "each has some"
+        eventually(lambda: all(node.command("DBSIZE") for node in redis_cluster.nodes))
         redis_cluster.nodes[-1].command("CLUSTER", "FAILOVER")
         for number, store in enumerate(stores):
             await until_healed(store.read)

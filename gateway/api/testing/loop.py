@@ -31,5 +31,5 @@ class _ManualSelector(selectors.SelectSelector):
         if timeout is None:
             raise RuntimeError("nothing left to wait for")
         if timeout > 0:
-            self._clock.advance(timeout)
+            self._clock.advance(timeout + 1e-9)  # a sum may round down, and the timer would never be due
         return super().select(0)

@@ -101,6 +101,24 @@ class StoreConformance:
             assert used(meter)["tokens"] == 300
             assert 0 < (await refused(store, meter, 1)).retry_after <= 30.0
 
+    async def test_a_budget_is_reserved_and_settled_like_tokens(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("client:c", Limits(budget=1000, budget_seconds=600.0))
+            first = await store.reserve(meter, 0, cost=700)
+            assert not isinstance(first, Refusal)
+            refusal = await store.reserve(meter, 0, cost=301)
+            assert isinstance(refusal, Refusal)
+            assert (refusal.kind, refusal.limit) == ("budget", 1000)
+            await store.settle(first, 0, 200)
+            assert used(meter) == {"budget": 200}
+            dear = await store.reserve(meter, 0, cost=800)
+            assert not isinstance(dear, Refusal)
+            await store.settle(dear, 0, 1500)
+            assert used(meter) == {"budget": 1700}
+            clock.advance(611.0)
+            assert used(meter) == {"budget": 0}
+
     async def test_a_subject_has_one_meter_whose_limits_may_change(self) -> None:
         async with self.opened(ManualClock()) as store:
             meter = store.meter("key:p/k", Limits(requests=5))

@@ -1,0 +1,66 @@
+"""Conformance suite for stores that processes share: subclass it beside `StoreConformance`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.api import Limits, Refusal, Site, Store
+from gateway.api.testing.stores import granted, refused, used
+
+SOON = 2.0
+"""Seconds within which one process must know what another said, with room for a slow machine."""
+
+
+class SharedStoreConformance:
+    """What stores must do that several processes open at once. In real time."""
+
+    hears = True
+    """Whether facts are shared, too."""
+
+    def make_stores(self, count: int) -> list[Store]:
+        """Stores not opened yet over the same, empty place."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def opened(self, sites: list[Site]) -> AsyncIterator[list[Store]]:
+        stores = self.make_stores(len(sites))
+        for number, (store, site) in enumerate(zip(stores, sites, strict=True)):
+            site.holder = f"holder-{number}"
+            await store.open(site)
+        yield stores
+        for store in stores:
+            await store.close()
+
+    async def test_of_a_hundred_at_once_a_budget_for_one_admits_one(self) -> None:
+        async with self.opened([Site() for _ in range(4)]) as stores:
+            meters = [(store, store.meter("client:c", Limits(budget=1000))) for store in stores]
+            attempts = (store.reserve(meter, 0, cost=600) for _ in range(25) for store, meter in meters)
+            answers = await asyncio.gather(*attempts)
+        assert sum(not isinstance(answer, Refusal) for answer in answers) == 1
+
+    async def test_what_one_uses_is_gone_for_the_other(self) -> None:
+        async with self.opened([Site(), Site()]) as (here, there):
+            limits = Limits(requests=5, tokens=100)
+            mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+            for _ in range(3):
+                await here.settle(await granted(here, mine, 10), 5)
+            for _ in range(2):
+                await there.settle(await granted(there, theirs, 10), 5)
+            for store, meter in ((here, mine), (there, theirs)):
+                assert 30.0 < (await refused(store, meter)).retry_after <= 61.5
+                assert used(meter)["requests"] == 5
+                assert 25 <= used(meter)["tokens"] <= 50  # what another holds for a moment counts
+
+    async def test_a_fact_is_heard_by_the_others(self) -> None:
+        if not self.hears:
+            return
+        facts: asyncio.Queue[tuple[str, str, float]] = asyncio.Queue()
+        sites = [Site(), Site(heard=lambda *fact: facts.put_nowait(fact))]
+        async with self.opened(sites) as (here, _):
+            here.share("cool:key:p/k", "reason", 30.0)
+            async with asyncio.timeout(SOON):
+                name, value, seconds = await facts.get()
+        assert (name, value) == ("cool:key:p/k", "reason")
+        assert 30.0 - SOON <= seconds <= 30.0

@@ -1,0 +1,347 @@
+"""The HTTP store: a service of the operator's own keeps windows, records, cached answers and the overlay.
+
+What such a service must offer is described in ``docs/http-store.yaml`` (OpenAPI).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from gateway.api import (
+    Conflict,
+    Dimension,
+    Document,
+    Filter,
+    Limits,
+    Meter,
+    Record,
+    Refusal,
+    Reservation,
+    Site,
+    StoreUnavailable,
+    Total,
+    Trouble,
+)
+from gateway_stores.http_client import MAX_PAGE, HttpClient, Missing
+from gateway_stores.leases import LeasedWindows
+from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
+
+T = TypeVar("T")
+
+EXCHANGE_SECONDS = 0.25
+CACHE_SECONDS = 0.25
+POLL_SECONDS = 0.25
+"""How often facts that others shared are asked for."""
+
+
+@dataclass(eq=False)
+class HttpStore:
+    """Talks to ``addr`` with the bearer key ``api_key``; a call may take ``timeout`` seconds."""
+
+    addr: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        self.shared = True
+        self.clock: Callable[[], float] = time.monotonic
+        """Monotonic seconds; tests put their own here before the first meter is made."""
+        self._client = HttpClient(self.addr, self.api_key, self.timeout)
+        self._windows: LeasedWindows | None = None
+        self._site = Site()
+        self._facts = FactExchange(self._client)
+        self._trouble: Trouble | None = None
+
+    async def open(self, site: Site) -> None:
+        """Begin to talk; a server that does not answer is trouble, not an error."""
+        self._site = site
+        await self._leased.open(site)
+        await self._facts.open(site)
+
+    async def close(self) -> None:
+        """Give back what is held, and hang up."""
+        await self._facts.close()
+        await self._leased.close()
+        await self._client.close()
+
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the windows, or else with what was asked last."""
+        return self._leased.trouble() or self._trouble
+
+    @property
+    def _leased(self) -> LeasedWindows:
+        if self._windows is None:
+            self._windows = LeasedWindows(HttpAuthority(self._client), self.clock, self._client.name)
+        return self._windows
+
+    def meter(self, subject: str, limits: Limits) -> Meter:
+        """The one meter of ``subject``."""
+        return self._leased.meter(subject, limits)
+
+    async def reserve(
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+    ) -> Reservation | Refusal:
+        """From what this process holds, or after an exchange with the server."""
+        return await self._leased.reserve(meter, tokens, cost=cost, force=force)
+
+    async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
+        """Replace the estimates by the true figures."""
+        await self._leased.settle(reservation, tokens, cost)
+
+    async def release(self, reservation: Reservation) -> None:
+        """Undo a reservation."""
+        await self._leased.release(reservation)
+
+    def share(self, name: str, value: str, seconds: float) -> None:
+        """Tell the others with the next poll."""
+        self._facts.share(name, value, seconds)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Send records; count those that were new in the usage counters, if the server lets us."""
+        body = {"records": [record.to_json() for record in records]}
+        added = await self._post("append", ("records",), body, lambda answer: set(answer["added"]))
+        with suppress(StoreUnavailable):
+            await self._count([record for record in records if record.id in added])
+
+    async def _count(self, records: Sequence[Record]) -> None:
+        """Counters for whoever reads the server directly; our own totals come from the records."""
+        sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        for record in records:
+            if record.provider is not None and record.key is not None:
+                subject = record.provider, record.key
+                sums[*subject, "requests"] += 1
+                sums[*subject, "input_tokens"] += record.input_tokens
+                sums[*subject, "output_tokens"] += record.output_tokens
+                sums[*subject, "cost_nano_usd"] += record.cost_nano_usd or 0
+        for path, delta in sums.items():
+            if delta:
+                await self._post("usage", ("usage", *path, "inc"), {"delta": delta}, _anything)
+
+    async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
+        """The newest records that match, newest first."""
+        body = {"filter": asdict(filter), "limit": limit, "before": before}
+
+        def read(answer: Any) -> list[Record]:
+            return [Record.from_json(values) for values in answer["records"]]
+
+        return await self._post("requests", ("records", "query"), body, read)
+
+    async def request(self, id: str) -> Record | None:
+        """The record with this id, or else the newest with this request id."""
+        return await self._call("request", ("records", id), Record.from_json)
+
+    async def totals(self, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
+        """One total for each combination of the dimensions' values."""
+        body = {"filter": asdict(filter), "group_by": list(group_by)}
+
+        def read(answer: Any) -> list[Total]:
+            return [_total(values) for values in answer["totals"]]
+
+        return await self._post("totals", ("records", "totals"), body, read)
+
+    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+        """Totals of each ``step`` seconds."""
+        body = {"filter": asdict(filter), "step": step}
+
+        def read(answer: Any) -> list[tuple[float, Total]]:
+            return [(float(begins), _total(values)) for begins, values in answer["points"]]
+
+        return await self._post("series", ("records", "series"), body, read)
+
+    async def prune(self, requests: float, rollups: float) -> bool:
+        """Let the server forget some of what is too old."""
+        body = {"requests": requests, "rollups": rollups}
+        return await self._post("prune", ("records", "prune"), body, lambda answer: bool(answer["more"]))
+
+    async def cache_get(self, key: str) -> bytes | None:
+        """A cached answer that has not expired."""
+
+        def read(answer: Any) -> bytes:
+            return base64.b64decode(answer["value"], validate=True)
+
+        return await self._call("cache_get", ("cache", key), read, timeout=CACHE_SECONDS)
+
+    async def cache_put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep an answer for ``seconds``; how many are kept is the server's affair."""
+        body = {"value": base64.b64encode(value).decode(), "ttl_seconds": seconds}
+        await self._post("cache_put", ("cache", key), body, _anything, timeout=CACHE_SECONDS)
+
+    async def _post(
+        self,
+        operation: str,
+        path: tuple[str, ...],
+        body: Any,
+        read: Callable[[Any], T],
+        *,
+        timeout: float | None = None,
+    ) -> T:
+        """What ``read`` makes of the answer to a POST; a call the server does not know is trouble."""
+        answer = await self._call(operation, path, lambda found: (read(found),), body, timeout=timeout)
+        if answer is None:
+            raise self._failed(operation, self._client.unavailable(path, "does not know this call"))
+        return answer[0]
+
+    async def _call(
+        self,
+        operation: str,
+        path: tuple[str, ...],
+        read: Callable[[Any], T],
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> T | None:
+        """What ``read`` makes of an answer, None if there is nothing at ``path``. A POST if there is a
+        ``body``. Raises `StoreUnavailable`, and counts it."""
+        try:
+            answer = await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE)
+            result = read(answer)
+        except Missing:
+            return None
+        except StoreUnavailable as error:
+            raise self._failed(operation, error) from None
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            wrong = self._client.unavailable(path, "answered with something else")
+            raise self._failed(operation, wrong) from None
+        self._trouble = None
+        return result
+
+    def _failed(self, operation: str, error: StoreUnavailable) -> StoreUnavailable:
+        self._site.failed(operation)
+        if self._trouble is None:
+            self._trouble = Trouble(str(error), time.time())
+        return error
+
+
+class HttpAuthority:
+    """The windows' truth at the server."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """``POST /windows/exchange``. Raises `StoreUnavailable`."""
+        path = ("windows", "exchange")
+        body = {"asks": [ask_to_json(ask) for ask in asks]}
+        try:
+            found = await self._client.call(path, body, timeout=EXCHANGE_SECONDS)
+            answers = [answer_from_json(values) for values in found["answers"]]
+        except Missing:
+            raise self._client.unavailable(path, "does not know this call") from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._client.unavailable(path, "answered with something else") from None
+        if len(answers) != len(asks):
+            raise self._client.unavailable(path, "left asks unanswered")
+        return answers
+
+
+class FactExchange:
+    """Posts the facts of this process and fetches those of the others, four times a second."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self._site = Site()
+        self._mine: dict[str, tuple[str, float]] = {}
+        """By name: value, and until when it holds (monotonic seconds)."""
+        self._since = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self, site: Site) -> None:
+        """Fetch what holds already, if the server answers, and go on from there."""
+        self._site = site
+        await self._poll()
+        self._task = asyncio.create_task(self._run(), name="facts of the HTTP store")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def share(self, name: str, value: str, seconds: float) -> None:
+        """Tell the others with the next poll."""
+        self._mine[name] = value, time.monotonic() + seconds
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self._poll()
+
+    async def _poll(self) -> None:
+        """Facts that cannot be posted stay for the next time, for as long as they hold."""
+        now = time.monotonic()
+        sent = {name: fact for name, fact in self._mine.items() if fact[1] > now}
+        facts = [
+            {"name": name, "value": value, "seconds": until - now} for name, (value, until) in sent.items()
+        ]
+        body = {"holder": self._site.holder, "since": self._since, "facts": facts}
+        try:
+            answer = await self._client.call(("facts",), body, timeout=EXCHANGE_SECONDS)
+            heard = [(str(one["name"]), str(one["value"]), float(one["seconds"])) for one in answer["facts"]]
+            self._since = int(answer["next"])
+        except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
+            self._site.failed("share")
+            return
+        self._mine = {name: fact for name, fact in self._mine.items() if sent.get(name) is not fact}
+        for fact in heard:
+            self._site.heard(*fact)
+
+
+@dataclass(eq=False)
+class HttpConfigStore:
+    """The document at ``ADDR/config``, with an entity tag for its version."""
+
+    addr: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        self._client = HttpClient(self.addr, self.api_key, self.timeout)
+
+    async def open(self) -> None:
+        """Nothing to do before the first call."""
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._client.close()
+
+    async def read(self) -> Document:
+        """``GET /config``: 404 as long as nothing was ever written."""
+        status, data, tag = await self._client.send("GET", ("config",), max_bytes=MAX_PAGE)
+        if status == 404:
+            return Document("", b"")
+        if status != 200 or not tag:
+            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        return Document(tag, data)
+
+    async def version(self) -> str:
+        """``HEAD /config``."""
+        status, _, tag = await self._client.send("HEAD", ("config",))
+        if status == 404:
+            return ""
+        if status != 200 or not tag:
+            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        return tag
+
+    async def write(self, data: bytes, expected: str) -> str:
+        """``PUT /config`` with ``if-match`` (the first: ``if-none-match: *``). Raises `Conflict` at 412."""
+        headers = {"if-match": expected} if expected else {"if-none-match": "*"}
+        status, _, tag = await self._client.send("PUT", ("config",), data, headers=headers)
+        if status == 412:
+            raise Conflict
+        if status not in (200, 201, 204) or not tag:
+            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        return tag
+
+
+def _anything(answer: Any) -> None:
+    """Of an answer that says nothing."""
+
+
+def _total(values: dict[str, Any]) -> Total:
+    return Total(**{**values, "group": tuple(values["group"])})

@@ -1,0 +1,97 @@
+"""Health, plugins and the audit page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.api import StoreUnavailable, Trouble
+from tests.admin.calling import administered, audited, call
+from tests.daemon.running import Gateway, configured, running
+
+
+async def health(gateway: Gateway) -> tuple[str, dict[str, Any], Any]:
+    """The status of the whole, the dependencies by name, and all that was answered."""
+    status, body = await call(gateway, "GET /health")
+    assert status == 200
+    return body["status"], {one["name"]: one for one in body["dependencies"]}, body
+
+
+async def test_all_is_well(tmp_path: Path) -> None:
+    async with running(administered(logging=audited(tmp_path)), tmp_path) as gateway:
+        status, found, body = await health(gateway)
+        assert status == "ok"
+        assert set(found) == {"storage.runtime", "storage.config", "storage.journal", "logging.audit"}
+        assert {one["status"] for one in found.values()} == {"ok"}
+        assert body["provider_keys"] == {"up": {"active": 2}}
+        assert body["config"] == {"version": gateway.live.current.version, "reload_errors": []}
+        assert (body["workers"], body["anonymous_access"]) == (1, "nobody")
+
+
+async def test_what_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(administered(logging=audited(tmp_path)), tmp_path) as gateway:
+        live = gateway.live
+
+        async def lost() -> str:
+            raise StoreUnavailable("redis at db:6379 refuses connections: start it")
+
+        monkeypatch.setattr(live.store, "trouble", lambda: Trouble("limits are local", 1.8e9))
+        monkeypatch.setattr(live.managed.store, "version", lost)
+        (tmp_path / "audit.log").unlink(missing_ok=True)
+        (tmp_path / "audit.log").mkdir()
+        live.metrics.sink_dropped("ops", 7)
+        await call(gateway, "GET /plugins")  # cannot be audited
+        status, found, _ = await health(gateway)
+        assert status == "degraded"
+        assert found["storage.runtime"]["message"] == "limits are local"
+        assert found["storage.runtime"]["since"] == 1.8e9
+        assert "db:6379" in found["storage.config"]["message"]
+        assert "Is a directory" in found["logging.audit"]["message"]
+        assert found["sink ops"]["message"].startswith("7 lines were lost")
+
+
+async def test_a_reload_that_failed_is_told(tmp_path: Path) -> None:
+    async with running(administered(), tmp_path) as gateway:
+        gateway.write(administered(policy={"algorithm": "nonsense"}))
+        assert (await gateway.post_reload())[0] == 422
+        status, _, body = await health(gateway)
+        assert status == "degraded"
+        assert body["config"]["reload_errors"][0]["path"] == "policy.algorithm"
+
+
+@pytest.mark.parametrize(("open_", "whom"), [(False, "this machine"), (True, "everyone")])
+async def test_who_is_served_without_a_key(tmp_path: Path, open_: bool, whom: str) -> None:
+    config = administered(server={"allow_anonymous": open_})
+    del config["api_keys"]
+    async with running(config, tmp_path) as gateway:
+        assert (await health(gateway))[2]["anonymous_access"] == whom
+
+
+async def test_plugins(tmp_path: Path) -> None:
+    async with running(administered(), tmp_path) as gateway:
+        status, body = await call(gateway, "GET /plugins")
+        assert status == 200
+        found = {(one["group"], one["name"]): one["error"] for one in body["plugins"]}
+        assert found["providers", "echo"] is None
+        assert found["algorithms", "hybrid"] is None
+
+
+async def test_without_an_audit_log_there_are_no_entries(tmp_path: Path) -> None:
+    async with running(administered(), tmp_path) as gateway:
+        assert await call(gateway, "GET /audit") == (200, {"enabled": False, "entries": [], "next": None})
+
+
+async def test_an_audit_log_that_cannot_be_written_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "audit.log").mkdir()
+    with pytest.raises(OSError, match=r"audit\.log"):
+        async with running(administered(logging=audited(tmp_path)), tmp_path):
+            pass
+
+
+async def test_without_an_admin_api_nothing_is_audited(tmp_path: Path) -> None:
+    config = configured({"id": "up", "type": "echo", "model": "m"}, logging=audited(tmp_path))
+    async with running(config, tmp_path) as gateway:
+        assert (await call(gateway, "GET /health"))[0] == 404
+    assert not (tmp_path / "audit.log").exists()

@@ -1,0 +1,52 @@
+"""Two gateways at one Redis: one limit, one ledger, one set of cool-downs; and traffic goes on without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gateway.api import Filter
+from tests.daemon.running import ADMIN_KEY, KEY, configured, running, until
+from tests.fakes.redis_server import RedisServer
+
+ECHO: dict[str, Any] = {"id": "echo", "type": "echo", "model": "m"}
+
+
+def shared(server: RedisServer, folder: Path, **limits: int) -> dict[str, Any]:
+    """A configuration whose state is in Redis."""
+    redis = {"type": "redis", "addr": server.address}
+    return configured(
+        ECHO,
+        api_keys=[{"id": "one", "key": KEY, "limits": limits}],
+        storage={"config": redis, "runtime": redis, "journal": str(folder / "journal")},
+        server={"admin_api_key": ADMIN_KEY},
+    )
+
+
+async def test_two_gateways_share_a_limit_and_a_ledger(own_redis: RedisServer, tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    first, second = shared(own_redis, a, req_per_min=5), shared(own_redis, b, req_per_min=5)
+    async with running(first, a) as one, running(second, b) as other:
+        answers = [(await gateway.ask())[0] for gateway in (one, other) * 5]
+        assert sorted(answers) == [200] * 5 + [429] * 5
+        records = await one.records(10)
+        assert await other.records(10) == records
+        [total] = await other.live.store.totals(Filter(), [])
+        assert (total.requests, total.errors) == (10, 5)
+
+
+async def test_traffic_goes_on_without_redis_and_its_records_arrive(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    async with running(shared(own_redis, tmp_path), tmp_path) as gateway:
+        assert (await gateway.ask())[0] == 200
+        await gateway.records(1)
+        own_redis.kill()
+        assert [(await gateway.ask())[0] for _ in range(5)] == [200] * 5
+        await until(lambda: gateway.live.store.trouble() is not None)
+        assert (await gateway.samples()).sum("store_degraded") >= 1
+        own_redis.start()
+        await until(lambda: gateway.live.store.trouble() is None)
+        assert len(await gateway.records(5)) == 5

@@ -1,0 +1,163 @@
+"""Several workers: both serve, one crashes, all drain, none outlives its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.daemon.running import events_of
+from tests.daemon.working import (
+    SETTINGS,
+    WORKERS,
+    Working,
+    alive,
+    eventually,
+    lines_of,
+    settings,
+    working,
+)
+from tests.fakes.daemon import Daemon
+
+SLOW = {"llm_providers": [{"id": "echo", "type": "echo", "model": "m", "first_token_ms": 3000}]}
+
+
+async def stream(running: Working) -> list[Any]:
+    """The events of a streamed chat, as far as they came."""
+    body = b""
+    try:
+        async with running.chat(stream=True) as response:
+            async for chunk in response.content.iter_any():
+                body += chunk
+    except aiohttp.ClientError:
+        pass
+    return events_of(body)
+
+
+async def test_chats_and_streams_on_all_workers(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        assert len(running.pids) == WORKERS
+        assert {await running.asked() for _ in range(5)} == {200}
+        assert (await stream(running))[-1] == "[DONE]"
+        assert (await running.samples()).sum("requests_total", status="200") == 6
+
+
+async def test_one_crashes_under_load(tmp_path: Path) -> None:
+    async with working(tmp_path, settings(**SLOW)) as running:
+        first, second = running.pids
+        lost = await begun(running, 5, in_all=5, without=second)
+        kept = await begun(running, 5, in_all=10, without=first)
+        os.kill(first, signal.SIGKILL)
+        killed = time.monotonic()
+        assert {await running.asked() for _ in range(2)} == {200}  # nobody is refused meanwhile
+        await eventually(lambda: len(lines_of(running.daemon, "worker started")) == WORKERS + 1)
+        assert time.monotonic() - killed < 10
+        assert [events[-1] for events in await asyncio.gather(*kept)] == ["[DONE]"] * 5
+        assert await asyncio.gather(*lost) == [[]] * 5
+        await eventually(lambda: len(running.pids) == WORKERS)
+        assert second in running.pids
+
+
+async def begun(running: Working, count: int, *, in_all: int, without: int) -> list[asyncio.Task[list[Any]]]:
+    """Streams that were begun while the worker ``without`` was stopped: the other one serves them."""
+    os.kill(without, signal.SIGSTOP)
+    streams = [asyncio.create_task(stream(running)) for _ in range(count)]
+    await eventually_served(running, in_all)
+    os.kill(without, signal.SIGCONT)
+    return streams
+
+
+async def eventually_served(running: Working, count: int) -> None:
+    """Wait until so many requests are in flight."""
+    async with asyncio.timeout(15):
+        in_flight = 0.0
+        while in_flight < count:
+            in_flight = (await running.samples()).sum("in_flight_requests")
+
+
+async def test_counters_go_on_after_a_crash(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        for _ in range(6):
+            await running.asked()
+        assert (await running.samples()).sum("requests_total") == 6
+        cpu = (await running.samples()).process("process_cpu_seconds_total")
+        for pid in running.pids:
+            os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: len(lines_of(running.daemon, "worker ended")) == WORKERS)
+        assert await running.asked() == 200
+        samples = await running.samples()
+        assert samples.sum("requests_total") == 7
+        assert samples.sum("request_duration_seconds_count") == 7
+        assert samples.process("process_cpu_seconds_total") >= cpu
+
+
+async def test_a_stopped_worker_counts_with_what_it_told_last(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        for _ in range(4):
+            await running.asked()
+        assert (await running.samples()).sum("requests_total") == 4
+        stopped = running.pids[0]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10):
+                samples = None
+                while samples is None:
+                    try:  # what is accepted by the stopped one waits
+                        async with asyncio.timeout(1):
+                            samples = await running.samples()
+                    except TimeoutError:
+                        pass
+            assert samples.sum("requests_total") == 4
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+
+
+async def test_sigterm_lets_streams_end(tmp_path: Path) -> None:
+    async with working(tmp_path, settings(**SLOW)) as running:
+        streams = [asyncio.create_task(stream(running)) for _ in range(6)]
+        await eventually_served(running, 6)
+        pids = running.pids
+        await running.daemon.stop()
+        assert [events[-1] for events in await asyncio.gather(*streams)] == ["[DONE]"] * 6
+        assert not any(map(alive, pids))
+
+
+async def test_a_second_sigterm_hurries(tmp_path: Path) -> None:
+    config = settings(
+        llm_providers=[{"id": "echo", "type": "echo", "model": "m", "first_token_ms": 60000}],
+        server={"drain_timeout": "60s"},
+    )
+    async with working(tmp_path, config) as running:
+        asked = asyncio.create_task(stream(running))
+        await eventually_served(running, 1)
+        running.daemon.signal(signal.SIGTERM)
+        await eventually(lambda: bool(lines_of(running.daemon, "draining")))
+        await running.daemon.stop()
+        await asked
+
+
+async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        pids = running.pids
+        await running.daemon.kill()
+        await eventually(lambda: not any(map(alive, pids)))
+
+
+async def test_it_gives_up_where_no_worker_can_start(tmp_path: Path) -> None:
+    config = settings(server={"tls": {"cert_file": "none.pem", "key_file": "none.pem"}})
+    with pytest.raises(RuntimeError, match=r"exit 1 at start(.|\n)*cannot read none.pem"):
+        async with working(tmp_path, config):
+            pass
+
+
+async def test_memory_is_for_one_process(tmp_path: Path) -> None:
+    storage = {"config": {"type": "memory"}, "runtime": {"type": "memory"}}
+    with pytest.raises(RuntimeError, match="memory is for one process"):
+        async with Daemon({**SETTINGS, "storage": storage}, tmp_path):
+            pass

@@ -1,0 +1,169 @@
+"""The HTTP store's own: the server's trouble, its tricks, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+from openapi_spec_validator import validate
+
+from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable
+from gateway.api.testing.stores import granted, record
+from gateway_stores.http import HttpConfigStore, HttpStore
+from gateway_stores.http_client import MAX_PAGE
+from tests.daemon.running import until
+from tests.fakes.http_store import KEY, HttpStoreServer, Trick
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "http-store.yaml"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpStoreServer]:
+    async with HttpStoreServer(time.monotonic) as running:
+        yield running
+
+
+@pytest.fixture
+async def store(server: HttpStoreServer) -> AsyncIterator[HttpStore]:
+    made = HttpStore(server.addr, KEY, timeout=0.2)
+    await made.open(Site())
+    yield made
+    await made.close()
+
+
+async def redirected(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPTemporaryRedirect("/elsewhere")
+
+
+async def failing(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": KEY}, status=500)
+
+
+async def garbage(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>")
+
+
+async def other_json(request: web.Request) -> web.StreamResponse:
+    return web.json_response([1, 2, 3])
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for _ in range(MAX_PAGE // 2**20 + 2):
+        await answer.write(b" " * 2**20)
+    return answer
+
+
+async def stalled(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError("nobody waits so long")
+
+
+TRICKS = [redirected, failing, garbage, other_json, endless, stalled]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+async def test_a_server_in_trouble_is_nobody_elses(
+    server: HttpStoreServer, store: HttpStore, trick: Trick
+) -> None:
+    """Requests are admitted by a share of the limit, records are refused so that they come again, and the
+    key is in no message. Then it heals."""
+    server.trick = trick
+    meter = store.meter("key:p/k", Limits(requests=10))
+    answers = [await store.reserve(meter, 0) for _ in range(10)]
+    admitted = sum(not isinstance(answer, Refusal) for answer in answers)
+    assert 0 < admitted <= 5
+    with pytest.raises(StoreUnavailable) as failure:
+        await store.append([record(1)])
+    assert KEY not in str(failure.value)
+    assert (trouble := store.trouble()) is not None
+    assert "127.0.0.1" in trouble.message
+    assert KEY not in trouble.message
+    assert "/elsewhere" not in [path for _, path in server.asked]
+    server.trick = None
+    await store.append([record(1)])
+    assert await store.requests(Filter(), 10) == [record(1)]
+
+
+async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
+    here = HttpStore(server.addr, KEY)
+    server.trick = failing
+    await here.open(Site(holder="here"))
+    meter = here.meter("key:p/k", Limits(requests=10))
+    taken = [await granted(here, meter) for _ in range(5)]
+    server.trick = None
+    await until(lambda: here.trouble() is None)
+    for one in taken:
+        await here.settle(one, 0)
+    await here.close()
+    there = HttpStore(server.addr, KEY)
+    await there.open(Site(holder="there"))
+    again = there.meter("key:p/k", Limits(requests=10))
+    answers = [await there.reserve(again, 0) for _ in range(10)]
+    await there.close()
+    assert sum(not isinstance(answer, Refusal) for answer in answers) == 5
+
+
+async def test_a_wrong_key_is_trouble(server: HttpStoreServer) -> None:
+    wrong = HttpStore(server.addr, "another-key")
+    with pytest.raises(StoreUnavailable, match="status 401"):
+        await wrong.append([record(1)])
+    await wrong.close()
+
+
+async def test_usage_is_counted_for_those_who_read_the_server(
+    server: HttpStoreServer, store: HttpStore
+) -> None:
+    one, other = record(1), record(2)
+    for each in (one, other):
+        each.provider, each.key, each.input_tokens = "p q", "k/1", 7
+    await store.append([one, other])
+    await store.append([other])
+    assert server.usage["/usage/p q/k/1/requests"] == 2
+    assert server.usage["/usage/p q/k/1/input_tokens"] == 14
+    assert server.usage["/usage/p q/k/1/cost_nano_usd"] == 3
+
+
+async def test_a_document_behind_a_server_in_trouble(server: HttpStoreServer) -> None:
+    config = HttpConfigStore(server.addr, KEY)
+    version = await config.write(b"{}", "")
+    for trick in (failing, redirected):
+        server.trick = trick
+        for call in (config.read(), config.version(), config.write(b"[]", version)):
+            with pytest.raises(StoreUnavailable):
+                await call
+    server.trick = None
+    assert await config.read() == (version, b"{}")
+    await config.close()
+
+
+@pytest.mark.parametrize("addr", ["", "store", "ftp://store", "http://"])
+def test_an_address_that_is_none(addr: str) -> None:
+    with pytest.raises(ValueError, match="addr"):
+        HttpStore(addr)
+
+
+def test_secrets_are_in_no_repr() -> None:
+    assert "secret" not in repr(HttpStore("http://user:secret@host", "secret-key"))
+
+
+def test_the_document_names_what_the_server_offers() -> None:
+    document = yaml.safe_load(DOCUMENT.read_text())
+    validate(document)
+    documented = {
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method in ("get", "post", "put")
+    }
+    served = {
+        (method, path.replace("{key}/{metric}", "{key_id}/{metric}"))
+        for method, path in HttpStoreServer.routes()
+    }
+    assert served == documented

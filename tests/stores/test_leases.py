@@ -1,0 +1,243 @@
+"""Leased windows: what is shared, what it costs in messages, and what happens without the authority."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.api import Limits, Refusal, Reservation, Site, StoreUnavailable
+from gateway.api.testing.clock import ManualClock
+from gateway.api.testing.loop import ManualLoop
+from gateway.api.testing.stores import granted, refused, used
+from gateway_stores.authority import WindowAuthority
+from gateway_stores.leases import PATIENCE
+from tests.stores.leased import LeasedStore
+
+Play = Callable[["Holders"], Coroutine[object, object, None]]
+
+
+class Holders:
+    """Several processes' stores over one authority, in time that passes at once."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.failures: list[str] = []
+        self._authority = WindowAuthority()
+        self._opened = 0
+
+    @asynccontextmanager
+    async def store(self, site: Site | None = None) -> AsyncIterator[LeasedStore]:
+        store = LeasedStore(self._authority, self.clock)
+        site = site or Site()
+        site.holder, site.failed = f"holder {self._opened}", self.failures.append
+        self._opened += 1
+        await store.open(site)
+        yield store
+        await store.close()
+
+
+def played(test: Play) -> Callable[[], None]:
+    """Run a test in a loop that does not wait."""
+
+    def run() -> None:
+        clock = ManualClock()
+        with asyncio.Runner(loop_factory=lambda: ManualLoop(clock)) as runner:
+            runner.run(test(Holders(clock)))
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@played
+async def test_what_one_uses_is_gone_for_all(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(requests=5)
+        mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+        for _ in range(3):
+            await here.settle(await granted(here, mine), 0)
+        for _ in range(2):
+            await granted(there, theirs)
+        for store, meter in ((here, mine), (there, theirs)):
+            refusal = await refused(store, meter)
+            assert (refusal.kind, refusal.limit) == ("requests", 5)
+            assert 59.0 < refusal.retry_after <= 61.1
+            assert used(meter) == {"requests": 5}
+
+
+@played
+async def test_of_a_hundred_at_once_a_budget_for_one_admits_one(holders: Holders) -> None:
+    async with holders.store() as a, holders.store() as b, holders.store() as c, holders.store() as d:
+        limits = Limits(budget=1000)
+        attempts = [
+            store.reserve(store.meter("client:c", limits), 0, cost=600)
+            for _ in range(25)
+            for store in (a, b, c, d)
+        ]
+        answers = await asyncio.gather(*attempts)
+        assert sum(not isinstance(answer, Refusal) for answer in answers) == 1
+
+
+@played
+async def test_a_slot_that_one_frees_another_gets(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(parallel=2)
+        taken = [await granted(here, here.meter("client:c", limits)) for _ in range(2)]
+        assert (await refused(there, there.meter("client:c", limits))).kind == "parallel"
+        await here.settle(taken[0], 0)
+        await asyncio.sleep(1.5)
+        await granted(there, there.meter("client:c", limits))
+        await refused(there, there.meter("client:c", limits))
+
+
+@played
+async def test_who_is_idle_gives_everything_back_and_goes_quiet(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(requests=1000)
+        for _ in range(100):
+            await here.settle(await granted(here, here.meter("key:p/k", limits)), 0)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(3.0)
+        before = here.authority.asks
+        await asyncio.sleep(30.0)
+        assert here.authority.asks == before
+        for _ in range(900):
+            await granted(there, there.meter("key:p/k", limits))
+
+
+@played
+async def test_takes_from_what_it_holds_without_asking(holders: Holders) -> None:
+    async with holders.store() as store:
+        meter = store.meter("key:p/k", Limits(requests=10**6, tokens=10**9))
+        for _ in range(2000):
+            await store.settle(await granted(store, meter, 1000), 700)
+            await asyncio.sleep(0.001)
+        assert store.authority.asks < 60
+
+
+@played
+async def test_a_full_window_is_refused_without_asking(holders: Holders) -> None:
+    async with holders.store() as store:
+        meter = store.meter("key:p/k", Limits(requests=1))
+        await granted(store, meter)
+        await refused(store, meter)
+        before = store.authority.asks
+        waits = [(await refused(store, meter)).retry_after for _ in range(100)]
+        assert set(waits) == {61.0 - holders.clock.now % 1.0}
+        assert store.authority.asks == before
+
+
+@played
+async def test_without_limits_nothing_is_ever_asked(holders: Holders) -> None:
+    async with holders.store() as store:
+        for _ in range(10):
+            await store.settle(await granted(store, store.meter("key:p/k", Limits()), 1000), 10)
+        await asyncio.sleep(1.0)
+        assert store.authority.asks == 0
+
+
+@played
+async def test_those_who_go_while_they_wait_take_nothing(holders: Holders) -> None:
+    async with holders.store() as store:
+        meter = store.meter("key:p/k", Limits(requests=1, parallel=1))
+        gone = asyncio.ensure_future(store.reserve(meter, 0))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait({gone})
+        await granted(store, meter)
+        assert meter.in_flight == 1
+
+
+async def refuse() -> None:
+    """What an authority does that is down."""
+    raise StoreUnavailable("connection refused")
+
+
+async def hang() -> None:
+    """What an authority does that hangs."""
+    await asyncio.sleep(2.0)
+
+
+@played
+async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holders: Holders) -> None:
+    async with holders.store() as store:
+        meter = store.meter("key:p/k", Limits(requests=100))
+        await granted(store, meter)
+        await asyncio.sleep(5.0)
+        store.authority.delay = hang
+        began = holders.clock.now
+        await granted(store, meter)
+        assert holders.clock.now - began <= 2 * PATIENCE
+        trouble = store.trouble()
+        assert trouble is not None
+        assert "the test's authority" in trouble.message
+        assert "no answer within 100 ms" in trouble.message
+        began = holders.clock.now
+        for _ in range(98):
+            await granted(store, meter)
+        await refused(store, meter)
+        assert holders.clock.now == began
+        store.authority.delay = None
+        await asyncio.sleep(1.0)
+        assert store.trouble() is None
+        assert set(holders.failures) == {"reserve"}
+        assert (await refused(store, meter)).retry_after > 50.0
+        assert used(meter) == {"requests": 100}
+
+
+@pytest.mark.parametrize(("reached", "share"), [(True, 25), (False, 12)])
+def test_each_admits_its_share_of_what_was_left(reached: bool, share: int) -> None:
+    async def test(holders: Holders) -> None:
+        async with holders.store(Site(workers=4)) as here, holders.store(Site(workers=4)) as there:
+            limits = Limits(requests=104, parallel=200)
+            for store in (here, there):
+                if reached:
+                    await store.settle(await granted(store, store.meter("key:p/k", limits)), 0)
+                    await asyncio.sleep(3.0)
+                    await store.settle(await granted(store, store.meter("key:p/k", limits)), 0)
+                    await asyncio.sleep(3.0)
+            for store in (here, there):
+                store.authority.delay = refuse
+                meter = store.meter("key:p/k", limits)
+                answers = [await store.reserve(meter, 0) for _ in range(60)]
+                admitted = [answer for answer in answers if not isinstance(answer, Refusal)]
+                assert share <= len(admitted) <= share + 1
+                for refusal in answers:
+                    assert not isinstance(refusal, Refusal) or 0 < refusal.retry_after <= 61.0
+
+    played(test)()
+
+
+@played
+async def test_closed_refuses_by_error_and_open_admits_all(holders: Holders) -> None:
+    async with (
+        holders.store(Site(on_trouble="closed")) as shut,
+        holders.store(Site(on_trouble="open")) as wide,
+    ):
+        for store in (shut, wide):
+            store.authority.delay = refuse
+        with pytest.raises(StoreUnavailable, match="cannot be checked"):
+            await shut.reserve(shut.meter("key:p/k", Limits(requests=10)), 0)
+        for _ in range(20):
+            await granted(wide, wide.meter("key:p/k", Limits(requests=10)))
+        wide.authority.delay = None
+        await asyncio.sleep(1.0)
+        assert used(wide.meter("key:p/k", Limits(requests=10))) == {"requests": 20}
+
+
+@played
+async def test_a_bug_in_the_plugin_is_trouble_and_no_more(holders: Holders) -> None:
+    async def broken() -> None:
+        raise KeyError("held")
+
+    async with holders.store() as store:
+        store.authority.delay = broken
+        meter = store.meter("key:p/k", Limits(requests=10))
+        reservations: list[Reservation] = [await granted(store, meter) for _ in range(3)]
+        await asyncio.sleep(1.0)
+        trouble = store.trouble()
+        assert trouble is not None
+        assert "KeyError" in trouble.message
+        assert len(reservations) == 3

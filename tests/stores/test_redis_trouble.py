@@ -1,0 +1,252 @@
+"""Redis in trouble: requests go on at once and within the limits, it heals by itself, and uses count once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.api import Filter, Limits, Refusal, Reservation, Site, StoreUnavailable
+from gateway.api.testing.ledger import plain
+from gateway_stores.redis import RedisStore
+from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
+from tests.fakes.tcp_proxy import TcpProxy, Toxic
+
+PREFIXES = (f"trouble-{number}" for number in itertools.count())
+HEALS = 5.0
+PROMPT = 1.0
+"""Seconds that no reservation takes, even on a busy machine; far less than the store's timeout."""
+TEN = Limits(requests=10)
+
+
+@asynccontextmanager
+async def gateway(address: str, prefix: str = "trouble", **site: object) -> AsyncIterator[RedisStore]:
+    """The store of one process."""
+    store = RedisStore(address, prefix=prefix)
+    await store.open(Site(holder=f"holder-{next(PREFIXES)}", **site))  # type: ignore[arg-type]
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def take(store: RedisStore, limits: Limits = TEN) -> Reservation | Refusal:
+    """Reserve one request, which must not take long."""
+    begun = time.monotonic()
+    answer = await store.reserve(store.meter("key:p/k", limits), 0)
+    assert time.monotonic() - begun < PROMPT
+    return answer
+
+
+async def granted(store: RedisStore, times: int, limits: Limits = TEN) -> int:
+    """How many of so many are granted."""
+    answers = [await take(store, limits) for _ in range(times)]
+    return sum(not isinstance(answer, Refusal) for answer in answers)
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for what happens in the background."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < HEALS
+        await asyncio.sleep(0.01)
+
+
+async def until_healed(work: Callable[[], Awaitable[object]]) -> None:
+    """Try until it works again."""
+    begun = time.monotonic()
+    while True:
+        try:
+            await work()
+            return
+        except StoreUnavailable:
+            assert time.monotonic() - begun < HEALS
+            await asyncio.sleep(0.01)
+
+
+async def used(server: RedisServer, prefix: str = "trouble") -> int:
+    """What a gateway that begins now reads of the key's window."""
+    async with gateway(server.address, prefix) as store:
+        meter = store.meter("key:p/k", Limits(requests=1000))
+        reservation = await store.reserve(meter, 0)
+        assert not isinstance(reservation, Refusal)
+        await store.release(reservation)
+        return meter.readings()[0].used
+
+
+async def test_gateways_share_a_limit(own_redis: RedisServer) -> None:
+    async with gateway(own_redis.address) as one, gateway(own_redis.address) as other:
+        assert sum([await granted(store, 1) for store in (one, other) * 10]) == 10
+
+
+async def test_down_at_the_start_a_safe_share_is_admitted_until_it_comes(own_redis: RedisServer) -> None:
+    own_redis.kill()
+    async with gateway(own_redis.address, workers=2) as store:
+        assert await granted(store, 10) == 2
+        assert store.trouble() is not None
+        own_redis.start()
+        await until(lambda: store.trouble() is None)
+        assert 0 < await granted(store, 20) <= 8
+    assert await used(own_redis) <= 10
+
+
+@pytest.mark.parametrize(("on_trouble", "expected"), [("local", 3), ("open", 20)])
+async def test_down_meanwhile(own_redis: RedisServer, on_trouble: str, expected: int) -> None:
+    async with gateway(own_redis.address, on_trouble=on_trouble) as store:
+        assert await granted(store, 7) == 7
+        await until(lambda: store.meter("key:p/k", TEN).readings()[0].used == 7)
+        own_redis.kill()
+        assert await granted(store, 20) == expected
+        await until(lambda: store.trouble() is not None)
+        assert own_redis.address in str(store.trouble())
+        begun = time.monotonic()
+        await granted(store, 100)
+        assert time.monotonic() - begun < PROMPT, "nobody waits any longer"
+
+
+async def test_closed_means_closed(own_redis: RedisServer) -> None:
+    async with gateway(own_redis.address, on_trouble="closed") as store:
+        assert await granted(store, 1) == 1
+        own_redis.kill()
+        with pytest.raises(StoreUnavailable):
+            await granted(store, 20)
+
+
+@pytest.mark.parametrize("toxic", ["down", "stall", "reset", "drop_reply"])
+async def test_every_use_counts_once_whatever_the_way_is_like(own_redis: RedisServer, toxic: Toxic) -> None:
+    limits = Limits(requests=1000)
+    async with TcpProxy(own_redis.port) as proxy, gateway(proxy.address) as store:
+        assert await granted(store, 20, limits) == 20
+        await proxy.become(toxic)
+        assert await granted(store, 20, limits) == 20
+        await until(lambda: store.trouble() is not None)
+        assert await granted(store, 20, limits) == 20
+        await proxy.become("none")
+        await until(lambda: store.trouble() is None)
+        assert await granted(store, 20, limits) == 20
+    assert await used(own_redis) == 80
+
+
+async def test_one_that_stands_still_or_is_slow_holds_nobody_up(own_redis: RedisServer) -> None:
+    async with TcpProxy(own_redis.port) as proxy, gateway(proxy.address) as store:
+        assert await granted(store, 2) == 2
+        own_redis.pause()
+        await until(lambda: store.trouble() is not None)
+        assert await granted(store, 20) <= 8
+        own_redis.resume()
+        await until(lambda: store.trouble() is None)
+        proxy.latency = 2.0
+        await until(lambda: store.trouble() is not None)
+        await granted(store, 20)
+        proxy.latency = 0.0
+        await until(lambda: store.trouble() is None)
+
+
+HARM: dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]]]] = {
+    "out of memory": ([("CONFIG", "SET", "maxmemory", "1")], [("CONFIG", "SET", "maxmemory", "0")]),
+    "a replica": ([("REPLICAOF", "127.0.0.1", "1")], [("REPLICAOF", "NO", "ONE")]),
+    "a new password": (
+        [("CONFIG", "SET", "requirepass", "x"), ("CLIENT", "KILL", "TYPE", "normal")],
+        [("CONFIG", "SET", "requirepass", "")],
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+async def test_a_server_that_refuses(own_redis: RedisServer, harm: str) -> None:
+    limits = Limits(requests=1000)
+    spoil, mend = HARM[harm]
+    with own_redis.session() as session:
+        async with gateway(own_redis.address) as store:
+            assert await granted(store, 5, limits) == 5
+            for words in spoil:
+                session(*words)
+            await until(lambda: store.trouble() is not None)
+            assert await granted(store, 5, limits) == 5
+            with pytest.raises(StoreUnavailable):
+                await store.append([plain(1)])
+            for words in mend:
+                session(*words)
+            await until(lambda: store.trouble() is None)
+    assert await used(own_redis) == 10
+
+
+@pytest.mark.parametrize("harm", [("SCRIPT", "FLUSH"), ("FLUSHALL",), ("restart",)])
+async def test_what_is_lost_is_not_missed(own_redis: RedisServer, harm: tuple[str, ...]) -> None:
+    async with gateway(own_redis.address) as store:
+        assert await granted(store, 5) == 5
+        if harm == ("restart",):
+            own_redis.kill()
+            own_redis.start()
+        else:
+            own_redis.command(*harm)
+        assert await granted(store, 20) <= 10
+        await until(lambda: store.trouble() is None)
+        await until_healed(lambda: store.append([plain(1), plain(2)]))
+        assert len(await store.requests(Filter(), 10)) == 2
+        assert (await store.totals(Filter(), []))[0].requests == 2
+
+
+async def test_records_whose_reply_is_lost_are_counted_once(own_redis: RedisServer) -> None:
+    records = [plain(second) for second in range(150)]
+    async with TcpProxy(own_redis.port) as proxy, gateway(proxy.address) as store:
+        await store.append(records[:50])
+        await proxy.become("drop_reply")
+        with pytest.raises(StoreUnavailable):
+            await store.append(records)
+        await proxy.become("none")
+        await until_healed(lambda: store.append(records))
+        assert len(await store.requests(Filter(), 1000)) == 150
+        assert (await store.totals(Filter(), []))[0].requests == 150
+
+
+async def test_records_are_kept_where_others_put_something(own_redis: RedisServer) -> None:
+    async with gateway(own_redis.address) as store:
+        for part in ("records", "times", "requests", "groups", "days", "86400:1699920000"):
+            own_redis.command("SET", f"{{trouble:ledger}}:{part}", "not ours")
+        await store.append([plain(1), plain(2)])
+        own_redis.command("HSET", "{trouble:ledger}:records", plain(2).id, '{"of": "another version"}')
+        assert await store.requests(Filter(), 10) == [plain(1)]
+        assert await store.request(plain(2).id) is None
+        assert (await store.totals(Filter(), []))[0].requests == 2
+        for part in ("expiries", "ages", "sizes", "bytes", "answer:key"):
+            own_redis.command("DEL", f"{{trouble:cache}}:{part}")
+            own_redis.command("LPUSH", f"{{trouble:cache}}:{part}", "not ours")
+            await store.cache_put("key", b"answer", 60.0)
+            assert await store.cache_get("key") == b"answer"
+        own_redis.command("SET", "{trouble:cache}:answer:key", b"\x80pickle")
+        assert await store.cache_get("key") is None
+
+
+async def test_a_master_that_dies_behind_sentinels(redis_sentinels: RedisSentinels) -> None:
+    async with gateway(redis_sentinels.address) as store:
+        assert await granted(store, 5) == 5
+        redis_sentinels.master.kill()
+        assert await granted(store, 20) <= 5
+        await until_healed(lambda: store.append([plain(1)]))
+        await until(lambda: store.trouble() is None)
+
+
+async def test_a_cluster_that_fails_over(redis_cluster: RedisCluster) -> None:
+    prefix = next(PREFIXES)
+    limits = Limits(requests=1000)
+    async with gateway(redis_cluster.address, prefix) as store:
+        meters = [store.meter(f"key:p/{number}", limits) for number in range(12)]
+        for meter in meters:
+            assert not isinstance(await store.reserve(meter, 0), Refusal)
+        roles = [(node, node.command("ROLE")) for node in redis_cluster.nodes]
+        replica = next(node for node, role in roles if role[0] == b"slave")
+        replica.command("CLUSTER", "FAILOVER")
+        await until(lambda: replica.command("ROLE")[0] == b"master")
+        for meter in meters:
+            assert not isinstance(await store.reserve(meter, 0), Refusal)
+        await until(lambda: store.trouble() is None)
+    async with gateway(redis_cluster.address, prefix) as store:
+        meters = [store.meter(f"key:p/{number}", limits) for number in range(12)]
+        for meter in meters:
+            await store.reserve(meter, 0)
+        await until(lambda: {meter.readings()[0].used for meter in meters} == {3})
