@@ -63,8 +63,11 @@ def build_plugins(config: Config, registry: Registry) -> Plugins:
     return Plugins(providers, algorithm, sinks)
 
 
-def build_runtime(loaded: Loaded, plugins: Plugins, store: Store, memory: Memory) -> Runtime:
-    """A snapshot for one version of the configuration. Known meters and circuits get its settings."""
+def build_runtime(
+    loaded: Loaded, plugins: Plugins, store: Store, memory: Memory, before: Clients | None = None
+) -> Runtime:
+    """A snapshot for one version of the configuration. Known meters and circuits get its settings; clients
+    of ``before`` that have not changed are kept."""
     config = loaded.config
     built = [
         _service(provider, plugin, memory)
@@ -75,7 +78,7 @@ def build_runtime(loaded: Loaded, plugins: Plugins, store: Store, memory: Memory
         version=loaded.version,
         config=config,
         catalog=_catalog(config, built, memory),
-        clients=build_clients(loaded, store, memory),
+        clients=build_clients(loaded, store, memory, before),
         algorithm=plugins.algorithm,
     )
 

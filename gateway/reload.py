@@ -128,7 +128,7 @@ class Reloader:
             return result
         self._settings = loaded.config
         effective = replace(loaded, config=_keep(loaded.config, self._started, result.restart_required))
-        live.current = build_runtime(effective, plugins, live.store, live.memory)
+        live.current = build_runtime(effective, plugins, live.store, live.memory, live.current.clients)
         live.site.cache_entries = effective.config.policy.cache.max_entries
         live.max_inflight = most_in_flight(effective.config.server)
         live.upstream.retain(live.current.catalog.addresses())
