@@ -147,6 +147,10 @@ class WindowAuthority:
             },
         }
 
+    def subjects(self) -> list[str]:
+        """Of whom anything is known."""
+        return list(self._subjects)
+
     def dump(self) -> dict[str, Any]:
         """All there is to know, by subject."""
         return {subject: self.state_of(subject) for subject in self._subjects}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from gateway_stores.quota import Answer, Ask, ask_from_json, ask_to_json
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
+AT_ONCE = 50
+"""Subjects written down in one turn of the event loop."""
 RETRY_SECONDS = 1.0
 """Between attempts to write to a disk that did not take it."""
 
@@ -64,14 +66,14 @@ class Host:
         self._authority.load(state, now)
         for holder in {holder for subject in state.values() for holder in subject["holders"]}:
             self._authority.lost(holder, now)
-        await self._file.snapshot(self._state())
+        await self._file.snapshot(self._state(self._authority.subjects()))
 
     async def close(self) -> None:
         """Write down how things are."""
         if self._writing is not None:
             await self._writing
         try:
-            await self._file.snapshot(self._state())
+            await self._file.snapshot(self._state(self._authority.subjects()))
         except OSError as error:
             self._note(error)
         self._file.close()
@@ -123,9 +125,10 @@ class Host:
             case _:
                 pass
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self, subjects: Iterable[str]) -> dict[str, Any]:
         facts = [[name, fact.value, fact.until] for name, fact in self._facts.items()]
-        return {"windows": self._authority.dump(), "facts": facts}
+        states = ((subject, self._authority.state_of(subject)) for subject in subjects)
+        return {"windows": {subject: state for subject, state in states if state}, "facts": facts}
 
     def _write(self, event: dict[str, Any]) -> None:
         """Add to the file, and see that it does not grow for ever."""
@@ -142,8 +145,15 @@ class Host:
             self._writing = asyncio.get_running_loop().create_task(self._snapshot())
 
     async def _snapshot(self) -> None:
+        """A little of the state at a time, so that nobody waits. What changes meanwhile comes after it in the
+        file; an exchange that is in the state already is stale when it is replayed."""
+        self._file.begin()
         try:
-            await self._file.snapshot(self._state())
+            state, subjects = self._state(()), self._authority.subjects()
+            for start in range(0, len(subjects), AT_ONCE):
+                state["windows"] |= self._state(subjects[start : start + AT_ONCE])["windows"]
+                await asyncio.sleep(0)
+            await self._file.snapshot(state)
             self.trouble = None
         except OSError as error:
             self._note(error)

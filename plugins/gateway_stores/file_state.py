@@ -11,7 +11,7 @@ import orjson
 
 from gateway_stores.file_disk import open_private, sync_directory_of
 
-GROWN_BYTES = 1024 * 1024
+GROWN_BYTES = 8 * 1024 * 1024
 """So much is appended, and as much as the snapshot is long, before another snapshot is worth it."""
 
 
@@ -25,7 +25,7 @@ class StateFile:
         self._size = 0
         self._snapshot_bytes = 0
         self._late: list[bytes] | None = None
-        """What is appended while a snapshot is on its way to the disk."""
+        """What is appended while a snapshot is made and on its way to the disk."""
 
     def load(self) -> list[dict[str, Any]]:
         """The snapshot and the events after it; nothing if there is no file. Raises `OSError`."""
@@ -65,9 +65,16 @@ class StateFile:
             raise
         self._size += len(line)
 
+    def begin(self) -> None:
+        """A snapshot is going to be made: from now on events are kept, to come after it."""
+        self._late = []
+
     async def snapshot(self, state: dict[str, Any]) -> None:
-        """Begin anew with this state, and what is appended while it is written. Raises `OSError`."""
-        line, self._late = _line(state), []
+        """Begin anew with this state, and what is appended while it is written, or was since `begin`.
+        Raises `OSError`."""
+        line = _line(state)
+        if self._late is None:
+            self._late = []
         try:
             descriptor = await asyncio.to_thread(self._draft, line)
             try:

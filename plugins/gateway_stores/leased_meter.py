@@ -11,14 +11,18 @@ from math import inf
 
 from gateway.api import Limits, Meter, Reading, Refusal
 from gateway_stores.meter import MINUTE, PARALLEL_WAIT
-from gateway_stores.pool import Pool
+from gateway_stores.pool import AHEAD, SPARE, Pool
 from gateway_stores.quota import Answer, Ask, Span, Use
 from gateway_stores.window import Bucket
 
 FRESH = 0.25
 """Seconds for which what an answer said is good enough to refuse by."""
-TTL = 4.0
+TTL = 30.0
 """Seconds for which what is held may be used; renewed at half of it."""
+SLOT_TTL = 10.0
+"""The same where slots are among it: those of a process that was killed are free after so long."""
+LEISURE = 0.4
+"""Of that time this part passes between two exchanges about a subject that is far from its limits."""
 MOST_WAITING = 100
 """For so many of those who wait quota is asked at once."""
 
@@ -88,7 +92,7 @@ class LeasedMeter:
         self._peak = 0
         self._reported: deque[Reported] = deque()
         self._asks = self._uses = 0
-        self._asked_at = self._lease_until = self._heard_at = -inf
+        self._asked_at = self._lease_until = self._heard_at = self._leisure_until = -inf
         self._unanswered = False
         self.configure(limits)
 
@@ -107,6 +111,7 @@ class LeasedMeter:
                 pool.change(limit, seconds)
         self._requests, self._budget = self._pools.get("requests"), self._pools.get("budget")
         self._token_pools = [self._pools[kind] for kind in ("tokens", "session") if kind in self._pools]
+        self._ttl = SLOT_TTL if limits.parallel else TTL
         self._shortest = min((pool.mine.seconds for pool in self._pools.values()), default=inf)
         self._slots = min(self._slots, 0)
         self._heard_at = -inf
@@ -214,7 +219,10 @@ class LeasedMeter:
         return all(pool.placed() for pool in self._pools.values())
 
     def due(self, now: float) -> bool:
-        """Whether there is something to report, to give back or to renew. Falls asleep where there is not."""
+        """Whether there is something to report, to give back or to renew that cannot wait. Falls asleep where
+        there is nothing at all."""
+        if now < self._leisure_until:
+            return False
         if any(pool.unsent or pool.free > 0 for pool in self._pools.values()):
             return True
         if self._unanswered or self._reported or (self.limits.parallel and self._slots > 0):
@@ -224,17 +232,17 @@ class LeasedMeter:
         slots = self.in_flight if self.limits.parallel else 0
         in_use = bool(slots) or any(pool.mine.used for pool in self._pools.values())
         self.asleep = not in_use
-        return in_use and now >= self._asked_at + TTL / 2
+        return in_use and now >= self._asked_at + self._ttl / 2
 
     def ask(self, holder: str, now: float, delay: float, *, final: bool = False) -> Ask:
         """Report, give back and ask for what those who wait need and what will be wanted soon. A message may
         take ``delay`` seconds. ``final``: give back all that is not in use."""
         self.refresh(now)
         if now >= self._lease_until:
-            for pool in self._pools.values():
-                pool.free = min(pool.free, 0)
-            self._slots = min(self._slots, 0)
-        need, want = self._wishes(now, final)
+            self._give_back()
+        if final:
+            self._give_back()
+        need, want = ({}, {}) if final else self._wishes(now)
         self._asks += 1
         self._asked_at, self._unanswered = now, True
         return Ask(
@@ -246,7 +254,7 @@ class LeasedMeter:
             held=self._holdings(),
             need=need,
             want=want,
-            ttl=TTL,
+            ttl=self._ttl,
         )
 
     def answered(self, ask: Ask, answer: Answer, now: float) -> None:
@@ -258,24 +266,36 @@ class LeasedMeter:
             counted = self._reported.popleft()
             counted.pool.acknowledge(counted.bucket, counted.amount, now)
         for kind, pool in self._pools.items():
-            pool.learn(answer.buckets.get(kind, ()), answer.others.get(kind, 0), now, TTL)
+            pool.learn(answer.buckets.get(kind, ()), answer.others.get(kind, 0), now, ask.ttl)
             pool.free += answer.granted.get(kind, 0)
         self._slots += answer.granted.get("parallel", 0)
-        self._slots_of_others, self._slots_until = answer.others.get("parallel", 0), now + TTL
-        self._lease_until = self._asked_at + TTL
+        self._slots_of_others, self._slots_until = answer.others.get("parallel", 0), now + ask.ttl
+        self._lease_until = self._asked_at + ask.ttl
         self._heard_at, self.holders = now, answer.holders
         self.refresh(now)
+        lasts = min((pool.lasts(self.holders) for pool in self._pools.values()), default=inf)
+        if self.limits.parallel and not self._spare_slots():
+            lasts = 0.0
+        self._leisure_until = now + min(lasts, LEISURE * ask.ttl)
 
-    def _wishes(self, now: float, final: bool) -> tuple[dict[str, int], dict[str, int]]:
+    def _give_back(self) -> None:
+        """Hold no more than what is in use."""
+        for pool in self._pools.values():
+            pool.free = min(pool.free, 0)
+        self._slots = min(self._slots, 0)
+
+    def _wishes(self, now: float) -> tuple[dict[str, int], dict[str, int]]:
         """What is needed and what is wanted beyond what is held; what is not wanted is held no more."""
-        seconds = min(now - self._asked_at, TTL)
+        seconds = min(now - self._asked_at, self._ttl)
         wishes: dict[str, tuple[int, int]] = {}
         heads = [self._amounts(one.tokens, one.cost) for one in islice(self.waiting, MOST_WAITING)]
         for place, (kind, pool) in enumerate(self._pools.items()):
             amounts = [amounts[place][1] for amounts in heads]
-            wishes[kind] = pool.keep(amounts, seconds, final=final)
+            wishes[kind] = pool.keep(amounts, seconds, 1.5 * LEISURE * self._ttl, self.holders)
         if self.limits.parallel:
-            wish = 0 if final else max(len(heads), self._peak - self.in_flight)
+            wish = max(len(heads), self._peak - self.in_flight)
+            if self._peak or heads:
+                wish = max(wish, min(max(self._slots, AHEAD * len(heads)), self._spare_slots()))
             self._peak = self.in_flight
             self._slots = min(max(self._slots, 0), wish)
             need = 1 if heads and not self._slots else 0
@@ -284,6 +304,12 @@ class LeasedMeter:
             {kind: need for kind, (need, _) in wishes.items() if need},
             {kind: want for kind, (_, want) in wishes.items() if want},
         )
+
+    def _spare_slots(self) -> int:
+        """Slots that may be held ahead of demand: a few, and only where most are free."""
+        parallel = self.limits.parallel
+        spare = parallel // (SPARE * max(self.holders, 1))
+        return spare if self.in_flight + self._slots_of_others + spare <= parallel // 2 else 0
 
     def _report(self, now: float, delay: float) -> list[Use]:
         """All uses that were not acknowledged, the new ones included."""

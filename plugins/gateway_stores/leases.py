@@ -16,6 +16,8 @@ from gateway_stores.quota import Answer, Ask, Authority
 
 TICK = 0.1
 """Seconds between exchanges in the background."""
+BEAT = 1.0
+"""Seconds after which a subject in use is asked for though it need not be, to learn how the authority is."""
 PATIENCE = 0.1
 """Seconds within which the authority must have answered."""
 AGAIN = 0.05
@@ -50,7 +52,7 @@ class LeasedWindows:
         self._awake: dict[LeasedMeter, None] = {}
         self._queued: dict[LeasedMeter, None] = {}
         self._due: deque[LeasedMeter] = deque()
-        self._tick_at = 0.0
+        self._tick_at = self._beat_at = 0.0
         self._delay = 0.0
         self._most_holders = 1
         self._wake = asyncio.Event()
@@ -179,6 +181,10 @@ class LeasedWindows:
             self._due.extend(meter for meter in self._awake if meter.due(clock))
             for meter in [meter for meter in self._awake if meter.asleep]:
                 del self._awake[meter]
+            if now >= self._beat_at and self._awake and not self._due:
+                meter = next(iter(self._awake))
+                self._awake[meter] = self._awake.pop(meter)  # the last to have a turn again
+                self._due.append(meter)
         chosen = dict.fromkeys(meter for meter in self._queued if now >= meter.again_at)
         while self._due and len(chosen) < MOST_ASKS:
             chosen[self._due.popleft()] = None
@@ -188,6 +194,7 @@ class LeasedWindows:
         """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
         loop, sent = asyncio.get_running_loop(), self._clock()
         began = loop.time()
+        self._beat_at = began + BEAT
         for meter in meters:
             if meter.asleep:
                 self._rouse(meter)

@@ -13,6 +13,10 @@ CUTS = 600
 """How finely a window is cut for own uses; they are reported with the time of the newest in their bucket."""
 DEMAND = 0.25
 """Seconds of demand to hold quota for; also how fast the measure of demand follows it."""
+SPARE = 16
+"""Of such a limit all processes together hold at most this part ahead of demand."""
+AHEAD = 8
+"""For so many requests like those that wait quota is held ahead."""
 
 
 class Pool:
@@ -147,13 +151,26 @@ class Pool:
         """Whether it is known when the authority will let go of what it has not acknowledged."""
         return self.phase is not None or not (self.unsent or any(self.sent.values()))
 
-    def keep(self, waiting: Sequence[int], seconds: float, *, final: bool) -> tuple[int, int]:
-        """Give back what is not wanted, or all of it; what is needed and what is wanted beyond the rest.
-        ``waiting`` are the amounts others wait for; ``seconds`` have passed since the last time."""
+    def ahead(self, holders: int) -> int:
+        """What may be held ahead of demand: a little, and only far from the limit."""
+        spare = self.limit // (SPARE * max(holders, 1))
+        return spare if self.used + spare <= self.limit // 2 else 0
+
+    def lasts(self, holders: int) -> float:
+        """Seconds for which what is held will do, and no exchange is of use."""
+        if not self.ahead(holders):
+            return 0.0
+        return 0.7 * self.free / self.rate if self.rate else inf
+
+    def keep(self, waiting: Sequence[int], seconds: float, ahead: float, holders: int) -> tuple[int, int]:
+        """Give back what is not wanted; what is needed and what is wanted beyond the rest. ``waiting`` are
+        the amounts others wait for; ``seconds`` have passed since the last time; to hold for ``ahead``."""
         if seconds > 0:
             self.rate += (self.taken / seconds - self.rate) * (1 - exp(-seconds / DEMAND))
             self.taken = 0
-        wish = 0 if final else sum(waiting) + int(self.rate * DEMAND)
+        now = sum(waiting)
+        soon = min(int(self.rate * ahead) + AHEAD * now, self.ahead(holders))
+        wish = max(now + int(self.rate * DEMAND), soon)
         self.free = min(max(self.free, 0), wish)
         need = max(waiting[0] - self.free, 0) if waiting else 0
         return need, wish - self.free - need

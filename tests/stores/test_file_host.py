@@ -13,7 +13,7 @@ import pytest
 
 from gateway.api import Site, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
-from gateway_stores import file_link
+from gateway_stores import file_host, file_link, file_state
 from gateway_stores.file_host import RETRY_SECONDS, Host
 from gateway_stores.file_link import Link
 from gateway_stores.quota import Ask, Span, Use
@@ -212,3 +212,22 @@ def content(path: str) -> bytes:
 
 def put(path: str, data: bytes) -> None:
     Path(path).write_bytes(data)
+
+
+async def test_what_happens_while_a_snapshot_is_made_counts_once(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is written down in many turns, with exchanges about all subjects between them."""
+    monkeypatch.setattr(file_host, "AT_ONCE", 1)
+    monkeypatch.setattr(file_state, "GROWN_BYTES", 1)
+    host = await disk.host()
+    subjects = [f"key:p/{number}" for number in range(20)]
+    for turn in range(1, 31):
+        for subject in subjects:
+            host.exchange([ask(turn, subject=subject, uses=[Use(turn, "requests", 0.0, 1)])])
+        await asyncio.sleep(0)
+    killed = await disk.host()
+    for subject in subjects:
+        [answer] = killed.exchange([ask(1, "looking", subject=subject)])
+        assert sum(amount for _, amount in answer.buckets["requests"]) == 30
+    await host.close()

@@ -99,7 +99,7 @@ async def test_who_is_idle_gives_everything_back_and_goes_quiet(holders: Holders
         for _ in range(100):
             await here.settle(await granted(here, here.meter("key:p/k", limits)), 0)
             await asyncio.sleep(0.01)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(100.0)
         before = here.authority.asks
         await asyncio.sleep(30.0)
         assert here.authority.asks == before
@@ -163,7 +163,7 @@ async def hang() -> None:
 @played
 async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holders: Holders) -> None:
     async with holders.store() as store:
-        meter = store.meter("key:p/k", Limits(requests=100))
+        meter = store.meter("key:p/k", Limits(requests=12))
         await granted(store, meter)
         await asyncio.sleep(5.0)
         store.authority.delay = hang
@@ -175,7 +175,7 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert "the test's authority" in trouble.message
         assert "no answer within 100 ms" in trouble.message
         began = holders.clock.now
-        for _ in range(98):
+        for _ in range(10):
             await granted(store, meter)
         await refused(store, meter)
         assert holders.clock.now == began
@@ -184,7 +184,7 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert store.trouble() is None
         assert set(holders.failures) == {"reserve"}
         assert (await refused(store, meter)).retry_after > 50.0
-        assert used(meter) == {"requests": 100}
+        assert used(meter) == {"requests": 12}
 
 
 @pytest.mark.parametrize(("reached", "share"), [(True, 25), (False, 12)])
@@ -203,7 +203,7 @@ def test_each_admits_its_share_of_what_was_left(reached: bool, share: int) -> No
                 meter = store.meter("key:p/k", limits)
                 answers = [await store.reserve(meter, 0) for _ in range(60)]
                 admitted = [answer for answer in answers if not isinstance(answer, Refusal)]
-                assert share <= len(admitted) <= share + 1
+                assert share - 1 <= len(admitted) <= share + 1
                 for refusal in answers:
                     assert not isinstance(refusal, Refusal) or 0 < refusal.retry_after <= 61.0
 
@@ -241,3 +241,15 @@ async def test_a_bug_in_the_plugin_is_trouble_and_no_more(holders: Holders) -> N
         assert trouble is not None
         assert "KeyError" in trouble.message
         assert len(reservations) == 3
+
+
+@played
+async def test_far_from_its_limits_a_subject_is_seldom_asked_for(holders: Holders) -> None:
+    """Two requests a second for a minute: an exchange in several seconds, not one for each."""
+    async with holders.store() as store:
+        meter = store.meter("client:c", Limits(requests=100_000, tokens=10_000_000))
+        for _ in range(120):
+            await store.settle(await granted(store, meter, 300), 250)
+            await asyncio.sleep(0.5)
+        assert store.authority.asks < 60 + 20  # a beat each second, to know how the authority is
+        assert 119 <= used(meter)["requests"] <= 122
