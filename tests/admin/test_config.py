@@ -194,11 +194,11 @@ async def test_the_policy_is_replaced_as_a_whole(gateway: Gateway) -> None:
 
 
 async def test_what_needs_a_restart_is_named(gateway: Gateway) -> None:
-    patch = {"server": {"workers": 3, "max_body_mb": 1}}
+    patch = {"server": {"listen": "127.0.0.1:1", "max_body_mb": 1}}
     status, body = await gateway.admin("POST", "config", patch)
-    assert (status, body["restart_required"]) == (200, ["server.workers"])
-    config = gateway.live.current.config
-    assert (config.server.workers, config.server.max_body_mb) == (1, 1)
+    assert (status, body["restart_required"]) == (200, ["server.listen"])
+    server = gateway.live.current.config.server
+    assert (server.listen, server.max_body_mb) == (f"127.0.0.1:{gateway.port}", 1)
 
 
 async def test_what_is_not_set_cannot_be_taken_back(gateway: Gateway) -> None:
