@@ -75,7 +75,7 @@ async def get_client(request: web.Request) -> web.Response:
     id = request.match_info["id"]
     span = read_range(Query(request, *RANGE))
     whole = await _whole(request, replace(span, client=id))
-    if not whole.requests and id not in {c.id for c in request.app[LIVE].current.config.api_keys or ()}:
+    if not whole.requests and id not in request.app[LIVE].managed.clients:
         raise AdminError(404, f"There is no client {quoted(id)}, and no request of one.")
     return _totals(span, whole, client=id)
 
