@@ -14,8 +14,9 @@ from openapi_spec_validator import validate
 
 from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable
 from gateway.api.testing.stores import granted, record
-from gateway_stores.http import HttpConfigStore, HttpStore
+from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE
+from gateway_stores.http_config import HttpConfigStore
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer, Trick
 
