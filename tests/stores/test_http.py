@@ -53,6 +53,10 @@ async def other_json(request: web.Request) -> web.StreamResponse:
     return web.json_response([1, 2, 3])
 
 
+async def half_right(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"answers": [{"buckets": {}, "granted": {"requests": 9}, "holders": None}]})
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     await answer.prepare(request)
@@ -66,7 +70,7 @@ async def stalled(request: web.Request) -> web.StreamResponse:
     raise AssertionError("nobody waits so long")
 
 
-TRICKS = [redirected, failing, garbage, other_json, endless, stalled]
+TRICKS = [redirected, failing, garbage, other_json, half_right, endless, stalled]
 
 
 @pytest.mark.parametrize("trick", TRICKS)
