@@ -25,6 +25,7 @@ from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, configure
+from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.registry import Registry
@@ -37,6 +38,7 @@ from gateway.server import Connection, MissingParser, Runner, Server
 from gateway.sinks import open_log
 from gateway.upstream.client import Client as UpstreamClient
 from gateway.workers.crew import GaveUp
+from gateway.workers.reloading import Beginning
 from gateway.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -52,20 +54,29 @@ HURRY = 0.9
 def run(path: str) -> int:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT; the process's exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not even before there is anything to reload does it kill
-    registry = Registry.discover()
     try:
-        content = fetch(path)
-        loaded = load(content, os.environ, registry.known())
-        workers = loaded.config.server.workers
-        count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
-        if count > 1:
-            return uvloop.run(Supervisor(path, content, registry, count).serve())
-        uvloop.run(Daemon(path, loaded, registry).serve())
-        return 0
+        return uvloop.run(_serve(path, Registry.discover()))
     except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
         message, code = cannot_start(exc)
         print(message, file=sys.stderr)
         return code
+
+
+async def _serve(path: str, registry: Registry) -> int:
+    """As one process or as several: what the admin API has set is read before anything is started."""
+    content = fetch(path)
+    file = load(content, os.environ, registry.known())
+    configure(file.config.logging.level)
+    daemon = Daemon(path, file, registry)
+    managed, loaded = await daemon.prepare()
+    workers = loaded.config.server.workers
+    count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
+    if count == 1:
+        await daemon.serve()
+        return 0
+    await managed.store.close()
+    overlay = managed.managed.overlay if managed.managed is not None and not loaded.refused else {}
+    return await Supervisor(path, Beginning(content, overlay, loaded), registry, count).serve()
 
 
 def cannot_start(exc: Exception) -> tuple[str, int]:
@@ -89,6 +100,7 @@ class Daemon:
     def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
         self._file = self._loaded = loaded
+        self._managed: ManagedConfig | None = None
         self._registry = registry
         self._controls = Controls(self._reload)
         self.live: Live | None = None
@@ -128,11 +140,20 @@ class Daemon:
                 await self._clean_up(runner)
                 pinging.cancel()
 
+    async def prepare(self) -> tuple[ManagedConfig, Loaded]:
+        """Read, once, what is set through the admin API; the configuration to begin with.
+
+        Raises `ConfigError` or `OSError` if that is kept where nothing can be.
+        """
+        if self._managed is None:
+            self._managed = build_managed(self._file, self._read, self._registry)
+            await self._managed.store.open()
+            self._loaded = await self._managed.start()
+        return self._managed, self._loaded
+
     async def _make_live(self, handler: LogHandler) -> Live:
-        managed = build_managed(self._file, self._read, self._registry)
-        await managed.store.open()
-        self._loaded = await managed.start()
-        config = self._loaded.config
+        managed, loaded = await self.prepare()
+        config = loaded.config
         logging.getLogger().setLevel(config.logging.level.upper())
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
@@ -140,7 +161,7 @@ class Daemon:
         store = build_store(config, self._registry)
         memory = Memory(store)
         live = Live(
-            current=build_runtime(self._loaded, plugins, store, memory),
+            current=build_runtime(loaded, plugins, store, memory),
             store=store,
             site=Site(
                 holder=secrets.token_hex(8),
@@ -158,7 +179,7 @@ class Daemon:
             queue=Queue(),
             peers=self._peers(),
             max_inflight=most_in_flight(config.server),
-            reload_errors=told(self._loaded.refused),
+            reload_errors=told(loaded.refused),
         )
         serve_snapshots(live)
         return live

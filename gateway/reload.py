@@ -127,7 +127,7 @@ class Reloader:
             live.current = with_clients(live.current, loaded, live.store, live.memory)
             return result
         self._settings = loaded.config
-        effective = replace(loaded, config=_keep(loaded.config, self._started, result.restart_required))
+        effective = replace(loaded, config=kept(loaded.config, self._started))
         live.current = build_runtime(effective, plugins, live.store, live.memory, live.current.clients)
         live.site.cache_entries = effective.config.policy.cache.max_entries
         live.max_inflight = most_in_flight(effective.config.server)
@@ -157,9 +157,9 @@ def restart_required(old: Config, new: Config) -> list[str]:
     return [path for path in _NEEDS_RESTART if _at(old, path) != _at(new, path)]
 
 
-def _keep(new: Config, old: Config, paths: Iterable[str]) -> Config:
-    """``new`` with the settings at ``paths`` as they are in ``old``."""
-    for path in paths:
+def kept(new: Config, old: Config) -> Config:
+    """``new`` with the settings that take effect only with a restart as they are in ``old``."""
+    for path in restart_required(old, new):
         new = _with(new, path.split("."), _at(old, path))
     return new
 

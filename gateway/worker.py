@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -20,9 +21,10 @@ from gateway.config.read import ConfigError, Loaded, load
 from gateway.daemon import Daemon, cannot_start
 from gateway.listeners import CannotBind
 from gateway.logs import LogHandler
+from gateway.managed import ManagedConfig
 from gateway.peers import Peers
 from gateway.registry import Registry
-from gateway.reload import Reloaded, Reloader, Source, caution
+from gateway.reload import Reloaded, Reloader, Source, caution, kept
 from gateway.runtime import Live
 from gateway.scrape import TOPIC as METRICS
 from gateway.server import MissingParser
@@ -59,6 +61,8 @@ class Worker(Daemon):
                 self.live.reload_errors = list(result.errors)
                 if payload["speaker"] == self._orders["number"]:
                     result.log(payload["why"], payload["version"])
+            case "drain_timeout":
+                return self.live.current.config.server.drain_timeout
             case "hurry":
                 self._controls.stopping.set()
                 self._controls.hurrying.set()
@@ -88,6 +92,13 @@ class Worker(Daemon):
 
     def _peers(self) -> Peers:
         return self._link.peers
+
+    async def prepare(self) -> tuple[ManagedConfig, Loaded]:
+        """As `Daemon.prepare`; what waits for a restart is as it was when the supervisor started."""
+        managed, loaded = await super().prepare()
+        started = managed.combined(self._orders["overlay"])
+        self._loaded = replace(loaded, config=kept(loaded.config, started))
+        return managed, self._loaded
 
     async def _make_live(self, handler: LogHandler) -> Live:
         live = await super()._make_live(handler)

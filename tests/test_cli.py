@@ -22,10 +22,10 @@ from gateway.registry import Listed, Registry
 VALID = "llm_providers: [{type: echo}]\n"
 KNOWN = Known(
     frozenset({"echo", "openai"}),
-    frozenset({"memory"}),
+    frozenset({"memory", "file"}),
     frozenset(),
     frozenset({"hybrid"}),
-    frozenset({"memory"}),
+    frozenset({"memory", "file"}),
 )
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from gateway.config.read import read
 from gateway.config.schema import Config
-from gateway.reload import _keep, restart_required
+from gateway.reload import kept, restart_required
 
 ECHO = {"llm_providers": [{"type": "echo"}]}
 
@@ -38,7 +38,7 @@ def load(folder: Path, **sections: Any) -> Config:
 def test_what_needs_a_restart(tmp_path: Path, sections: dict[str, Any], named: list[str]) -> None:
     before, after = load(tmp_path), load(tmp_path, **sections)
     assert restart_required(before, after) == named
-    kept = _keep(after, before, named)
-    assert restart_required(before, kept) == []
-    assert kept.policy == after.policy
-    assert (kept == after) is (not named)
+    effective = kept(after, before)
+    assert restart_required(before, effective) == []
+    assert effective.policy == after.policy
+    assert (effective == after) is (not named)

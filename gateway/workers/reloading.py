@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.build import build_plugins
+from gateway.config.overlay import Overlay
 from gateway.config.read import ConfigError, Content, Loaded, fetch, load
 from gateway.registry import Registry
-from gateway.reload import Reloaded, restart_required, told
+from gateway.reload import Reloaded, told
 from gateway.workers.crew import Crew
 from gateway.workers.member import Member
 
@@ -21,29 +22,38 @@ TRIES = 3
 """How often workers that came to different configurations are told to read again."""
 
 
+class Beginning(NamedTuple):
+    """What the gateway was started with: settings that wait for a restart stay like that in every worker."""
+
+    content: Content
+    """Of the file."""
+    overlay: Overlay
+    """What was set through the admin API."""
+    loaded: Loaded
+    """Both together."""
+
+
 class Reloading:
     """The content that is in force, and the change to another."""
 
-    def __init__(self, path: str, content: Content, loaded: Loaded, registry: Registry) -> None:
+    def __init__(self, path: str, beginning: Beginning, registry: Registry) -> None:
         self._path = path
         self._registry = registry
-        self._first = content
-        self._started = loaded.config
-        self._current = content
-        self._version = loaded.version
+        self._first = beginning
+        self._current = beginning.content
+        self._version = beginning.loaded.version
         self._errors: list[dict[str, str]] = []
         self._known: dict[Member, Content] = {}
         self._lock = asyncio.Lock()
-        self.config = loaded.config
-        """The configuration in force."""
 
     def orders(self, member: Member) -> dict[str, object]:
-        """What a worker begins with: the content of the start, for settings that wait for a restart, and
-        the one in force, whatever is in the file by now."""
+        """What a worker begins with: content and overlay of the start, for settings that wait for a restart,
+        and the content in force, whatever is in the file by now."""
         self._known[member] = self._current
         return {
             "path": self._path,
-            "first": pack(self._first),
+            "first": pack(self._first.content),
+            "overlay": self._first.overlay,
             "current": pack(self._current),
             "errors": self._errors,
         }
@@ -80,11 +90,10 @@ class Reloading:
         results = [orjson.loads(answer) for answer in answers.values()]
         errors = [error for one in results for error in one["result"]["errors"]]
         versions = {one["version"] for one in results}
-        changed = loaded.version != self._version
-        self._current, self._version, self.config = content, loaded.version, loaded.config
-        waiting = restart_required(self._started, loaded.config)
-        result = Reloaded(changed or any(one["result"]["changed"] for one in results), errors, waiting)
-        return result, len(versions) <= 1 and not errors
+        changed = not results or any(one["result"]["changed"] for one in results)
+        waiting = dict.fromkeys(path for one in results for path in one["result"]["restart_required"])
+        self._current, self._version = content, min(versions, default=loaded.version)
+        return Reloaded(changed, errors, list(waiting)), len(versions) <= 1 and not errors
 
 
 def pack(content: Content) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
 from functools import partial
 
@@ -14,7 +13,6 @@ from gateway import __version__, systemd
 from gateway.api import Hosting, Site
 from gateway.build import build_plugins, build_store
 from gateway.config.problems import ConfigError, Problem
-from gateway.config.read import Content, load
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
 from gateway.logs import configure
@@ -24,12 +22,14 @@ from gateway.registry import Registry
 from gateway.scrape import TOPIC as METRICS
 from gateway.workers.crew import Crew
 from gateway.workers.member import Member
-from gateway.workers.reloading import Reloading
+from gateway.workers.reloading import Beginning, Reloading
 
 log = logging.getLogger(__name__)
 
 AFTER_DRAIN = 5.0
 """Seconds beyond ``drain_timeout`` that workers get to write what is to be written."""
+ANSWER = 1.0
+"""Seconds in which they have to say how long they may drain."""
 HURRIED = 3.0
 """Seconds that they get once they are to hurry."""
 
@@ -37,8 +37,8 @@ HURRIED = 3.0
 class Supervisor:
     """Serves nothing itself. What workers ask it by is in `_handle`."""
 
-    def __init__(self, path: str, content: Content, registry: Registry, workers: int) -> None:
-        self._loaded = load(content, os.environ, registry.known())
+    def __init__(self, path: str, beginning: Beginning, registry: Registry, workers: int) -> None:
+        self._loaded = beginning.loaded
         build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
         self._path = path
@@ -47,7 +47,7 @@ class Supervisor:
         """Of this process, and what workers that have ended had counted."""
         self._store = build_store(self._loaded.config, registry)
         self._crew: Crew
-        self._reloading = Reloading(path, content, self._loaded, registry)
+        self._reloading = Reloading(path, beginning, registry)
 
     async def serve(self) -> int:
         """Start the workers, serve until told to stop, drain; the exit code.
@@ -108,8 +108,9 @@ class Supervisor:
         ended = asyncio.Event()
         running.add_done_callback(lambda _: ended.set())
         self._crew.stop()
-        patience = self._reloading.config.server.drain_timeout + AFTER_DRAIN
-        await first_of(patience, ended, self._controls.hurrying)
+        told = (await self._crew.ask("drain_timeout", None, ANSWER)).values()
+        patience = max(map(float, told), default=self._loaded.config.server.drain_timeout)
+        await first_of(patience + AFTER_DRAIN, ended, self._controls.hurrying)
         if not ended.is_set():
             hurrying = asyncio.create_task(self._crew.ask("hurry", None, HURRIED))
             await first_of(HURRIED, ended)

@@ -19,5 +19,13 @@ def test_it_is_valid_and_has_keys_of_its_own(load: Load) -> None:
 
 def test_what_is_commented_out_is_valid_too(load: Load) -> None:
     text = starter().replace("\n  # ", "\n  ")
-    config = load(text, {"OPENAI_KEY": "a", "CLAUDE_KEY": "b", "GEMINI_KEY": "c"}).config
+    env = {"OPENAI_KEY": "a", "CLAUDE_KEY": "b", "GEMINI_KEY": "c", "MASTER_KEY": "d"}
+    config = load(text, env).config
     assert [provider.type for provider in config.llm_providers] == ["echo", "openai", "claude", "gemini"]
+    assert config.server.workers == "auto"
+    assert config.storage.master_key is not None
+
+
+def test_it_keeps_its_state(load: Load) -> None:
+    """What it says to be the defaults are the defaults."""
+    assert load(starter()).config.storage == load("llm_providers: [{type: echo}]\n").config.storage

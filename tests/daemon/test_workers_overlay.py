@@ -1,0 +1,48 @@
+"""What is set over the admin API for the start: named at once, in force in all workers after a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.daemon.running import ADMIN
+from tests.daemon.test_workers_file import FILES
+from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
+from tests.fakes.daemon import free_port
+
+WAITING = ["server.listen", "server.workers", "logging.prometheus.endpoint"]
+
+
+async def scraped(running: Working) -> set[tuple[int, int]]:
+    """The statuses of the old and of the new address of the metrics, asked of all workers most likely."""
+    found = set()
+    for _ in range(12):
+        async with (
+            running.session.get(f"{running.daemon.url}/metrics") as old,
+            running.session.get(f"{running.daemon.url}/numbers") as new,
+        ):
+            found.add((old.status, new.status))
+    return found
+
+
+async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
+    change = {
+        "server": {"listen": f"127.0.0.1:{free_port()}", "workers": WORKERS + 1, "drain_timeout": "3s"},
+        "logging": {"prometheus": {"endpoint": "/numbers"}},
+    }
+    async with working(tmp_path, settings(storage=FILES)) as running:
+        daemon, url = running.daemon, f"{running.daemon.url}/admin/v1/config"
+        async with running.session.post(url, json=change, headers=ADMIN) as response:
+            assert (response.status, (await response.json())["restart_required"]) == (200, WAITING)
+        assert (await running.reload())[1]["restart_required"] == WAITING
+        os.kill(running.pids[0], signal.SIGKILL)
+        await eventually(lambda: len(lines_of(daemon, "worker started")) == WORKERS + 1)
+        assert await scraped(running) == {(200, 404)}
+        async with running.session.delete(f"{url}/overlay/server/listen", headers=ADMIN) as response:
+            assert (await response.json())["restart_required"] == WAITING[1:]
+        await daemon.stop()
+        await daemon.start()
+        assert len(running.pids) == WORKERS + 1
+        assert await scraped(running) == {(404, 200)}
+        assert (await running.reload())[1]["restart_required"] == []
