@@ -130,7 +130,8 @@ class LeasedMeter:
     def readings(self) -> list[Reading]:
         """Every window that has a limit, as of now; what other processes hold counts as used."""
         now = self._clock()
-        self.refresh(now)
+        if now >= self.valid_until:
+            self.refresh(now)
         readings = [
             Reading(kind, pool.limit, pool.used, pool.reset(now)) for kind, pool in self._pools.items()
         ]
