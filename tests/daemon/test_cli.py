@@ -139,7 +139,7 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: s
         "storage: {config: {type: memory}, journal: file/journal}",
         "storage: {config: {type: memory}, runtime: {type: file, path: file/db}}",
         "storage: {config: {type: file, path: file/config.json}, runtime: {type: memory}}",
-        "logging: {audit: {path: file/audit.log}}\nstorage: {config: {type: memory}, runtime: {type: memory}}",
+        "storage: {config: {type: memory}, runtime: {type: memory}}\nlogging: {audit: {path: file/audit}}",
     ],
 )
 async def test_state_that_cannot_be_written(tmp_path: Path, section: str) -> None:
