@@ -28,7 +28,7 @@ from gateway.reload import Reloaded, Reloader, Source, caution, kept
 from gateway.runtime import Live
 from gateway.scrape import TOPIC as METRICS
 from gateway.server import MissingParser
-from gateway.workers.channel import Channel, ChannelClosed
+from gateway.workers.channel import CallFailed, Channel, ChannelClosed
 from gateway.workers.linked import Linked
 from gateway.workers.reloading import unpack
 
@@ -184,6 +184,8 @@ class Link:
             return await self.channel.call("store", message)
         except ChannelClosed as exc:
             raise StoreUnavailable("the supervising process has ended") from exc
+        except CallFailed as exc:
+            raise StoreUnavailable(f"the supervising process failed: {exc}") from exc
 
     async def _answer(self, topic: str, body: bytes) -> bytes:
         if self.worker is None:

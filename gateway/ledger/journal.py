@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 """A segment that has as many is followed by another one."""
-RECENT = 2_000
+RECENT = 5_000
 """Records of a segment that are also kept in memory; with more, they are read from the file."""
 UNWRITTEN = 10_000
 """Records that are kept while no file takes them; what comes after them is lost, and counted."""

@@ -17,7 +17,7 @@ from gateway.ledger.segment import Entry, Segment
 log = logging.getLogger(__name__)
 
 BATCH = 500
-GATHER = 0.1
+GATHER = 0.25
 """Seconds that records wait for others to come with them."""
 BACKOFF = (0.2, 2.0)
 """Seconds between attempts while the store takes nothing: at first, and at most."""

@@ -14,23 +14,18 @@ from gateway.routing.estimate import tokens_of_text
 
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
     """Settle the key's reservation with what was used; None: nothing was."""
-    if reader is None:
-        await _give_back(tx, choice, 0)
-        return
-    usage = reader.usage
-    if usage is None:
-        output = tokens_of_text(reader.produced)
-        usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
-    tx.usage = usage
-    tx.cost = choice.target.prices.cost(usage)
-    tx.live.memory.outputs.learn(choice.target.label, usage.completion)
-    await _give_back(tx, choice, usage.total)
-
-
-async def _give_back(tx: Transaction, choice: Choice, used: int) -> None:
-    """What was reserved beyond ``used`` tokens, and the slot; whoever waits for it may try."""
+    used = 0
+    if reader is not None:
+        usage = reader.usage
+        if usage is None:
+            output = tokens_of_text(reader.produced)
+            usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
+        tx.usage = usage
+        tx.cost = choice.target.prices.cost(usage)
+        tx.live.memory.outputs.learn(choice.target.label, usage.completion)
+        used = usage.total
     await tx.live.store.settle(choice.reservation, used)
-    if tx.live.queue.size:
+    if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try
         tx.live.queue.wake()
 
 

@@ -199,9 +199,7 @@ def collect_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     for name, value in fields:
         total += len(name) + len(value)
         key = _lowered(name)
-        text = value.decode("latin-1")
-        if text.endswith((" ", "\t")):
-            text = text.rstrip(" \t")
+        text = value.decode("latin-1").rstrip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     longest = max([len(name) + len(value) for name, value in fields]) if total > MAX_LINE else 0
     if longest > MAX_LINE or total > MAX_HEAD or len(fields) > MAX_FIELDS:

@@ -25,6 +25,8 @@ SILENT = 3.0
 """Seconds without a sign of life (there is one a second) after which nobody waits for a worker."""
 HUNG = 20.0
 """Seconds without a sign of life after which a worker is killed."""
+LOOK = 1.0
+"""Seconds between two looks at who is silent."""
 SLOW_START = 60.0
 """The same for one that does not serve yet."""
 
@@ -113,7 +115,16 @@ class Crew:
         """Have a worker in this place at all times."""
         in_a_row = 0
         while not self._stopping.is_set():
-            member = self._members[number] = await Member.start(number, self._sockets, self._handle)
+            try:
+                member = await Member.start(number, self._sockets, self._handle)
+            except OSError as error:
+                if not self.complete.is_set():
+                    raise
+                log.error("worker cannot be started", extra={"worker": number, "error": str(error)})
+                in_a_row = max(in_a_row, 1) + 1
+                await self._pause(_backoff(in_a_row))
+                continue
+            self._members[number] = member
             log.info("worker started", extra={"worker": number, "pid": member.process.pid})
             if self._stopping.is_set():
                 member.process.terminate()
@@ -127,7 +138,7 @@ class Crew:
             self._give_up(member)
             in_a_row = 1 if time.monotonic() - member.began >= STABLE else in_a_row + 1
             if in_a_row > 1:
-                await self._pause(min(FIRST_PAUSE * 2.0 ** min(in_a_row - 2, 10), LONGEST_PAUSE))
+                await self._pause(_backoff(in_a_row))
 
     def _give_up(self, member: Member) -> None:
         """Raise `GaveUp` where another start would end the same way."""
@@ -149,9 +160,14 @@ class Crew:
     async def _watch(self) -> None:
         """Say which workers are silent, and kill those that will hardly come back."""
         named: set[Member] = set()
+        now = time.monotonic()
         while True:
-            await asyncio.sleep(1.0)
+            due = now + LOOK
+            await asyncio.sleep(LOOK)
             now = time.monotonic()
+            if now > due + LOOK:  # we were stopped ourselves: what they said meanwhile is still to be read
+                for member in self._members.values():
+                    member.heard += now - due
             for member in self._members.values():
                 facts = {"worker": member.number, "pid": member.process.pid}
                 if now - member.heard > (HUNG if member.serving else SLOW_START):
@@ -165,6 +181,11 @@ class Crew:
     def _signal(self, number: signal.Signals) -> None:
         for member in self._members.values():
             _send(member, number)
+
+
+def _backoff(in_a_row: int) -> float:
+    """Seconds before another try after so many ends in a row, two at least."""
+    return min(FIRST_PAUSE * 2.0 ** min(in_a_row - 2, 10), LONGEST_PAUSE)
 
 
 def _silent(member: Member) -> bool:

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import Self
 
 import orjson
@@ -46,7 +47,8 @@ class Member:
     async def start(cls, number: int, sockets: Sequence[socket.socket], handle: Handle) -> Self:
         """Start a worker that inherits ``sockets``."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as failing:
+            failing.callback(ours.close)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *_search_path(),
@@ -55,6 +57,7 @@ class Member:
                 pass_fds=[theirs.fileno(), *(sock.fileno() for sock in sockets)],
                 env=systemd.without_manager(os.environ),
             )
+            failing.pop_all()
         member = cls(number, process)
 
         async def answer(topic: str, body: bytes) -> bytes:

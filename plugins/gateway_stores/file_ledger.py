@@ -1,9 +1,10 @@
-"""Usage records in the file store's database: kept once, counted in the same transaction, found by page."""
+"""Usage records in the file store's database: kept once, counted once, found by page."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -11,45 +12,78 @@ import orjson
 from gateway.api import Filter, Record
 from gateway.api.ledger import DIMENSIONS
 from gateway_stores.file_schema import note, noted
-from gateway_stores.file_totals import PRUNED, count, day_of, readable
+from gateway_stores.file_totals import COUNTED, LAG, MINUTE, PRUNED, count, day_of, roll_up
 from gateway_stores.file_transaction import transaction
 
 PRUNED_AT_ONCE = 2000
+INSERTED_AT_ONCE = 50
+"""Rows of one statement: SQLite lets other threads run during each."""
+_REQUEST = f"({', '.join('?' * 18)})"
 
 
 def append(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Keep and count those that are new."""
-    given = {record.id: record for record in reversed(records)}
+    """Keep those that are new. They are counted later, many at a time, but for those that come too late."""
+    if not records:
+        return
     with transaction(connection):
-        known = connection.execute(
-            "SELECT id FROM requests WHERE id IN (SELECT value FROM json_each(?))",
-            [orjson.dumps(list(given)).decode()],
-        )
-        for (id,) in known.fetchall():
-            del given[id]
-        insert(connection, given.values())
-        count(connection, given.values())
+        counted = noted(connection, COUNTED)
+        late = _new(connection, {record.id for record in records if record.time < counted})
+        insert(connection, records)
+        if late:
+            count(connection, *among(late))
+        roll_up(connection, max(record.time for record in records) - LAG)
 
 
-def insert(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
-    """Keep records, without counting them."""
-    rows = map(_row, records)
-    connection.executemany(f"INSERT INTO requests VALUES ({', '.join('?' * 13)})", rows)
+def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """Keep records that are not there, without counting them."""
+    for start in range(0, len(records), INSERTED_AT_ONCE):
+        chunk = records[start : start + INSERTED_AT_ONCE]
+        values = list(chain.from_iterable(map(_row, chunk)))
+        _insert(connection, "requests", _REQUEST, len(chunk), values)
+        values = [value for record in chunk for value in (record.id, orjson.dumps(record))]
+        _insert(connection, "records", "(?, ?)", len(chunk), values)
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: str, count: int, values: list[Any]) -> None:
+    rows = ", ".join([row] * count)
+    connection.execute(f"INSERT INTO {table} VALUES {rows} ON CONFLICT (id) DO NOTHING", values)
 
 
 def _row(record: Record) -> tuple[Any, ...]:
+    first_ms = record.first_token_ms
     return (
         record.id,
         record.time,
         record.request_id,
-        *(getattr(record, name) or "" for name in DIMENSIONS),
+        record.client or "",
+        record.provider or "",
+        record.key or "",
+        record.model or "",
         record.status,
         record.error,
         record.error is not None or record.status >= 400,
+        record.input_tokens,
+        record.cached_tokens,
+        record.output_tokens,
+        record.reasoning_tokens,
+        record.cost_nano_usd,
         record.total_ms,
-        record.cost_nano_usd or 0,
-        orjson.dumps(record),
+        round(record.total_ms * 1000),
+        None if first_ms is None else round(first_ms * 1000),
     )
+
+
+def _new(connection: sqlite3.Connection, ids: set[str]) -> set[str]:
+    """Those of which there is no record yet."""
+    if not ids:
+        return ids
+    term, values = among(ids)
+    return ids - {id for (id,) in connection.execute(f"SELECT id FROM requests WHERE {term}", values)}
+
+
+def among(ids: Iterable[str]) -> tuple[str, list[Any]]:
+    """The SQL term that is true of the rows with these ids, and the value in it."""
+    return "id IN (SELECT value FROM json_each(?))", [orjson.dumps(list(ids)).decode()]
 
 
 def requests(connection: sqlite3.Connection, filter: Filter, limit: int, before: str | None) -> list[Record]:
@@ -58,22 +92,36 @@ def requests(connection: sqlite3.Connection, filter: Filter, limit: int, before:
     if before is not None:
         terms.append("id < ?")
         values.append(before)
-    where = " AND ".join(terms) or "TRUE"
-    rows = connection.execute(
-        f"SELECT record FROM requests WHERE {where} ORDER BY id DESC LIMIT ?", [*values, limit]
-    )
-    return list(readable(rows))
+    return list(_found(connection, " AND ".join(terms) or "TRUE", [*values, limit]))
 
 
 def request(connection: sqlite3.Connection, id: str) -> Record | None:
     """The one with this id, or else the newest with this request id."""
     for column in ("id", "request_id"):
-        rows = connection.execute(
-            f"SELECT record FROM requests WHERE {column} = ? ORDER BY id DESC LIMIT 1", [id]
-        )
-        for record in readable(rows):
+        for record in _found(connection, f"{column} = ?", [id, 1]):
             return record
     return None
+
+
+def _found(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator[Record]:
+    """The newest records, newest first; the last value is how many."""
+    return readable(
+        connection.execute(
+            # A cross join: through the requests in this order, whatever SQLite thinks of it.
+            "SELECT record FROM requests CROSS JOIN records USING (id) "
+            f"WHERE {where} ORDER BY id DESC LIMIT ?",
+            values,
+        )
+    )
+
+
+def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
+    """The records of these rows; one that something else wrote over is left out."""
+    for (data,) in rows:
+        try:
+            yield Record.from_json(orjson.loads(data))
+        except (ValueError, TypeError, KeyError):
+            continue
 
 
 def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], list[Any]]:
@@ -87,7 +135,7 @@ def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], l
 
     for bound, compare in ((filter.start, ">="), (filter.end, "<")):
         if bound is not None:
-            must(f"time {compare} ?", bound)
+            must(f"+time {compare} ?", bound)
             # Ids are in the order of times: where the range begins and ends in them, an index knows.
             first = connection.execute(
                 "SELECT id FROM requests WHERE time >= ? ORDER BY time, id LIMIT 1", [bound]
@@ -106,21 +154,21 @@ def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], l
     if filter.slower_than_ms is not None:
         must("total_ms > ?", filter.slower_than_ms)
     if filter.dearer_than_nano is not None:
-        must("cost_nano > ?", filter.dearer_than_nano)
+        must("coalesce(cost_nano, 0) > ?", filter.dearer_than_nano)
     return terms, values
 
 
 def prune(connection: sqlite3.Connection, requests: float, rollups: float) -> bool:
-    """Forget some of what is older; whether there is more. Totals go by whole days."""
+    """Forget some of what is older, once it is counted; whether there is more. Totals go by whole days."""
     with transaction(connection):
+        roll_up(connection, requests + MINUTE)
         note(connection, PRUNED, max(requests, noted(connection, PRUNED)))
-        gone = connection.execute(
-            "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE time < ? LIMIT ?)",
-            [requests, PRUNED_AT_ONCE],
-        ).rowcount
+        oldest = "(SELECT id FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)"
+        connection.execute(f"DELETE FROM records WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
+        gone = connection.execute(f"DELETE FROM requests WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
         totals = connection.execute(
             'DELETE FROM totals WHERE (span, begins, "group") IN (SELECT span, begins, "group" FROM totals '
             "WHERE span IN (60, 3600, 86400) AND begins < ? LIMIT ?)",
             [day_of(rollups), PRUNED_AT_ONCE],
         ).rowcount
-    return PRUNED_AT_ONCE in (gone, totals)
+    return PRUNED_AT_ONCE in (gone.rowcount, totals)

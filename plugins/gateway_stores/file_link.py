@@ -22,7 +22,7 @@ from gateway_stores.quota import (
 
 POLL_SECONDS = 0.2
 """A fact is known everywhere after twice this, at the latest."""
-_NONSENSE = (KeyError, TypeError, ValueError)
+_NONSENSE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class Link:

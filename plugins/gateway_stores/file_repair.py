@@ -8,13 +8,14 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway_stores.file_disk import words
 from gateway_stores.file_lane import DAMAGED
-from gateway_stores.file_ledger import insert
+from gateway_stores.file_ledger import among, insert, readable
 from gateway_stores.file_schema import (
     ERRORS,
     FIGURES,
@@ -23,9 +24,10 @@ from gateway_stores.file_schema import (
     check,
     check_tables,
     connect,
+    note,
     open_wal,
 )
-from gateway_stores.file_totals import MINUTE, PRUNED, count, readable
+from gateway_stores.file_totals import COUNTED, MINUTE, PRUNED, count
 from gateway_stores.file_transaction import transaction
 
 log = logging.getLogger(__name__)
@@ -116,32 +118,31 @@ def _mend_first_page(path: str, sound: bytes) -> None:
 
 def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
     """The number of records that were brought over."""
-    known = set()
+    known, counted, upto = set(), set(), 0.0
     for row in _rows(old, "meta", ["name"]):
-        if row[0] == PRUNED:
-            _keep(new, "meta", row)
+        if row[0] == PRUNED and _keep(new, "meta", row):
+            upto = ceil(row[1] / MINUTE) * MINUTE
     for row in _rows(old, "groups", ["number"]):
         known |= {row[0]} if _keep(new, "groups", row) else set()
-    counted = set()
     for row in _rows(old, "totals", ["span", "begins", '"group"']):
         span, begins, group, *_ = row
         if span == MINUTE and group in known and _keep(new, "totals", row):
             counted.add((begins, group))
+            upto = max(upto, begins + MINUTE)
+    note(new, COUNTED, upto)
+    records = {
+        record.id: record for _, data in _rows(old, "records", ["id"]) for record in readable([(data,)])
+    }
+    insert(new, list(records.values()))
     names = ", ".join(DIMENSIONS)
     groups = {tuple(group): number for number, *group in new.execute(f"SELECT number, {names} FROM groups")}
-    records = {}
-    for row in _rows(old, "requests", ["id"]):
-        for record in readable([(row[-1],)]):
-            records[record.id] = record
-    insert(new, records.values())
-    count(
-        new,
-        (
-            one
-            for one in records.values()
-            if (one.time // MINUTE * MINUTE, groups.get(group_of(one, DIMENSIONS))) not in counted
-        ),
+    uncounted = (
+        one.id
+        for one in records.values()
+        if one.time < upto
+        and (one.time // MINUTE * MINUTE, groups.get(group_of(one, DIMENSIONS))) not in counted
     )
+    count(new, *among(uncounted))
     new.execute("DELETE FROM totals WHERE span != ?", [MINUTE])
     sums = ", ".join(f"sum({name})" for name in FIGURES)
     for span in SPANS[:-1]:

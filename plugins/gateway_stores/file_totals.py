@@ -3,64 +3,75 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
 
-import orjson
-
-from gateway.api import Dimension, Filter, Record, Total
-from gateway.api.ledger import DIMENSIONS, SUMS, group_of
-from gateway_stores.file_schema import FIGURES, SPANS, noted
+from gateway.api import Dimension, Filter, Total
+from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
+from gateway_stores.file_schema import FIGURES, SPANS, note, noted
+from gateway_stores.file_transaction import snapshot
 
 MINUTE, DAY = SPANS[-1], SPANS[0]
 PRUNED = "pruned"
 """The note of the moment before which records may be gone while their totals stay."""
+COUNTED = "counted"
+"""The note of the minute before which every record is in the totals, and from which on none is. It is never
+before the moment of `PRUNED`."""
+LAG = 30.0
+"""Seconds that a minute stays uncounted after its end, for records that come late."""
 NEVER = DAY * 10**6
 """The year 4707."""
 
-_COUNT = (
-    f"INSERT INTO totals VALUES ({', '.join('?' * (3 + len(FIGURES)))}) "
+
+def _in_latency_class(number: int) -> str:
+    terms = [f"total_ms <= {bound}" for bound in LATENCY_BOUNDS[number : number + 1]]
+    terms += [f"total_ms > {bound}" for bound in LATENCY_BOUNDS[max(number - 1, 0) : number]]
+    return " AND ".join(terms)
+
+
+_SPECIAL = {
+    "requests": "1",
+    "errors": "failed",
+    "cost_nano": "coalesce(cost_nano, 0)",
+    "unpriced": "cost_nano IS NULL AND (input_tokens OR output_tokens)",
+    "first_token_us": "coalesce(first_token_us, 0)",
+    "first_tokens": "first_token_us IS NOT NULL",
+    **{f"latency_{number}": _in_latency_class(number) for number in range(len(LATENCY_BOUNDS) + 1)},
+}
+"""How the figures of one request are computed (see `Total.count`) that are no columns."""
+_NAMES = ", ".join(DIMENSIONS)
+_SUMS = [f"sum({name})" for name in FIGURES]
+_ONE_BY_ONE = [f"sum({_SPECIAL.get(name, name)})" for name in FIGURES]
+
+_NEW_GROUPS = f"INSERT OR IGNORE INTO groups ({_NAMES}) SELECT DISTINCT {_NAMES} FROM requests WHERE "
+_BY_MINUTE = (
+    f"SELECT CAST(time AS INTEGER) / {MINUTE} * {MINUTE} AS minute, number, "
+    + ", ".join(f"{term} AS {name}" for term, name in zip(_ONE_BY_ONE, FIGURES, strict=True))
+    + f" FROM requests JOIN groups USING ({_NAMES}) WHERE "
+)
+_ADD = (
+    f"INSERT INTO totals SELECT span, minute / span * span AS begins, number, {', '.join(_SUMS)} "
+    f"FROM counted, (SELECT {SPANS[0]} AS span{''.join(f' UNION SELECT {span}' for span in SPANS[1:])}) "
+    "WHERE TRUE GROUP BY span, begins, number "
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in FIGURES)}"
 )
-_SUMS = [f"sum({name})" for name in FIGURES]
-_NAMES = ", ".join(DIMENSIONS)
-_MATCHING = " AND ".join(f"{name} = ?" for name in DIMENSIONS)
 
 
-def count(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
-    """Add records to the totals of their minutes, hours and days; in the caller's transaction."""
-    found: dict[tuple[int, int, tuple[str, ...]], Total] = {}
-    for record in records:
-        group = group_of(record, DIMENSIONS)
-        for span in SPANS:
-            begins = int(record.time // span) * span
-            found.setdefault((span, begins, group), Total()).count(record)
-    numbers = {group: _number(connection, group) for _, _, group in found}
-    connection.executemany(
-        _COUNT,
-        [(span, begins, numbers[group], *figures(total)) for (span, begins, group), total in found.items()],
-    )
+def count(connection: sqlite3.Connection, term: str, values: Sequence[Any]) -> None:
+    """Add the requests of which the SQL ``term`` is true to the totals of their minutes, hours and days; in
+    the caller's transaction."""
+    connection.execute(_NEW_GROUPS + term, values)
+    connection.execute(f"WITH counted AS ({_BY_MINUTE}{term} GROUP BY minute, number) {_ADD}", values)
 
 
-def figures(total: Total) -> list[int]:
-    """A total as its columns."""
-    return [*(getattr(total, name) for name in SUMS), *total.latencies]
-
-
-def total_of(columns: Sequence[int]) -> Total:
-    """A total from its columns."""
-    total = Total(latencies=list(columns[len(SUMS) :]))
-    for name, figure in zip(SUMS, columns, strict=False):
-        setattr(total, name, figure)
-    return total
-
-
-def _number(connection: sqlite3.Connection, group: tuple[str, ...]) -> int:
-    connection.execute(f"INSERT OR IGNORE INTO groups ({_NAMES}) VALUES (?, ?, ?, ?)", group)
-    number: int = connection.execute(f"SELECT number FROM groups WHERE {_MATCHING}", group).fetchone()[0]
-    return number
+def roll_up(connection: sqlite3.Connection, moment: float) -> None:
+    """See that all before the minute of ``moment`` is counted; in the caller's transaction."""
+    counted, upto = noted(connection, COUNTED), moment // MINUTE * MINUTE
+    if upto > counted:
+        count(connection, "time >= ? AND time < ?", [counted, upto])
+        note(connection, COUNTED, upto)
 
 
 def day_of(time: float) -> float:
@@ -70,7 +81,8 @@ def day_of(time: float) -> float:
 
 def totals(connection: sqlite3.Connection, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
     """One for each combination of the dimensions' values."""
-    found = _sums(connection, filter, noted(connection, PRUNED), group_by)
+    with snapshot(connection):
+        found = _sums(connection, filter, _Known.of(connection), group_by)
     return [found[group] for group in sorted(found)]
 
 
@@ -78,22 +90,42 @@ def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[
     """The totals of each step that is not empty."""
     assert filter.start is not None
     assert filter.end is not None
-    pruned = noted(connection, PRUNED)
-    start = filter.start if filter.start >= pruned else filter.start // MINUTE * MINUTE
     found = []
-    moment = start
-    while moment < filter.end:
-        row = connection.execute(
+    with snapshot(connection):
+        known = _Known.of(connection)
+        start = filter.start if filter.start >= known.pruned else filter.start // MINUTE * MINUTE
+        moment = start
+        while moment < filter.end and (first := _first(connection, moment, known)) is not None:
+            number = (max(first, moment) - start) // step
+            begins, moment = start + number * step, start + (number + 1) * step
+            part = replace(filter, start=begins, end=min(moment, filter.end))
+            found += [(begins, total) for total in _sums(connection, part, known).values()]
+    return found
+
+
+class _Known(NamedTuple):
+    """Of what time the database knows what."""
+
+    pruned: float
+    counted: int
+
+    @classmethod
+    def of(cls, connection: sqlite3.Connection) -> _Known:
+        return cls(noted(connection, PRUNED), int(noted(connection, COUNTED)))
+
+
+def _first(connection: sqlite3.Connection, moment: float, known: _Known) -> float | None:
+    """When the first minute or, where none is counted, request begins that is not over at ``moment``."""
+    row = (
+        connection.execute(
             "SELECT begins FROM totals WHERE span = ? AND begins > ? ORDER BY begins LIMIT 1",
             [MINUTE, moment - MINUTE],
         ).fetchone()
-        if row is None:
-            break
-        number = (max(row[0], moment) - start) // step
-        begins, moment = start + number * step, start + (number + 1) * step
-        part = replace(filter, start=begins, end=min(moment, filter.end))
-        found += [(begins, total) for total in _sums(connection, part, pruned).values()]
-    return found
+        or connection.execute(
+            "SELECT time FROM requests WHERE time >= ? ORDER BY time LIMIT 1", [max(moment, known.counted)]
+        ).fetchone()
+    )
+    return row[0] if row else None
 
 
 class _Cut(NamedTuple):
@@ -105,13 +137,16 @@ class _Cut(NamedTuple):
     parts: list[tuple[float, float]]
 
 
-def _cut(start: float, end: float, pruned: float) -> _Cut:
+def _cut(start: float, end: float, known: _Known) -> _Cut:
     """Where the records of a part of a minute may be gone, the minute counts whole."""
+    if start >= known.counted:
+        return _Cut(0, 0, [(start, end)])
     low, high = int(start // MINUTE) * MINUTE, int(end // MINUTE) * MINUTE
-    if pruned <= low < start:
+    if known.pruned <= low < start:
         low += MINUTE
-    if high < min(end, pruned):
+    if high < min(end, known.pruned):
         high += MINUTE
+    high = min(high, known.counted)
     parts = []
     if start < low:
         parts.append((start, min(low, end)))
@@ -135,7 +170,7 @@ def _cover(low: int, high: int, spans: Sequence[int] = SPANS) -> Iterator[tuple[
 
 
 def _sums(
-    connection: sqlite3.Connection, filter: Filter, pruned: float, group_by: Sequence[Dimension] = ()
+    connection: sqlite3.Connection, filter: Filter, known: _Known, group_by: Sequence[Dimension] = ()
 ) -> dict[tuple[str, ...], Total]:
     """The totals, by group, of all that matches; none for nothing."""
     found: dict[tuple[str, ...], Total] = {}
@@ -143,40 +178,30 @@ def _sums(
     end = float(NEVER) if filter.end is None else filter.end
     if start >= end:
         return found
-    low, high, parts = _cut(start, end, pruned)
-    for span, first, last in _cover(low, high):
-        for *group, total in _whole(connection, filter, (span, first, last), group_by):
-            found.setdefault(tuple(group), Total(tuple(group))).add(total)
-    for part in parts:
-        wanted = Filter(*part, filter.client, filter.provider, filter.key, filter.model)
-        rows = connection.execute("SELECT record FROM requests WHERE time >= ? AND time < ?", part)
-        for record in readable(rows):
-            if wanted.matches(record):
-                chosen = group_of(record, group_by)
-                found.setdefault(chosen, Total(chosen)).count(record)
+    low, high, parts = _cut(start, end, known)
+    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
+    terms = "".join(f" AND {name} = ?" for name in wanted)
+    groups = ", ".join(group_by) or "NULL"
+    counted = (
+        f'SELECT {groups}, {", ".join(_SUMS)} FROM totals JOIN groups ON number = "group" '
+        f"WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY {groups}"
+    )
+    fresh = (
+        f"SELECT {groups}, {', '.join(_ONE_BY_ONE)} FROM requests "
+        f"WHERE time >= ? AND time < ?{terms} GROUP BY {groups}"
+    )
+    asked = [(counted, piece) for piece in _cover(low, high)] + [(fresh, part) for part in parts]
+    for statement, bounds in asked:
+        for row in connection.execute(statement, [*bounds, *wanted.values()]):
+            group = tuple(row[: len(group_by)])
+            figures = row[-len(FIGURES) :]
+            found.setdefault(group, Total(group)).add(total_of(figures))
     return found
 
 
-def _whole(
-    connection: sqlite3.Connection, filter: Filter, range: tuple[int, int, int], group_by: Sequence[Dimension]
-) -> Iterator[tuple[Any, ...]]:
-    """Of whole days, hours or minutes: the values of the dimensions, and the total."""
-    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
-    terms = "".join(f" AND {name} = ?" for name in wanted)
-    columns = ", ".join((*group_by, *_SUMS))
-    rows = connection.execute(
-        f'SELECT {columns} FROM totals JOIN groups ON number = "group" '
-        f"WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY {', '.join(group_by) or 'span'}",
-        [*range, *wanted.values()],
-    )
-    for row in rows:
-        yield *row[: len(group_by)], total_of(row[len(group_by) :])
-
-
-def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
-    """The records of these rows; one that something else wrote over is left out."""
-    for (data,) in rows:
-        try:
-            yield Record.from_json(orjson.loads(data))
-        except (ValueError, TypeError, KeyError):
-            continue
+def total_of(figures: Sequence[int]) -> Total:
+    """A total from its columns."""
+    total = Total(latencies=list(figures[len(SUMS) :]))
+    for name, figure in zip(SUMS, figures, strict=False):
+        setattr(total, name, figure)
+    return total

@@ -1,4 +1,4 @@
-"""A transaction that writes."""
+"""Transactions: those that write, and those that read."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.rollback()
         raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is read is of one moment, whatever others write meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()

@@ -5,7 +5,6 @@ What such a service must offer is described in ``docs/http-store.yaml`` (OpenAPI
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 from collections import defaultdict
@@ -15,9 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from gateway.api import (
-    Conflict,
     Dimension,
-    Document,
     Filter,
     Limits,
     Meter,
@@ -29,16 +26,14 @@ from gateway.api import (
     Total,
     Trouble,
 )
+from gateway_stores.http_authority import HttpAuthority
 from gateway_stores.http_client import MAX_PAGE, HttpClient, Missing
+from gateway_stores.http_facts import FactExchange
 from gateway_stores.leases import LeasedWindows
-from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
 
 T = TypeVar("T")
 
-EXCHANGE_SECONDS = 0.25
 CACHE_SECONDS = 0.25
-POLL_SECONDS = 0.25
-"""How often facts that others shared are asked for."""
 
 
 @dataclass(eq=False)
@@ -217,126 +212,6 @@ class HttpStore:
         if self._trouble is None:
             self._trouble = Trouble(str(error), time.time())
         return error
-
-
-class HttpAuthority:
-    """The windows' truth at the server."""
-
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
-
-    async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        """``POST /windows/exchange``. Raises `StoreUnavailable`."""
-        path = ("windows", "exchange")
-        body = {"asks": [ask_to_json(ask) for ask in asks]}
-        try:
-            found = await self._client.call(path, body, timeout=EXCHANGE_SECONDS)
-            answers = [answer_from_json(values) for values in found["answers"]]
-        except Missing:
-            raise self._client.unavailable(path, "does not know this call") from None
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._client.unavailable(path, "answered with something else") from None
-        if len(answers) != len(asks):
-            raise self._client.unavailable(path, "left asks unanswered")
-        return answers
-
-
-class FactExchange:
-    """Posts the facts of this process and fetches those of the others, four times a second."""
-
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
-        self._site = Site()
-        self._mine: dict[str, tuple[str, float]] = {}
-        """By name: value, and until when it holds (monotonic seconds)."""
-        self._since = 0
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self, site: Site) -> None:
-        """Fetch what holds already, if the server answers, and go on from there."""
-        self._site = site
-        await self._poll()
-        self._task = asyncio.create_task(self._run(), name="facts of the HTTP store")
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def share(self, name: str, value: str, seconds: float) -> None:
-        """Tell the others with the next poll."""
-        self._mine[name] = value, time.monotonic() + seconds
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            await self._poll()
-
-    async def _poll(self) -> None:
-        """Facts that cannot be posted stay for the next time, for as long as they hold."""
-        now = time.monotonic()
-        sent = {name: fact for name, fact in self._mine.items() if fact[1] > now}
-        facts = [
-            {"name": name, "value": value, "seconds": until - now} for name, (value, until) in sent.items()
-        ]
-        body = {"holder": self._site.holder, "since": self._since, "facts": facts}
-        try:
-            answer = await self._client.call(("facts",), body, timeout=EXCHANGE_SECONDS)
-            heard = [(str(one["name"]), str(one["value"]), float(one["seconds"])) for one in answer["facts"]]
-            self._since = int(answer["next"])
-        except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
-            self._site.failed("share")
-            return
-        self._mine = {name: fact for name, fact in self._mine.items() if sent.get(name) is not fact}
-        for fact in heard:
-            self._site.heard(*fact)
-
-
-@dataclass(eq=False)
-class HttpConfigStore:
-    """The document at ``ADDR/config``, with an entity tag for its version."""
-
-    addr: str = field(repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        self._client = HttpClient(self.addr, self.api_key, self.timeout)
-
-    async def open(self) -> None:
-        """Nothing to do before the first call."""
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._client.close()
-
-    async def read(self) -> Document:
-        """``GET /config``: 404 as long as nothing was ever written."""
-        status, data, tag = await self._client.send("GET", ("config",), max_bytes=MAX_PAGE)
-        if status == 404:
-            return Document("", b"")
-        if status != 200 or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
-        return Document(tag, data)
-
-    async def version(self) -> str:
-        """``HEAD /config``."""
-        status, _, tag = await self._client.send("HEAD", ("config",))
-        if status == 404:
-            return ""
-        if status != 200 or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
-        return tag
-
-    async def write(self, data: bytes, expected: str) -> str:
-        """``PUT /config`` with ``if-match`` (the first: ``if-none-match: *``). Raises `Conflict` at 412."""
-        headers = {"if-match": expected} if expected else {"if-none-match": "*"}
-        status, _, tag = await self._client.send("PUT", ("config",), data, headers=headers)
-        if status == 412:
-            raise Conflict
-        if status not in (200, 201, 204) or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
-        return tag
 
 
 def _anything(answer: Any) -> None:

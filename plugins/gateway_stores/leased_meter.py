@@ -130,7 +130,8 @@ class LeasedMeter:
     def readings(self) -> list[Reading]:
         """Every window that has a limit, as of now; what other processes hold counts as used."""
         now = self._clock()
-        self.refresh(now)
+        if now >= self.valid_until:
+            self.refresh(now)
         readings = [
             Reading(kind, pool.limit, pool.used, pool.reset(now)) for kind, pool in self._pools.items()
         ]
@@ -355,10 +356,12 @@ class LeasedMeter:
     def _share(self, now: float) -> None:
         """Bring the public figures up to date after windows changed."""
         if self._requests is not None:
-            self.request_share = self._requests.used / self._requests.mine.limit
+            mine = self._requests.mine
+            self.request_share = (self._requests.known + mine.used) / mine.limit
         fullest = 0.0
         for pool in self._token_pools:
-            share = pool.used / pool.mine.limit
+            mine = pool.mine
+            share = (pool.known + mine.used) / mine.limit
             if share > fullest:
                 fullest = share
         self.token_share = fullest

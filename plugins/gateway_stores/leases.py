@@ -147,7 +147,8 @@ class LeasedWindows:
         try:
             return await outcome
         except asyncio.CancelledError:
-            if outcome.done() and not outcome.cancelled() and isinstance(taken := outcome.result(), Taken):
+            decided = outcome.done() and not outcome.cancelled() and outcome.exception() is None
+            if decided and isinstance(taken := outcome.result(), Taken):
                 self._release(taken)
             raise
 
@@ -201,6 +202,10 @@ class LeasedWindows:
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
             answers = await self._answers(asks)
+            now = self._clock()
+            for meter, ask, answer in zip(meters, asks, answers, strict=True):
+                meter.answered(ask, answer, now)
+                self._most_holders = max(self._most_holders, answer.holders)
         except TimeoutError:
             self._failed(f"no answer within {PATIENCE * 1000:.0f} ms", late=True)
             return False
@@ -208,15 +213,13 @@ class LeasedWindows:
             self._failed(str(error), late=False)
             return False
         except Exception as error:
-            log.exception("bug in a store plugin")
+            if not self._breaker.open:
+                log.exception("bug in a store plugin")
             self._failed(f"{type(error).__name__} in its plugin", late=False)
             return False
         self._breaker.succeeded()
         self._delay = max(loop.time() - began, self._delay * 0.9)
-        now = self._clock()
-        for meter, ask, answer in zip(meters, asks, answers, strict=True):
-            meter.answered(ask, answer, now)
-            self._most_holders = max(self._most_holders, answer.holders)
+        for meter in meters:
             self._serve(meter, now, loop.time())
         return True
 

@@ -91,7 +91,8 @@ class WindowMeter:
     def readings(self) -> list[Reading]:
         """Every window that has a limit, as of now."""
         now = self._clock()
-        self.refresh(now)
+        if now >= self.valid_until:
+            self.refresh(now)
         readings = [
             Reading(kind, window.limit, window.used, window.reset(now))
             for kind, window in self._windows.items()

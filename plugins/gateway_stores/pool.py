@@ -30,6 +30,7 @@ class Pool:
     __slots__ = (
         "free",
         "kind",
+        "known",
         "mine",
         "mirror",
         "mirrored",
@@ -56,6 +57,8 @@ class Pool:
         self.mirrored = 0
         self.others = 0
         """Held by other holders."""
+        self.known = 0
+        """`mirrored` and `others` together, as of the last `slide`."""
         self.others_until = inf
         """When that is over if nothing more is heard."""
         self.phase: float | None = None
@@ -72,7 +75,7 @@ class Pool:
     @property
     def used(self) -> int:
         """By all, what others hold included, as of the last `slide`."""
-        return self.mirrored + self.others + self.mine.used
+        return self.known + self.mine.used
 
     def span(self) -> Span:
         return Span(self.mine.limit, self.mine.seconds)
@@ -92,6 +95,7 @@ class Pool:
             self.mirrored -= mirror.popleft()[1]
         if self.others_until <= now:
             self.others, self.others_until = 0, inf
+        self.known = self.mirrored + self.others
         leaves = self.others_until if self.others else inf
         if mirror:
             leaves = min(leaves, mirror[0][0])
@@ -180,18 +184,20 @@ class Pool:
         self.mirror = deque((now + leaves, amount) for leaves, amount in buckets)
         self.mirrored = sum(amount for _, amount in self.mirror)
         self.others, self.others_until = others, now + ttl + self.mine.seconds
+        self.known = self.mirrored + others
         if self.mirror:
             self.phase = self.mirror[-1][0]
 
     def covers(self, amount: int) -> bool:
         """Whether what is held is enough for ``amount``. Where more was used than was allowed, what comes
         back is not free."""
-        return self.free >= amount and self.used + amount <= self.mine.limit
+        mine = self.mine
+        return self.free >= amount and self.known + mine.used + amount <= mine.limit
 
     def fits(self, amount: int, sharers: int = 1) -> bool:
         """Whether ``amount`` more is within the limit, or within this process's equal part of what was left
         of it when all were last heard of."""
-        return self.mine.used + amount <= (self.limit - self.mirrored - self.others) // sharers
+        return self.mine.used + amount <= (self.limit - self.known) // sharers
 
     def lacks_only_others(self, amount: int) -> bool:
         """Whether ``amount`` would fit if others held nothing."""

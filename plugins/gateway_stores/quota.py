@@ -120,9 +120,16 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 
 
 def answer_from_json(values: Mapping[str, Any]) -> Answer:
-    """The answer of these values. Raises `KeyError`, `TypeError` or `ValueError` if they are none."""
+    """The answer of these values. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if they
+    are none."""
+    numbers = {name: int(values[name]) for name in ("acknowledged", "holders") if name in values}
+    amounts = {name: _amounts(values[name]) for name in ("granted", "others") if name in values}
     buckets = {
         kind: [(float(leaves), int(amount)) for leaves, amount in found]
         for kind, found in values["buckets"].items()
     }
-    return Answer(**{**values, "buckets": buckets})
+    return Answer(**{**values, **numbers, **amounts, "buckets": buckets})
+
+
+def _amounts(values: Mapping[str, Any]) -> dict[str, int]:
+    return {kind: int(amount) for kind, amount in values.items()}

@@ -42,7 +42,7 @@ async def measure(plan: Plan) -> list[Row]:
         ]
         for work in works():
             measures: dict[str, Callable[[], Awaitable[Numbers]]] = {
-                target.name: partial(_once, target, work, shape, plan) for target in targets
+                target.name: partial(once, target, work, shape, plan) for target in targets
             }
             seen = await medians(plan.runs, work.name, measures)
             rows += with_added(compare(work.name, seen))
@@ -50,10 +50,11 @@ async def measure(plan: Plan) -> list[Row]:
     return rows
 
 
-async def _once(target: Target, work: Work, shape: Shape, plan: Plan) -> Numbers:
+async def once(target: Target, work: Work, shape: Shape, plan: Plan, rate: int = RATE) -> Numbers:
+    """What one request costs as fast as answers come, and at a fixed ``rate`` a second."""
     full = await saturate(target, work, shape.clients, plan.seconds, plan.folder)
     spec = Spec("rate", target.port, target.pid, target.path(work), work.body.decode(), shape.clients)
-    calm = await generate(spec.at(rate=RATE, seconds=plan.seconds))
+    calm = await generate(spec.at(rate=rate, seconds=plan.seconds))
     return {
         "us": full.cpu_us,
         "per_second": full.per_second,

@@ -9,14 +9,12 @@ from functools import partial
 
 from tests.bench import nginx
 from tests.bench.config import Shape
-from tests.bench.load import Spec
-from tests.bench.measure import percentile
 from tests.bench.redis import redis
+from tests.bench.requests import once
 from tests.bench.runs import Numbers, Row, compare, medians
 from tests.bench.table import show
-from tests.bench.target import Plan, Target, gateway, generate
-from tests.bench.work import Work, works
-from tests.bench.wrk import saturate
+from tests.bench.target import Plan, gateway
+from tests.bench.work import works
 
 RATE = 2000
 _COLUMNS = {
@@ -47,7 +45,7 @@ async def measure(plan: Plan) -> list[Row]:
         measures: dict[str, Callable[[], Awaitable[Numbers]]] = {}
         for name, shape in shapes.items():
             target = await stack.enter_async_context(gateway(upstream, plan, shape))
-            measures[name] = partial(_once, replace(target, name=name), works()[0], shape, plan)
+            measures[name] = partial(once, replace(target, name=name), works()[0], shape, plan, RATE)
         rows = compare("1 KB", await medians(plan.runs, "stores", measures), base="memory, 1")
     for row in rows:
         paced, memory = row.get("paced_us"), rows[0].get("paced_us")
@@ -55,16 +53,3 @@ async def measure(plan: Plan) -> list[Row]:
             row["more"] = paced - memory
     print(show("Stores", list(_COLUMNS.values()), [[row.get(name) for name in _COLUMNS] for row in rows]))
     return rows
-
-
-async def _once(target: Target, work: Work, shape: Shape, plan: Plan) -> Numbers:
-    full = await saturate(target, work, shape.clients, plan.seconds, plan.folder)
-    spec = Spec("rate", target.port, target.pid, target.path(work), work.body.decode(), shape.clients)
-    calm = await generate(spec.at(rate=RATE, seconds=plan.seconds))
-    return {
-        "us": full.cpu_us,
-        "per_second": full.per_second,
-        "paced_us": calm.cpu / calm.requests * 1e6,
-        "p50": percentile(calm.latencies, 0.5),
-        "p99": percentile(calm.latencies, 0.99),
-    }

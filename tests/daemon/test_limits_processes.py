@@ -21,7 +21,9 @@ from tests.fakes.openai import FakeOpenAI
 LIMIT = 60
 PROCESSES = 4
 CONNECTIONS = 24
-QUICK, LONG = 8.0, 185.0
+QUICK, LONG = 8.0, 190.0
+"""Seconds from when it serves; in the long run a fourth window begins, each a second late at most and found
+free some tenths later."""
 
 
 @pytest.fixture(params=["file", "redis"])
@@ -41,8 +43,8 @@ async def test_four_processes_hammer_one_key(
     config = configured(
         provider, server={"workers": PROCESSES}, storage=storage, logging={"file": {"enabled": False}}
     )
-    until = time.monotonic() + (LONG if long_run else QUICK)
     async with Daemon(config, tmp_path) as daemon:
+        until = time.monotonic() + (LONG if long_run else QUICK)
         stopping = asyncio.create_task(_stop_and_continue(daemon.pid, until))
         statuses = [
             status

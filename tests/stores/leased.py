@@ -24,11 +24,15 @@ class NearAuthority:
     asks: int = 0
     delay: Callable[[], Awaitable[None]] | None = None
     """Awaited before an exchange; may raise."""
+    instead: Answer | None = None
+    """What every ask is answered with in place of the truth."""
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         self.asks += len(asks)
         if self.delay is not None:
             await self.delay()
+        if self.instead is not None:
+            return [self.instead] * len(asks)
         return self.windows.exchange(asks, EPOCH + self.clock())
 
 

@@ -101,11 +101,11 @@ def test_totals_of_records_whose_totals_are_lost_are_made_anew(tmp_path: Path) -
     path = str(tmp_path / "store.db")
     make_ready(path)
     with closing(connect(path)) as connection:
-        file_ledger.append(connection, [plain(number) for number in range(10)])
-        connection.execute("DELETE FROM totals")
+        file_ledger.append(connection, [plain(number) for number in range(0, 200, 20)])
+        assert connection.execute("DELETE FROM totals").rowcount
     Path(path + DAMAGED).touch()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP INDEX requests_client")
+        connection.execute("DROP INDEX requests_time")
     make_ready(path)
     records, [total] = left(path)
     assert (records, total.requests) == (10, 10)

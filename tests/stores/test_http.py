@@ -14,8 +14,9 @@ from openapi_spec_validator import validate
 
 from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable
 from gateway.api.testing.stores import granted, record
-from gateway_stores.http import HttpConfigStore, HttpStore
+from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE
+from gateway_stores.http_config import HttpConfigStore
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer, Trick
 
@@ -52,6 +53,10 @@ async def other_json(request: web.Request) -> web.StreamResponse:
     return web.json_response([1, 2, 3])
 
 
+async def half_right(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"answers": [{"buckets": {}, "granted": {"requests": 9}, "holders": None}]})
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     await answer.prepare(request)
@@ -65,7 +70,7 @@ async def stalled(request: web.Request) -> web.StreamResponse:
     raise AssertionError("nobody waits so long")
 
 
-TRICKS = [redirected, failing, garbage, other_json, endless, stalled]
+TRICKS = [redirected, failing, garbage, other_json, half_right, endless, stalled]
 
 
 @pytest.mark.parametrize("trick", TRICKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import granted, refused, used
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.leases import PATIENCE
+from gateway_stores.quota import Answer
 from tests.stores.leased import LeasedStore
 
 Play = Callable[["Holders"], Coroutine[object, object, None]]
@@ -241,6 +243,56 @@ async def test_a_bug_in_the_plugin_is_trouble_and_no_more(holders: Holders) -> N
         assert trouble is not None
         assert "KeyError" in trouble.message
         assert len(reservations) == 3
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        cast(Answer, "yes"),
+        Answer(granted={"requests": cast(int, "ten")}),
+        Answer(buckets={"requests": [cast(tuple[float, int], (1.0,))]}),
+        Answer(others=cast(dict[str, int], None)),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_trouble_and_heals(nonsense: Answer) -> None:
+    """Well counted, and nobody waits for ever."""
+
+    async def test(holders: Holders) -> None:
+        async with holders.store() as store:
+            meter = store.meter("key:p/k", Limits(requests=10))
+            store.authority.instead = nonsense
+            for _ in range(3):
+                await asyncio.wait_for(granted(store, meter), 1.0)
+            await asyncio.sleep(1.0)
+            trouble = store.trouble()
+            assert trouble is not None
+            assert "in its plugin" in trouble.message
+            store.authority.instead = None
+            await asyncio.sleep(1.0)
+            assert store.trouble() is None
+            for _ in range(7):
+                await granted(store, meter)
+            await refused(store, meter)
+
+    played(test)()
+
+
+@played
+async def test_who_goes_as_the_authority_fails_is_told_nothing(holders: Holders) -> None:
+    """A request that is cancelled ends as cancelled, whatever its store had to say at that moment."""
+    async with holders.store(Site(on_trouble="closed")) as store:
+        store.authority.delay = refuse
+        meter = store.meter("key:p/k", Limits(requests=10))
+
+        async def first() -> None:
+            with pytest.raises(StoreUnavailable):
+                await store.reserve(meter, 0)
+            second.cancel()
+
+        told = asyncio.ensure_future(first())
+        second = asyncio.ensure_future(store.reserve(meter, 0))
+        await asyncio.wait({told, second})
+        assert second.cancelled()
 
 
 @played

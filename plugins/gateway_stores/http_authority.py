@@ -1,0 +1,32 @@
+"""The windows' truth at an HTTP store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway_stores.http_client import HttpClient, Missing
+from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
+
+EXCHANGE_SECONDS = 0.25
+
+
+class HttpAuthority:
+    """Implements `gateway_stores.quota.Authority`."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """``POST /windows/exchange``. Raises `StoreUnavailable`."""
+        path = ("windows", "exchange")
+        body = {"asks": [ask_to_json(ask) for ask in asks]}
+        try:
+            found = await self._client.call(path, body, timeout=EXCHANGE_SECONDS)
+            answers = [answer_from_json(values) for values in found["answers"]]
+        except Missing:
+            raise self._client.unavailable(path, "does not know this call") from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._client.unavailable(path, "answered with something else") from None
+        if len(answers) != len(asks):
+            raise self._client.unavailable(path, "left asks unanswered")
+        return answers
