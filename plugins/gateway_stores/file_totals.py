@@ -181,21 +181,21 @@ def _sums(
     low, high, parts = _cut(start, end, known)
     wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
     terms = "".join(f" AND {name} = ?" for name in wanted)
-    groups = ", ".join(group_by) or "NULL"
+    grouping = f" GROUP BY {', '.join(group_by)}" if group_by else ""
     counted = (
-        f'SELECT {groups}, {", ".join(_SUMS)} FROM totals JOIN groups ON number = "group" '
-        f"WHERE span = ? AND begins >= ? AND begins < ?{terms} GROUP BY {groups}"
+        f'SELECT {", ".join((*group_by, *_SUMS))} FROM totals JOIN groups ON number = "group" '
+        f"WHERE span = ? AND begins >= ? AND begins < ?{terms}{grouping}"
     )
     fresh = (
-        f"SELECT {groups}, {', '.join(_ONE_BY_ONE)} FROM requests "
-        f"WHERE time >= ? AND time < ?{terms} GROUP BY {groups}"
+        f"SELECT {', '.join((*group_by, *_ONE_BY_ONE))} FROM requests "
+        f"WHERE time >= ? AND time < ?{terms}{grouping}"
     )
     asked = [(counted, piece) for piece in _cover(low, high)] + [(fresh, part) for part in parts]
     for statement, bounds in asked:
         for row in connection.execute(statement, [*bounds, *wanted.values()]):
-            group = tuple(row[: len(group_by)])
-            figures = row[-len(FIGURES) :]
-            found.setdefault(group, Total(group)).add(total_of(figures))
+            if row[-1] is not None:  # the sums over nothing
+                group = row[: len(group_by)]
+                found.setdefault(group, Total(group)).add(total_of(row[len(group_by) :]))
     return found
 
 
