@@ -88,6 +88,8 @@ def cannot_start(exc: Exception) -> tuple[str, int]:
             return str(exc), exc.code
         case BlockingIOError():
             return f"cannot start: {exc}", IN_USE
+        case OSError(filename=str(name), strerror=str(reason)):
+            return f"cannot start: {name}: {reason}", INVALID
         case OSError():
             return f"cannot start: {exc}", INVALID
         case _:

@@ -19,6 +19,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
 from gateway.refusals import broken_http, refusal, unacceptable
+from gateway.shortcut import Shortcut
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +343,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         server = Server(
-            made.request_handler,
+            Shortcut(self.app).handle,
             request_factory=made.request_factory,
             handler_cancellation=True,
             **made._kwargs,

@@ -109,7 +109,7 @@ def _where(exc: orjson.JSONDecodeError) -> str:
 
 
 def _opens_more_than(body: bytes, times: int) -> bool:
-    """Whether there are so many brackets and braces at all: a body is searched faster than counted or walked."""
+    """Whether there are so many brackets and braces at all. To search is faster than to count."""
     for opening in (b"[", b"{"):
         at = body.find(opening)
         while at >= 0:

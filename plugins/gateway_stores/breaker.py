@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from gateway.api import Trouble
@@ -10,6 +11,10 @@ FAILURES = 3
 """So many in a row, and nobody waits any longer."""
 PROBES = 0.5
 """Seconds between attempts to reach an authority that nobody waits for."""
+QUIET = 10.0
+"""Seconds after a line in the log about it before there is another one."""
+
+log = logging.getLogger(__name__)
 
 
 class Breaker:
@@ -24,6 +29,8 @@ class Breaker:
         self._name = name
         self._failures = 0
         self._trouble: Trouble | None = None
+        self._said = False
+        self._quiet_until = float("-inf")
 
     def failed(self, reason: str, now: float, *, late: bool) -> None:
         """An exchange failed; ``late``: it took longer than anybody may wait."""
@@ -36,9 +43,15 @@ class Breaker:
             "goes by storage.on_trouble; what is used meanwhile is reported then.",
             since,
         )
+        if self.open and not self._said and now >= self._quiet_until:
+            self._said, self._quiet_until = True, now + QUIET
+            log.warning("the store does not keep the limits", extra={"store": self._name, "error": reason})
 
     def succeeded(self) -> None:
         """All is well."""
+        if self._said:
+            self._said = False
+            log.info("the store keeps the limits again", extra={"store": self._name})
         self.open, self.reached = False, True
         self._failures, self._trouble = 0, None
 

@@ -11,7 +11,7 @@ from math import inf
 
 from gateway.api import Limits, Meter, Reading, Refusal
 from gateway_stores.meter import MINUTE, PARALLEL_WAIT
-from gateway_stores.pool import AHEAD, SPARE, Pool
+from gateway_stores.pool import AHEAD, SPARE, Pool, Reported
 from gateway_stores.quota import Answer, Ask, Span, Use
 from gateway_stores.window import Bucket
 
@@ -39,23 +39,6 @@ class Taken:
     charges: list[tuple[Pool, Bucket, int]]
     spent: tuple[Pool, Bucket, int] | None = None
     settled: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Reported:
-    """A use that was sent and not acknowledged."""
-
-    number: int
-    pool: Pool
-    bucket: Bucket
-    amount: int
-
-    def age(self, now: float, delay: float) -> float:
-        """Seconds since the newest use in the bucket; of what is taken back since the oldest, and so long
-        before that no delay of the message makes it younger: a younger bucket would leave too late."""
-        if self.amount >= 0:
-            return now - (self.bucket.leaves - self.pool.mine.seconds)
-        return now - (self.bucket.closes - self.pool.mine.width) + delay
 
 
 @dataclass(slots=True, eq=False)
@@ -123,8 +106,7 @@ class LeasedMeter:
         """Let windows slide to ``now`` (monotonic seconds)."""
         if now >= self._slots_until:
             self._slots_of_others, self._slots_until = 0, inf
-        self.valid_until = min((pool.slide(now) for pool in self._pools.values()), default=inf)
-        self.valid_until = min(self.valid_until, self._slots_until)
+        self.valid_until = min([self._slots_until, *[pool.slide(now) for pool in self._pools.values()]])
         self._share(now)
 
     def readings(self) -> list[Reading]:
@@ -239,9 +221,7 @@ class LeasedMeter:
         """Report, give back and ask for what those who wait need and what will be wanted soon. A message may
         take ``delay`` seconds. ``final``: give back all that is not in use."""
         self.refresh(now)
-        if now >= self._lease_until:
-            self._give_back()
-        if final:
+        if final or now >= self._lease_until:
             self._give_back()
         need, want = ({}, {}) if final else self._wishes(now)
         self._asks += 1

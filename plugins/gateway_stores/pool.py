@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import exp, inf
 
 from gateway_stores.quota import BUCKETS, Span
@@ -234,3 +235,20 @@ class Pool:
             return bucket.leaves
         width = self.mine.seconds / BUCKETS
         return self.phase + ((bucket.leaves - self.phase) // width + 1) * width
+
+
+@dataclass(slots=True, eq=False)
+class Reported:
+    """A use that was sent and not acknowledged."""
+
+    number: int
+    pool: Pool
+    bucket: Bucket
+    amount: int
+
+    def age(self, now: float, delay: float) -> float:
+        """Seconds since the newest use in the bucket; of what is taken back since the oldest, and so long
+        before that no delay of the message makes it younger: a younger bucket would leave too late."""
+        if self.amount >= 0:
+            return now - (self.bucket.leaves - self.pool.mine.seconds)
+        return now - (self.bucket.closes - self.pool.mine.width) + delay

@@ -134,6 +134,28 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: s
 
 
 @pytest.mark.parametrize(
+    "section",
+    [
+        "storage: {config: {type: memory}, journal: file/journal}",
+        "storage: {config: {type: memory}, runtime: {type: file, path: file/db}}",
+        "storage: {config: {type: file, path: file/config.json}, runtime: {type: memory}}",
+        "storage: {config: {type: memory}, runtime: {type: memory}}\nlogging: {audit: {path: file/audit}}",
+    ],
+)
+async def test_state_that_cannot_be_written(tmp_path: Path, section: str) -> None:
+    (tmp_path / "file").write_text("")
+    server = "server: {listen: '127.0.0.1:0', admin_api_key: 0123456789abcdef}\n"
+    (tmp_path / "c.yaml").write_text(f"{ECHO}{server}{section}\n")
+    (tmp_path / "c.yaml").chmod(0o600)
+    done = await coo_llm("-c", "c.yaml", folder=tmp_path)
+    assert done.code == 1
+    assert [line for line in done.err.splitlines() if "Errno" in line or "Traceback" in line] == []
+    path, reason = done.err.splitlines()[-1].removeprefix("cannot start: ").split(": ")
+    assert (tmp_path / path).is_relative_to(tmp_path / "file")
+    assert reason in ("Not a directory", "File exists")
+
+
+@pytest.mark.parametrize(
     "arguments", [(), ("--nonsense",), ("nonsense",), ("-c",), ("demo", "--port", "x"), ("audit",)]
 )
 async def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:

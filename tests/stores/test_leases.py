@@ -295,6 +295,29 @@ async def test_who_goes_as_the_authority_fails_is_told_nothing(holders: Holders)
         assert second.cancelled()
 
 
+def test_trouble_and_its_end_are_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is tried meanwhile; and where it comes and goes, one pair in ten seconds."""
+
+    async def test(holders: Holders) -> None:
+        async with holders.store() as store:
+            meter = store.meter("key:p/k", Limits(requests=1000))
+            for _ in range(3):
+                store.authority.delay = hang
+                await granted(store, meter)
+                await asyncio.sleep(1.2)
+                store.authority.delay = None
+                await asyncio.sleep(1.2)
+            assert store.trouble() is None
+
+    with caplog.at_level("INFO", "gateway_stores.breaker"):
+        played(test)()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store does not keep the limits",
+        "the store keeps the limits again",
+    ]
+    assert "the test's authority" in vars(caplog.records[0])["store"]
+
+
 @played
 async def test_far_from_its_limits_a_subject_is_seldom_asked_for(holders: Holders) -> None:
     """Two requests a second for a minute: an exchange in several seconds, not one for each."""

@@ -1,0 +1,82 @@
+"""``storage.on_trouble`` in a whole gateway: Redis is down at the start or goes down later, and is back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.children import children
+from tests.daemon.running import KEY
+from tests.daemon.working import Working, eventually, lines_of, settings, working
+from tests.fakes.redis_server import RedisServer
+
+LIMIT, ASKED = 20, 30
+HEALED = 5.0
+LOST, BACK = "the store does not keep the limits", "the store keeps the limits again"
+
+
+def config(server: RedisServer, on_trouble: str) -> dict[str, Any]:
+    """Two workers, a client with a limit."""
+    storage = {"type": "redis", "addr": server.address}
+    return settings(
+        storage={
+            "runtime": storage,
+            "config": {"type": "file", "path": "config.json"},
+            "journal": "journal",
+            "on_trouble": on_trouble,
+        },
+        api_keys=[{"id": "one", "key": KEY, "limits": {"req_per_min": LIMIT}}],
+    )
+
+
+async def answers(gateway: Working) -> list[int]:
+    return [await gateway.asked() for _ in range(ASKED)]
+
+
+async def status_of(gateway: Working, path: str) -> int:
+    async with gateway.session.get(f"{gateway.daemon.url}{path}") as response:
+        return response.status
+
+
+@pytest.mark.parametrize(
+    ("on_trouble", "least", "most", "in_all"),
+    [("local", LIMIT // 4, LIMIT // 2, LIMIT), ("open", ASKED, ASKED, ASKED + LIMIT // 4)],
+)
+async def test_redis_is_down_at_the_start(
+    own_redis: RedisServer, tmp_path: Path, on_trouble: str, least: int, most: int, in_all: int
+) -> None:
+    """It starts and serves, no worker ends, the log is quiet; then it heals, and what was used counts."""
+    own_redis.kill()
+    async with working(tmp_path, config(own_redis, on_trouble)) as gateway:
+        assert await status_of(gateway, "/health") == await status_of(gateway, "/readyz") == 200
+        workers = children(gateway.daemon.pid)
+        found = await answers(gateway)
+        assert least <= found.count(200) <= most
+        assert set(found) <= {200, 429}
+        lost = len(lines_of(gateway.daemon, LOST))
+        assert 1 <= lost <= len(workers)
+        own_redis.start()
+        await eventually(lambda: len(lines_of(gateway.daemon, BACK)) == lost, HEALED)
+        assert children(gateway.daemon.pid) == workers
+        found += await answers(gateway)  # open: who comes back first is granted some of what is left then
+        assert found.count(200) <= in_all
+
+
+async def test_closed_answers_503_and_nothing_is_admitted(own_redis: RedisServer, tmp_path: Path) -> None:
+    """Not ready before Redis was there once; ready from then on, whatever becomes of it."""
+    async with working(tmp_path, config(own_redis, "closed")) as gateway:
+        assert await gateway.asked() == 200
+        own_redis.kill()
+        await eventually(lambda: bool(lines_of(gateway.daemon, LOST)))
+        assert set(await answers(gateway)) <= {200, 503}  # 200: what was leased already
+        assert {await gateway.asked() for _ in range(5)} == {503}
+        async with gateway.chat() as response:
+            assert (await response.json())["error"]["code"] == "store_unavailable"
+        assert await status_of(gateway, "/readyz") == 200
+        own_redis.start()
+        began = time.monotonic()
+        while await gateway.asked() != 200:
+            assert time.monotonic() - began < HEALED
