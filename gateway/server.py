@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +17,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
 from gateway.refusals import broken_http, refusal, unacceptable
+from gateway.request_id import new_request_id
 from gateway.shortcut import Shortcut
 
 log = logging.getLogger(__name__)
@@ -301,12 +300,6 @@ class Connection(RequestHandler):
         if self._header_deadline is not None:
             self._header_deadline.cancel()
             self._header_deadline = None
-
-
-def new_request_id() -> str:
-    """An id for a request that brought none: 32 hexadecimal digits. They begin with the milliseconds since
-    the epoch, as ids that follow one another are cheap for a store to index."""
-    return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"
 
 
 class Server(web.Server):

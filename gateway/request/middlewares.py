@@ -14,7 +14,8 @@ from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
 from gateway.request.errors import error_response, quoted
 from gateway.request.head import line
-from gateway.server import Direct, new_request_id
+from gateway.request_id import new_request_id
+from gateway.server import Direct
 
 log = logging.getLogger(__name__)
 
