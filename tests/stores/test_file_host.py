@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
@@ -215,9 +216,10 @@ def put(path: str, data: bytes) -> None:
 
 
 async def test_what_happens_while_a_snapshot_is_made_counts_once(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The state is written down in many turns, with exchanges about all subjects between them."""
+    """The state is written down in many turns, with exchanges about all subjects between them. What a process
+    that is killed leaves is a copy of its file: it goes on writing here."""
     monkeypatch.setattr(file_host, "AT_ONCE", 1)
     monkeypatch.setattr(file_state, "GROWN_BYTES", 1)
     host = await disk.host()
@@ -226,8 +228,11 @@ async def test_what_happens_while_a_snapshot_is_made_counts_once(
         for subject in subjects:
             host.exchange([ask(turn, subject=subject, uses=[Use(turn, "requests", 0.0, 1)])])
         await asyncio.sleep(0)
-    killed = await disk.host()
+    (tmp_path / "copy").mkdir()
+    left = Disk(tmp_path / "copy")
+    copyfile(disk.path, left.path)
+    after = await left.host()
     for subject in subjects:
-        [answer] = killed.exchange([ask(1, "looking", subject=subject)])
+        [answer] = after.exchange([ask(1, "looking", subject=subject)])
         assert sum(amount for _, amount in answer.buckets["requests"]) == 30
     await host.close()
