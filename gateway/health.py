@@ -8,7 +8,6 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.keys import LIVE
-from gateway.runtime import Live
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -17,19 +16,19 @@ async def livez(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when new requests are welcome, 503 before the start is complete and while draining."""
+    """200 when new requests are welcome; 503 before the start is complete, while draining, and while the
+    store is lost where that closes the gateway."""
     live = request.app[LIVE]
+    report = _report(request, "ok")
+    if live.store.trouble() is not None:
+        report["store"] = "degraded"
     if live.draining:
-        return web.json_response(_report(request, "draining"), status=503)
-    if not (live.ready and _store_will_do(live)):
-        return web.json_response(_report(request, "starting"), status=503)
-    return web.json_response(_report(request, "ok"))
-
-
-def _store_will_do(live: Live) -> bool:
-    """Where the loss of the store closes the gateway, the start is not complete before it was there once."""
-    live.store_seen = live.store_seen or live.store.trouble() is None
-    return live.store_seen or live.site.on_trouble != "closed"
+        report["status"] = "draining"
+    elif not live.ready:
+        report["status"] = "starting"
+    elif "store" in report and live.site.on_trouble == "closed":
+        report["status"] = "closed"
+    return web.json_response(report, status=200 if report["status"] == "ok" else 503)
 
 
 def _report(request: web.Request, status: str) -> dict[str, object]:

@@ -58,8 +58,6 @@ class Live:
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     """The start is complete."""
-    store_seen: bool = False
-    """The store was found without trouble once."""
     draining: bool = False
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
