@@ -16,7 +16,7 @@ from gateway.registry import Registry
 from gateway.reload import Reloader
 from gateway.request import authenticate
 from tests.daemon.raw import Fields, exchange, message
-from tests.daemon.running import KEY, Gateway, configured, running
+from tests.daemon.running import KEY, Gateway, configured, running, until
 from tests.fakes.daemon import Daemon
 
 ADMIN = "admin-key-of-the-tests-0123"
@@ -133,7 +133,7 @@ async def test_anonymous_requests_over_tcp_and_a_unix_socket(tmp_path: Path) -> 
     socket = str(tmp_path / "admin.sock")
     bare = {**config(admin_listen=f"unix:{socket}"), "api_keys": []}
     async with Daemon(bare, tmp_path) as daemon:
-        assert "anonymous access is on" in daemon.stderr
+        await until(lambda: "anonymous access is on" in daemon.stderr)
         for where in (daemon.port, socket):
             for headers in ([], bearer("any")):
                 assert (await exchange(where, message("GET /v1/models", headers))).status == 200
