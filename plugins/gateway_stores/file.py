@@ -11,11 +11,7 @@ from functools import cached_property
 from gateway.api import (
     Dimension,
     Filter,
-    Limits,
-    Meter,
     Record,
-    Refusal,
-    Reservation,
     Site,
     Total,
     Trouble,
@@ -28,10 +24,11 @@ from gateway_stores.file_lock import FileLock
 from gateway_stores.file_repair import make_ready
 from gateway_stores.file_schema import connect
 from gateway_stores.leases import LeasedWindows
+from gateway_stores.leasing import Leasing
 
 
 @dataclass(eq=False)
-class FileStore:
+class FileStore(Leasing):
     """Beside ``path`` it keeps ``path.windows`` (windows and shared facts), ``path.cache`` and ``path.lock``.
 
     A lone process or the supervisor holds the lock and keeps the windows; workers ask it for them, and write
@@ -85,24 +82,6 @@ class FileStore:
         if not self._site.supervises:
             troubles.append(self._windows.trouble())
         return next((trouble for trouble in troubles if trouble is not None), None)
-
-    def meter(self, subject: str, limits: Limits) -> Meter:
-        """As `Store.meter`."""
-        return self._windows.meter(subject, limits)
-
-    async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
-    ) -> Reservation | Refusal:
-        """As `Store.reserve`."""
-        return await self._windows.reserve(meter, tokens, cost=cost, force=force)
-
-    async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
-        """As `Store.settle`."""
-        await self._windows.settle(reservation, tokens, cost)
-
-    async def release(self, reservation: Reservation) -> None:
-        """As `Store.release`."""
-        await self._windows.release(reservation)
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """As `Store.share`; it holds over a restart, too."""

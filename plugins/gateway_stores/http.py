@@ -11,16 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from gateway.api import (
     Dimension,
     Filter,
-    Limits,
-    Meter,
     Record,
-    Refusal,
-    Reservation,
     Site,
     StoreUnavailable,
     Total,
@@ -30,6 +27,7 @@ from gateway_stores.http_authority import HttpAuthority
 from gateway_stores.http_client import MAX_PAGE, HttpClient, Missing
 from gateway_stores.http_facts import FactExchange
 from gateway_stores.leases import LeasedWindows
+from gateway_stores.leasing import Leasing
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ CACHE_SECONDS = 0.25
 
 
 @dataclass(eq=False)
-class HttpStore:
+class HttpStore(Leasing):
     """Talks to ``addr`` with the bearer key ``api_key``; a call may take ``timeout`` seconds."""
 
     addr: str = field(repr=False)
@@ -49,7 +47,6 @@ class HttpStore:
         self.clock: Callable[[], float] = time.monotonic
         """Monotonic seconds; tests put their own here before the first meter is made."""
         self._client = HttpClient(self.addr, self.api_key, self.timeout)
-        self._windows: LeasedWindows | None = None
         self._site = Site()
         self._facts = FactExchange(self._client)
         self._trouble: Trouble | None = None
@@ -57,42 +54,22 @@ class HttpStore:
     async def open(self, site: Site) -> None:
         """Begin to talk; a server that does not answer is trouble, not an error."""
         self._site = site
-        await self._leased.open(site)
+        await self._windows.open(site)
         await self._facts.open(site)
 
     async def close(self) -> None:
         """Give back what is held, and hang up."""
         await self._facts.close()
-        await self._leased.close()
+        await self._windows.close()
         await self._client.close()
 
     def trouble(self) -> Trouble | None:
         """What is wrong with the windows, or else with what was asked last."""
-        return self._leased.trouble() or self._trouble
+        return self._windows.trouble() or self._trouble
 
-    @property
-    def _leased(self) -> LeasedWindows:
-        if self._windows is None:
-            self._windows = LeasedWindows(HttpAuthority(self._client), self.clock, self._client.name)
-        return self._windows
-
-    def meter(self, subject: str, limits: Limits) -> Meter:
-        """The one meter of ``subject``."""
-        return self._leased.meter(subject, limits)
-
-    async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
-    ) -> Reservation | Refusal:
-        """From what this process holds, or after an exchange with the server."""
-        return await self._leased.reserve(meter, tokens, cost=cost, force=force)
-
-    async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
-        """Replace the estimates by the true figures."""
-        await self._leased.settle(reservation, tokens, cost)
-
-    async def release(self, reservation: Reservation) -> None:
-        """Undo a reservation."""
-        await self._leased.release(reservation)
+    @cached_property
+    def _windows(self) -> LeasedWindows:
+        return LeasedWindows(HttpAuthority(self._client), self.clock, self._client.name)
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell the others with the next poll."""

@@ -10,17 +10,14 @@ from typing import Any, TypeVar
 from gateway.api import (
     Dimension,
     Filter,
-    Limits,
-    Meter,
     Record,
-    Refusal,
-    Reservation,
     Site,
     StoreUnavailable,
     Total,
     Trouble,
 )
 from gateway_stores.leases import LeasedWindows
+from gateway_stores.leasing import Leasing
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_authority import RedisAuthority
 from gateway_stores.redis_cache import RedisCache
@@ -32,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(eq=False)
-class RedisStore:
+class RedisStore(Leasing):
     """For any number of gateways that are to share everything. The settings:"""
 
     addr: str = field(repr=False)
@@ -57,7 +54,11 @@ class RedisStore:
         """Take the time from ``clock`` in place of Redis; for tests, before the first meter is made."""
         self._cache = RedisCache(self._link, f"{{{self.prefix}:cache}}", clock)
         authority = RedisAuthority(self._link, self.prefix, clock)
-        self._windows = LeasedWindows(authority, clock or time.monotonic, "redis")
+        self._leased = LeasedWindows(authority, clock or time.monotonic, "redis")
+
+    @property
+    def _windows(self) -> LeasedWindows:
+        return self._leased
 
     async def open(self, site: Site) -> None:
         """Hear what others have shared. A Redis that does not answer is trouble, not an error."""
@@ -74,24 +75,6 @@ class RedisStore:
     def trouble(self) -> Trouble | None:
         """What is wrong with Redis or the way there."""
         return self._windows.trouble() or self._facts.trouble
-
-    def meter(self, subject: str, limits: Limits) -> Meter:
-        """The one meter of ``subject`` in this process."""
-        return self._windows.meter(subject, limits)
-
-    async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
-    ) -> Reservation | Refusal:
-        """All or nothing, mostly from what this process holds already."""
-        return await self._windows.reserve(meter, tokens, cost=cost, force=force)
-
-    async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
-        """Replace the estimates by the true figures; a second call does nothing."""
-        await self._windows.settle(reservation, tokens, cost)
-
-    async def release(self, reservation: Reservation) -> None:
-        """Undo a reservation whose request was never made."""
-        await self._windows.release(reservation)
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell all other processes, within a quarter of a second."""

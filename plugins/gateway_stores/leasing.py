@@ -1,0 +1,32 @@
+"""What every store with an authority over shared windows says of them: its leases decide."""
+
+from __future__ import annotations
+
+from gateway.api import Limits, Meter, Refusal, Reservation
+from gateway_stores.leases import LeasedWindows
+
+
+class Leasing:
+    """The part of `gateway.api.Store` that is about windows; a store of this kind says which are its own."""
+
+    @property
+    def _windows(self) -> LeasedWindows:
+        raise NotImplementedError
+
+    def meter(self, subject: str, limits: Limits) -> Meter:
+        """The one meter of ``subject`` in this process."""
+        return self._windows.meter(subject, limits)
+
+    async def reserve(
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+    ) -> Reservation | Refusal:
+        """All or nothing, mostly from what this process holds already."""
+        return await self._windows.reserve(meter, tokens, cost=cost, force=force)
+
+    async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
+        """Replace the estimates by the true figures; a second call does nothing."""
+        await self._windows.settle(reservation, tokens, cost)
+
+    async def release(self, reservation: Reservation) -> None:
+        """Undo a reservation whose request was never made."""
+        await self._windows.release(reservation)
