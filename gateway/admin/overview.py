@@ -28,24 +28,26 @@ _LATEST_OFFSET = 2**62
 async def get_health(request: web.Request) -> web.Response:
     """Every dependency with what is wrong and what to do, and what else an operator should know."""
     Query(request)
-    state = request.app[ADMIN]
+    return answer(await health_json(request.app[ADMIN]))
+
+
+async def health_json(state: AdminState) -> dict[str, Any]:
+    """How the gateway and all it depends on are."""
     live = state.live
     dependencies = await _dependencies(state)
     sound = all(one["status"] == "ok" for one in dependencies) and not live.reload_errors
-    return answer(
-        {
-            "status": "ok" if sound else "degraded",
-            "version": __version__,
-            "uptime_seconds": round(time.monotonic() - live.started, 3),
-            "workers": live.site.workers,
-            "draining": live.draining,
-            "in_flight": live.in_flight,
-            "anonymous_access": _anonymous(live),
-            "config": {"version": live.current.version, "reload_errors": live.reload_errors},
-            "dependencies": dependencies,
-            "provider_keys": await _key_states(live),
-        }
-    )
+    return {
+        "status": "ok" if sound else "degraded",
+        "version": __version__,
+        "uptime_seconds": round(time.monotonic() - live.started, 3),
+        "workers": live.site.workers,
+        "draining": live.draining,
+        "in_flight": live.in_flight,
+        "anonymous_access": _anonymous(live),
+        "config": {"version": live.current.version, "reload_errors": live.reload_errors},
+        "dependencies": dependencies,
+        "provider_keys": await _key_states(live),
+    }
 
 
 async def get_plugins(request: web.Request) -> web.Response:

@@ -36,10 +36,15 @@ _Totals = dict[tuple[str, ...], Total] | None
 async def list_providers(request: web.Request) -> web.Response:
     """Every provider with its keys."""
     Query(request)
+    return answer({"providers": await providers_json(request)})
+
+
+async def providers_json(request: web.Request) -> list[dict[str, Any]]:
+    """Every provider with its keys."""
     live = request.app[LIVE]
     known, totals = await _everywhere(live), await _recent(request, Filter())
     services = live.current.catalog.services.values()
-    return answer({"providers": [_service_json(service, known, totals) for service in services]})
+    return [_service_json(service, known, totals) for service in services]
 
 
 async def get_provider(request: web.Request) -> web.Response:
