@@ -115,7 +115,7 @@ def _service(service: Json) -> Iterator[Finding]:
 
 _STATES = (
     ("disabled", "rejected by the upstream", "Check the key and its account, then reset it or replace it."),
-    ("open", "with an open circuit", "Too many requests failed. It is tried again by itself; or reset it."),
+    ("open", "kept out by an open circuit", "Too many requests failed. It is tried again by itself; or reset it."),
     ("cooling", "cooling down", "The upstream asked for a pause. It comes back by itself; or reset it."),
     ("limited", "at a limit", "A window is full and empties by itself. Raise the limits, or add a key."),
     ("off", "switched off", "An operator did that: enable it when it is wanted again."),
@@ -135,7 +135,7 @@ def _why(keys: Iterable[Json]) -> str:
     pause = max((key["cooled_seconds"] for key in keys), default=0)
     error = next((key["last_error"] for key in keys if key["last_error"]), None)
     return (f"For {duration(pause)} yet. " if pause else "") + (
-        f"Last error: {name(error, 200)} " if error else ""
+        f"Last error: {name(error, 200)}. " if error else ""
     )
 
 

@@ -29,11 +29,11 @@ def usd(nano: int | None) -> str:
 
 
 def usd_short(nano: float | None) -> str:
-    """Nano-dollars as dollars to the cent, or to two digits where that would show none."""
+    """Nano-dollars as dollars to the cent, or to three digits where that would show none."""
     if nano is None:
         return NONE
     dollars = nano / _NANO
-    return f"${dollars:,.2f}" if abs(dollars) >= 0.1 or not nano else f"${dollars:.2g}"
+    return f"${dollars:,.2f}" if abs(dollars) >= 0.1 or not nano else f"${dollars:.3g}"
 
 
 def count(number: float | None) -> str:

@@ -18,15 +18,23 @@
   };
 
   const read = (figure, scale) => {
-    const titles = [...figure.querySelectorAll("thead th")].map((cell) => cell.textContent);
+    const titles = [...figure.querySelectorAll("details thead th")].map((cell) => cell.textContent);
     const columns = titles.map(() => []);
-    for (const row of figure.querySelectorAll("tbody tr")) {
+    for (const row of figure.querySelectorAll("details tbody tr")) {
       [...row.cells].forEach((cell, at) => {
         const value = cell.dataset.value;
         columns[at].push(value === "" ? null : Number(value) * (at ? scale : 1));
       });
     }
     return { titles, columns };
+  };
+
+  const DAY = 86400;
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const calendar = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+  const moments = (plot, ticks) => {
+    const format = ticks.length > 1 && ticks[1] - ticks[0] >= DAY ? calendar : clock;
+    return ticks.map((seconds) => format.format(new Date(seconds * 1000)));
   };
 
   const axis = (text) => ({
@@ -53,8 +61,8 @@
       width: plot.clientWidth, height: HEIGHT, cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       legend: { live: true },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis({ space: 70 }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text) })],
-      series: [{ value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
+      axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text) })],
+      series: [{ label: titles[0], value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
         ...titles.slice(1).map((title, at) => series(title, at, figure.dataset.shape, unit))],
     }, columns, plot));
   };
