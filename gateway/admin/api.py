@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin import clients, config, dry_run, login, openapi, overview, providers, requests, usage
+from gateway.admin import login, openapi
 from gateway.admin.border import border
+from gateway.admin.calls import clients, config, dry_run, overview, providers, requests, usage
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
 
