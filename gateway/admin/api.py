@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.admin import login, openapi
 from gateway.admin.border import border
-from gateway.admin.calls import clients, config, dry_run, overview, providers, requests, usage
+from gateway.admin.calls import clients, config, dry_run, models, overview, providers, requests, usage
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
 
@@ -15,6 +15,7 @@ ROUTES = (
     *config.routes,
     *clients.routes,
     *providers.routes,
+    *models.routes,
     *usage.routes,
     *requests.routes,
     *overview.routes,

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.admin.changing import Note, apply, outcome
 from gateway.admin.errors import AdminError
-from gateway.admin.patching import patched, reverted, shown
+from gateway.admin.patching import change_of, patched, reverted, shown
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed
 from gateway.config.overlay import hidden, sources
@@ -55,16 +55,17 @@ async def change(state: AdminState, patch: dict[str, Any], note: Note) -> dict[s
 
 
 async def check(state: AdminState, patch: dict[str, Any]) -> dict[str, Any]:
-    """Whether a part of a configuration could be merged, and if not, why; nothing is changed."""
-    managed = state.live.managed
+    """Whether a part of a configuration could be merged, and if not, why; nothing is changed. If it could,
+    ``changes`` has what it would change: path, before and after, secrets masked."""
+    live = state.live
     try:
-        wanted = patched(managed.managed or Managed(), patch, state.live, [])
-        await asyncio.to_thread(managed.combined, wanted.overlay)
+        wanted = patched(live.managed.managed or Managed(), patch, live, [])
+        changes = await asyncio.to_thread(change_of, live, wanted)
     except ConfigError as error:
         return {"valid": False, "errors": told(error.errors)}
     except NoMasterKey as error:
         return {"valid": False, "errors": [{"path": "", "message": str(error)}]}
-    return {"valid": True, "errors": []}
+    return {"valid": True, "errors": [], "changes": changes}
 
 
 async def set_policy(state: AdminState, policy: dict[str, Any], note: Note) -> dict[str, Any]:

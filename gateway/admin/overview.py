@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from gateway import __version__
+from gateway import audit as audit_log
 from gateway.admin.errors import AdminError
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
@@ -33,7 +35,11 @@ async def health(state: AdminState) -> dict[str, Any]:
         "draining": live.draining,
         "in_flight": live.in_flight,
         "anonymous_access": _anonymous(live),
-        "config": {"version": live.current.version, "reload_errors": live.reload_errors},
+        "config": {
+            "version": live.current.version,
+            "reload_errors": live.reload_errors,
+            "restart_required": state.reloader.waiting,
+        },
         "dependencies": dependencies,
         "provider_keys": await _key_states(live),
     }
@@ -64,6 +70,21 @@ async def audit(state: AdminState, limit: int = 100, before: int | None = None) 
     except OSError as exc:
         raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
     return {"enabled": True, "entries": entries, "next": rest}
+
+
+async def verify(state: AdminState) -> dict[str, Any]:
+    """Whether the chain of the audit log holds: how many lines do, the hash of the last one that does, and
+    what is wrong with the next one, if anything. Raises `AdminError` 503."""
+    if state.audit is None:
+        return {"enabled": False, "lines": 0, "last": None, "fault": None}
+    try:
+        async with state.queries:  # a long file takes seconds of a core
+            found = await asyncio.to_thread(audit_log.verify, state.audit.path)
+    except FileNotFoundError:
+        return {"enabled": True, "lines": 0, "last": None, "fault": None}
+    except OSError as exc:
+        raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
+    return {"enabled": True, **asdict(found)}
 
 
 async def _dependencies(state: AdminState) -> list[dict[str, Any]]:

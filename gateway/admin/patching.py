@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from gateway.admin.difference import differences
 from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
 from gateway.config.masked import masked, masked_section, revealed
 from gateway.config.overlay import Shown, changes, sealed, without
 from gateway.config.problems import ConfigError, Path, Problem, render
-from gateway.config.roster import KnownClient
+from gateway.config.roster import KnownClient, roster
+from gateway.config.schema import Config
 from gateway.config.tree import CLIENTS, by_id, leaves, merge
 from gateway.runtime import Live
 
@@ -22,9 +25,21 @@ _ONLY_IN_ANSWERS = ("config_version", "sources")
 
 def shown(live: Live) -> Shown:
     """The effective configuration, clients that were made here included, as it is shown and as it is."""
-    config = live.current.config
+    return _shown(live.current.config, live.managed.clients)
+
+
+def change_of(live: Live, wanted: Managed) -> list[dict[str, Any]]:
+    """What would be other settings with the document ``wanted``, those that wait for a restart included.
+    Raises `ConfigError`. It takes its time: to be called in a thread."""
+    managed = live.managed
+    config = managed.combined(wanted.overlay)
+    clients, _ = roster(config, managed.file.values, wanted, managed.clients)
+    now = _shown(managed.effective.config, managed.clients)
+    return differences(now, _shown(config, clients))
+
+
+def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
     hidden_, actual = masked(config), revealed(config)
-    clients = live.managed.clients
     if clients or config.api_keys is not None:
         keys = {client["id"]: client["key"] for client in hidden_["api_keys"] or ()}
         hidden_["api_keys"] = [_client(client, keys.get(id_)) for id_, client in clients.items()]

@@ -33,8 +33,15 @@ async def get_audit(request: web.Request) -> web.Response:
     return answer(await overview.audit(request.app[ADMIN], limit, before))
 
 
+async def get_verified(request: web.Request) -> web.Response:
+    """Whether the chain of the audit log holds."""
+    Query(request)
+    return answer(await overview.verify(request.app[ADMIN]))
+
+
 routes = (
     web.get("/v1/health", get_health),
     web.get("/v1/plugins", get_plugins),
     web.get("/v1/audit", get_audit),
+    web.get("/v1/audit/verify", get_verified),
 )
