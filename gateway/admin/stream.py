@@ -18,6 +18,7 @@ _LOOK = 1.0
 """Seconds between two looks at whether the viewer may still look."""
 _SLOW_READER = 10.0
 """Seconds in which a stream's client must have taken what was sent to it."""
+_KEEPALIVE = 15.0
 _TYPE = "text/event-stream"
 
 
@@ -31,18 +32,25 @@ class EventStream:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        self._silent = 0.0
         self.response = web.StreamResponse(headers={"content-type": _TYPE, "cache-control": "no-store"})
 
     async def send(self, data: bytes) -> None:
-        """Send whole events. Raises `TimeoutError` if the viewer takes nothing."""
+        """Send whole events, if there are any. Raises `TimeoutError` if the viewer takes nothing."""
+        if not data:
+            return
+        self._silent = 0.0
         async with asyncio.timeout(_SLOW_READER):
             await self.response.write(data)
 
     async def wait(self, seconds: float) -> bool:
-        """Let time pass: whether the viewer may still look then."""
+        """Let time pass, but not in silence for long: whether the viewer may still look then."""
         while seconds > 0 and self._welcome():
             await asyncio.sleep(min(seconds, _LOOK))
             seconds -= _LOOK
+            self._silent += _LOOK
+            if self._silent >= _KEEPALIVE:
+                await self.send(b": \n\n")
         return self._welcome()
 
     def _welcome(self) -> bool:

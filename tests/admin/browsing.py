@@ -1,4 +1,4 @@
-"""A browser without scripts, in tests: it keeps cookies, follows nothing by itself, and knows its form's token."""
+"""A browser without scripts, in tests: it keeps cookies, and follows nothing by itself."""
 
 from __future__ import annotations
 

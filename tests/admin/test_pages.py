@@ -154,7 +154,9 @@ async def test_passwords_cannot_be_guessed_whatever_address_is_claimed(tmp_path:
             (await browser.post("/ui/login", form, x_forwarded_for=f"192.0.2.{i}")).status for i in range(30)
         ]
         assert statuses == [401] * 10 + [429] * 20
-        answer = await browser.post("/ui/login", {**form, "password": ADMIN_KEY}, x_forwarded_for="192.0.2.99")
+        answer = await browser.post(
+            "/ui/login", {**form, "password": ADMIN_KEY}, x_forwarded_for="192.0.2.99"
+        )
         assert answer.status == 429 and int(answer.headers["retry-after"]) <= 61
         assert "try again in" in answer.text
         lines = (tmp_path / "audit.log").read_text().splitlines()

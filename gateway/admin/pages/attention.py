@@ -34,7 +34,9 @@ class Finding:
     """What to add to that section's address."""
 
 
-def findings(health: Json, services: Sequence[Json], recent: Total, unpriced: Sequence[str]) -> list[Finding]:
+def findings(
+    health: Json, services: Sequence[Json], recent: Total, unpriced: Sequence[str]
+) -> list[Finding]:
     """Everything, the gravest first. ``recent``: what the last minutes' requests come to; ``unpriced``: models
     that were used at an unknown price."""
     found = [
@@ -59,6 +61,8 @@ def _gateway(health: Json) -> Iterator[Finding]:
             f"{path}{problem['message']}. Mend it; until then the gateway goes on with the last good one.",
             "Configuration",
         )
+    if waiting := health["config"]["restart_required"]:
+        yield Finding("warn", "Settings wait for a restart", f"Restart the gateway for {_some(waiting)}.")
     for part in health["dependencies"]:
         if part["status"] != "ok":
             yield Finding("bad", f"{part['name']} ({part['type']}) is in trouble", part["message"])
@@ -115,7 +119,11 @@ def _service(service: Json) -> Iterator[Finding]:
 
 _STATES = (
     ("disabled", "rejected by the upstream", "Check the key and its account, then reset it or replace it."),
-    ("open", "kept out by an open circuit", "Too many requests failed. It is tried again by itself; or reset it."),
+    (
+        "open",
+        "kept out by an open circuit",
+        "Too many requests failed. It is tried again by itself; or reset it.",
+    ),
     ("cooling", "cooling down", "The upstream asked for a pause. It comes back by itself; or reset it."),
     ("limited", "at a limit", "A window is full and empties by itself. Raise the limits, or add a key."),
     ("off", "switched off", "An operator did that: enable it when it is wanted again."),

@@ -10,17 +10,16 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.admin import overview as gateway_itself
+from gateway.admin import providers
 from gateway.admin.ledger import ask
-from gateway.admin.overview import health_json
 from gateway.admin.pages.attention import Json, findings, fullest
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.ranges import Span, range_links, read_span
 from gateway.admin.pages.show import shown
-from gateway.admin.providers import providers_json
 from gateway.admin.query import Query
-from gateway.admin.state import ADMIN
+from gateway.admin.state import ADMIN, AdminState
 from gateway.api import Filter, StoreUnavailable, Total
-from gateway.keys import LIVE
 
 EVERY = 5.0
 RECENT = 300.0
@@ -32,9 +31,10 @@ _Groups = Mapping[tuple[str, ...], Total]
 async def overview(request: web.Request) -> Page:
     """The page; while the store cannot be reached, without its figures."""
     span = read_span(Query(request, "range"))
-    health, services = await asyncio.gather(health_json(request.app[ADMIN]), providers_json(request))
+    state = request.app[ADMIN]
+    health, services = await asyncio.gather(gateway_itself.health(state), providers.listing(state))
     try:
-        points, groups, recent = await _figures(request, span)
+        points, groups, recent = await _figures(state, span)
     except StoreUnavailable:
         points, groups, recent = [], {}, Total()
     unpriced = sorted({model or "?" for (_, model), total in groups.items() if total.unpriced})
@@ -52,14 +52,14 @@ async def overview(request: web.Request) -> Page:
     return Page("overview.html", values, every=EVERY)
 
 
-async def _figures(request: web.Request, span: Span) -> tuple[list[tuple[int, Total]], _Groups, Total]:
+async def _figures(state: AdminState, span: Span) -> tuple[list[tuple[int, Total]], _Groups, Total]:
     """Of each step, of each provider and model, and of the last minutes."""
-    store = request.app[LIVE].store
+    store = state.live.store
     range_, now = Filter(start=span.start, end=span.end), Filter(start=time.time() - RECENT)
     series, groups, recent = await asyncio.gather(
-        ask(request, lambda: store.series(range_, span.step)),
-        ask(request, lambda: store.totals(range_, ("provider", "model"))),
-        ask(request, lambda: store.totals(now, ())),
+        ask(state, lambda: store.series(range_, span.step)),
+        ask(state, lambda: store.totals(range_, ("provider", "model"))),
+        ask(state, lambda: store.totals(now, ())),
     )
     found = dict(series)
     points = [(moment, found.get(moment, Total())) for moment in span.moments()]
