@@ -173,6 +173,7 @@ def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Servic
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
         keys=tuple(_key(config, key, memory) for key in keys.values()),
+        headroom=getattr(plugin, "headroom", {}),
     )
 
 

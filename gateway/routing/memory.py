@@ -10,6 +10,7 @@ from functools import partial
 from gateway.api import Limits, Meter, Store
 from gateway.routing.circuit import Circuit, CircuitSettings, CircuitState
 from gateway.routing.estimate import OutputAverages
+from gateway.routing.headroom import Headroom
 from gateway.routing.health import KeyModelHealth
 from gateway.routing.penalty import KeyPenalty
 
@@ -21,10 +22,11 @@ MAX_MODELS = 64
 
 @dataclass(slots=True)
 class ModelState:
-    """One key with one model: estimates from its traffic, and its circuit."""
+    """One key with one model: estimates from its traffic, its circuit, and what the upstream says is left."""
 
     health: KeyModelHealth
     circuit: Circuit
+    headroom: Headroom = field(default_factory=Headroom)
 
 
 @dataclass(slots=True)
