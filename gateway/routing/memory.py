@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -99,6 +100,11 @@ class Memory:
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
         return state
+
+    def retain(self, keys: Iterable[KeyState]) -> None:
+        """Forget all other keys. A request that still runs on one of them keeps it to the end; their windows
+        are the store's to remember."""
+        self.keys = {key.meter.subject: key for key in keys}
 
     def disable(self, disabled: frozenset[str]) -> None:
         """Take these keys (``PROVIDER_ID/KEY_ID``) out of use, and put all others back into it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from gateway_stores.holdings import Holdings
@@ -17,7 +17,8 @@ FRESH = 0.25
 class Correspondence:
     """Asks are numbered, and so are uses: an answer that comes late changes nothing."""
 
-    def __init__(self, subject: str, holdings: Holdings) -> None:
+    def __init__(self, subject: str, holdings: Holdings, numbers: Iterator[int]) -> None:
+        """``numbers`` grow, also beyond those of any other correspondence about the subject before."""
         self.holders = 0
         """As many processes used this subject when it was last heard of."""
         self.asked_at = -inf
@@ -29,7 +30,8 @@ class Correspondence:
         self._holdings = holdings
         self._heard_at = -inf
         self._reported: deque[Reported] = deque()
-        self._asks = self._uses = 0
+        self._numbers = numbers
+        self._newest = 0
         self._unanswered = False
 
     def outdate(self) -> None:
@@ -53,12 +55,12 @@ class Correspondence:
         wishes = {}
         if heads is not None:
             wishes = holdings.wishes(heads, min(now - self.asked_at, holdings.ttl), self.holders)
-        self._asks += 1
+        self._newest = next(self._numbers)
         self.asked_at, self._unanswered = now, True
         return Ask(
             subject=self._subject,
             holder=holder,
-            number=self._asks,
+            number=self._newest,
             spans=holdings.spans(),
             uses=self._report(now, delay),
             held=holdings.held(),
@@ -69,7 +71,7 @@ class Correspondence:
 
     def answered(self, ask: Ask, answer: Answer, now: float) -> bool:
         """Take in the answer to ``ask``; whether it said anything."""
-        if ask.number != self._asks or answer.stale:
+        if ask.number != self._newest or answer.stale:
             return False
         self._unanswered = False
         while self._reported and self._reported[0].number <= answer.acknowledged:
@@ -88,7 +90,6 @@ class Correspondence:
         """All uses that were not acknowledged, the new ones included."""
         for pool in self._holdings.pools.values():
             for bucket, amount in pool.report(now):
-                self._uses += 1
-                self._reported.append(Reported(self._uses, pool, bucket, amount))
+                self._reported.append(Reported(next(self._numbers), pool, bucket, amount))
         self._reported = deque(one for one in self._reported if one.bucket.leaves > now)
         return [Use(one.number, one.pool.kind, one.age(now, delay), one.amount) for one in self._reported]

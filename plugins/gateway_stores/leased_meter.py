@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -48,7 +48,9 @@ class Waiting:
 class LeasedMeter:
     """Implements `gateway.api.Meter`. It sends nothing: `ask` and `answered` are called for it."""
 
-    def __init__(self, subject: str, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, subject: str, limits: Limits, clock: Callable[[], float], numbers: Iterator[int]
+    ) -> None:
         self.subject = subject
         self.in_flight = 0
         self.cooled_until = 0.0
@@ -62,7 +64,7 @@ class LeasedMeter:
         self._clock = clock
         self._holdings = Holdings()
         self._slots = self._holdings.slots
-        self._letters = Correspondence(subject, self._holdings)
+        self._letters = Correspondence(subject, self._holdings, numbers)
         self.configure(limits)
 
     @property

@@ -67,8 +67,8 @@ class Slots:
         return spare if self.in_flight + self.others + spare <= self.limit // 2 else 0
 
     def keep(self, waiting: int, holders: int) -> tuple[int, int]:
-        """Give back what is not wanted; what is needed and what is wanted beyond the rest. ``waiting``: so many
-        wait for one."""
+        """Give back what is not wanted; what is needed and what is wanted beyond the rest. So many are
+        ``waiting``."""
         wish = max(waiting, self._peak - self.in_flight)
         if self._peak or waiting:
             wish = max(wish, min(max(self.free, AHEAD * waiting), self.spare(holders)))
