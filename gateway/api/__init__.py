@@ -30,6 +30,7 @@ from gateway.api.store import (
     Site,
     Store,
     StoreUnavailable,
+    TooOld,
     Trouble,
 )
 from gateway.api.usage import Prices, Usage
@@ -70,6 +71,7 @@ __all__ = [
     "Source",
     "Store",
     "StoreUnavailable",
+    "TooOld",
     "Total",
     "Trouble",
     "Unsupported",
