@@ -142,7 +142,6 @@ def _key_json(key: Key, everything: Mapping[str, Standing]) -> dict[str, Any]:
         **known,
         "cooled_until": time.time() + seconds if seconds else None,
         "limits": {**{name: getattr(limits, name) for name in _LIMITS}, "max_tokens": key.max_tokens},
-        "upstream_headroom": None,
     }
 
 

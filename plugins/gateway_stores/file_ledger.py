@@ -21,17 +21,24 @@ INSERTED_AT_ONCE = 50
 _REQUEST = f"({', '.join('?' * 18)})"
 
 
-def append(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Keep those that are new. They are counted later, many at a time, but for those that come too late."""
+def append(connection: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
+    """Keep those that are new. They are counted later, many at a time, but for those that come late. Those
+    that come too late, after their time was pruned, are given back."""
     if not records:
-        return
+        return []
     with transaction(connection):
         counted = noted(connection, COUNTED)
         late = _new(connection, {record.id for record in records if record.time < counted})
-        insert(connection, records)
+        old: list[Record] = []
+        if late:
+            pruned = noted(connection, PRUNED)
+            old = [record for record in records if record.id in late and record.time < pruned]
+            late -= {record.id for record in old}
+        insert(connection, [record for record in records if record not in old] if old else records)
         if late:
             count(connection, *among(late))
         roll_up(connection, max(record.time for record in records) - LAG)
+    return old
 
 
 def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:

@@ -34,11 +34,9 @@ class Finding:
     """What to add to that section's address."""
 
 
-def findings(
-    health: Json, services: Sequence[Json], recent: Total, unpriced: Sequence[str]
-) -> list[Finding]:
-    """Everything, the gravest first. ``recent``: what the last minutes' requests come to; ``unpriced``: models
-    that were used at an unknown price."""
+def findings(health: Json, services: Sequence[Json], recent: Total, unpriced: Sequence[str]) -> list[Finding]:
+    """Everything, the gravest first. ``recent``: what the last minutes' requests come to;
+    ``unpriced``: models that were used at an unknown price."""
     found = [
         *_gateway(health),
         *_traffic(recent),

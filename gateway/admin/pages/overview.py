@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.admin import overview as gateway_itself
 from gateway.admin import providers
 from gateway.admin.ledger import ask
+from gateway.admin.overview import health
 from gateway.admin.pages.attention import Json, findings, fullest
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.ranges import Span, range_links, read_span
@@ -32,7 +32,7 @@ async def overview(request: web.Request) -> Page:
     """The page; while the store cannot be reached, without its figures."""
     span = read_span(Query(request, "range"))
     state = request.app[ADMIN]
-    health, services = await asyncio.gather(gateway_itself.health(state), providers.listing(state))
+    standing, services = await asyncio.gather(health(state), providers.listing(state))
     try:
         points, groups, recent = await _figures(state, span)
     except StoreUnavailable:
@@ -41,13 +41,13 @@ async def overview(request: web.Request) -> Page:
     values = {
         "span": span,
         "range_links": range_links(span),
-        "health": health,
+        "health": standing,
         "whole": _sum(total for _, total in points),
         "recent": recent,
         "minutes": RECENT / 60,
         "points": points,
         "providers": [_provider(service, groups) for service in services],
-        "findings": findings(health, services, recent, unpriced),
+        "findings": findings(standing, services, recent, unpriced),
     }
     return Page("overview.html", values, every=EVERY)
 

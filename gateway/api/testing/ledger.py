@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, Total
+from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway.api.testing.clock import ManualClock
 
@@ -164,6 +164,39 @@ class LedgerConformance:
 
         self._for_any(check, records(), TICKS, GROUPINGS)
 
+    def test_what_was_pruned_and_comes_again_is_not_counted_again(self) -> None:
+        async def check(kept: list[Record], pruned: float) -> None:
+            async with self.opened(ManualClock()) as store:
+                await store.append(kept)
+                while await store.prune(pruned, 0.0):
+                    pass
+                before = await _totals(store, Filter(), DIMENSIONS)
+                gone = {record.id for record in kept if record.time < pruned}
+                assert {record.id for record in await _too_old(store, kept)} == gone
+                assert await _totals(store, Filter(), DIMENSIONS) == before
+                found = await store.requests(Filter(), 100)
+                assert {one.id for one in found} == {one.id for one in kept} - gone
+
+        self._for_any(check, records(), TICKS)
+
+    async def test_a_record_that_comes_too_late_is_given_back_and_the_others_are_kept(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            await store.append([plain(0), plain(600)])
+            while await store.prune(BEGINNING + 300, 0.0):
+                pass
+            before = await _totals(store, Filter(), [])
+            assert await _too_old(store, [plain(660), plain(30), plain(299)]) == [plain(30), plain(299)]
+            assert await _too_old(store, [plain(300), plain(600)]) == []
+            expected = dict(before)
+            for number in (660, 300):
+                expected[()].count(plain(number))
+            assert await _totals(store, Filter(), []) == expected
+            assert [one.request_id for one in await store.requests(Filter(), 9)] == [
+                "r-660",
+                "r-600",
+                "r-300",
+            ]
+
     async def test_a_range_over_pruned_records_is_widened_to_whole_minutes(self) -> None:
         if not self.keeps_totals:
             return
@@ -238,6 +271,15 @@ async def _totals(store: Store, filter: Filter, group_by: Sequence[Dimension]) -
     totals = await store.totals(filter, group_by)
     assert len({total.group for total in totals}) == len(totals), "a group comes twice"
     return {total.group: total for total in totals if total.requests}
+
+
+async def _too_old(store: Store, records: Sequence[Record]) -> Sequence[Record]:
+    """Those that the store gives back."""
+    try:
+        await store.append(records)
+    except TooOld as late:
+        return late.records
+    return []
 
 
 def _cut(kept: Sequence[Record], sizes: Sequence[int]) -> list[Sequence[Record]]:
