@@ -290,3 +290,17 @@ async def test_live_pages_are_few(browser: Browser) -> None:
     assert answer.status == 503 and answer.headers["retry-after"] == "10"
     for stream in streams:
         stream.close()
+
+
+async def test_hostile_bytes_and_names_are_text(browser: Browser) -> None:
+    await browser.log_in()
+    for hostile in (
+        "%ff%fe",
+        "%ed%a0%80",
+        "x" * 5000,
+        "%E2%80%AEgnp",
+        "%3Cimg%20src=x%20onerror=alert(1)%3E",
+    ):
+        answer = await browser.get(f"/ui/?range={hostile}")
+        assert answer.status in (400, 404) and "<img" not in answer.text
+        assert len(answer.text) < 10_000

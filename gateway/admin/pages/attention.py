@@ -108,11 +108,10 @@ def _service(service: Json) -> Iterator[Finding]:
                 f"{_why(of_it)}{advice}",
                 **at,
             )
-    if full := [text for key in keys if key["state"] == "active" and (text := _nearly_full(key))]:
-        advice = f"{_some(full)}. Raise the limits, or add a key."
-        yield Finding(
-            "warn", f"{name(service['id'])}: {len(full)} of {len(keys)} keys near a limit", advice, **at
-        )
+    if full := [key for key in keys if key["state"] == "active" and _nearly_full(key)]:
+        title = f"{name(service['id'])}: {_so_many(full, keys)} near a limit"
+        windows = _some([_nearly_full(key) for key in full])
+        yield Finding("warn", title, f"{windows}. Raise the limits, or add a key.", **at)
 
 
 _STATES = (
@@ -145,9 +144,10 @@ def _why(keys: Iterable[Json]) -> str:
     )
 
 
-def _nearly_full(key: Json) -> str | None:
-    used = fullest(key)
-    return f"{name(key['id'])}: {used[0]} {share(used[1])}" if used is not None and used[1] >= NEAR else None
+def _nearly_full(key: Json) -> str:
+    """The window that is, in words; empty if none is."""
+    kind, used = fullest(key) or ("", 0.0)
+    return f"{name(key['id'])}: {kind} {share(used)}" if used >= NEAR else ""
 
 
 def fullest(key: Json) -> tuple[str, float] | None:

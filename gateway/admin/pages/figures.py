@@ -16,7 +16,7 @@ NONE = "–"
 MAX_NAME = 120
 """Characters shown of a name that somebody else chose."""
 _NANO = 10**9
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 def usd(nano: int | None) -> str:

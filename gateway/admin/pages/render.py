@@ -52,7 +52,9 @@ async def whole(request: web.Request, page: Page) -> web.Response:
     """The page as an answer."""
     template = await _template(request, page)
     html = await _joined(template.generate(_everything(request, page)))
-    response = web.Response(text=html, status=page.status, content_type="text/html")
+    response = web.Response(
+        body=html.encode("utf-8", "replace"), status=page.status, content_type="text/html", charset="utf-8"
+    )
     if request.method == "GET":
         forget_flash(request, response)
     return response
