@@ -28,6 +28,15 @@ def subcommands(parser: ArgumentParser) -> dict[str, ArgumentParser]:
     }
 
 
-def options(parser: ArgumentParser) -> dict[str, str]:
-    """The options that a parser itself knows, and what it says of each."""
-    return {option: action.help or "" for action in parser._actions for option in action.option_strings}
+def options(parser: ArgumentParser) -> set[str]:
+    """The options that a parser itself knows."""
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def explanations(parser: ArgumentParser) -> Iterator[str]:
+    """What a parser says of its options and commands."""
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            yield from (command.help or "" for command in action._choices_actions)
+        elif action.option_strings:
+            yield action.help or ""
