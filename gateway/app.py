@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.admin.api import make_admin
+from gateway.admin.pages.site import make_pages
 from gateway.admin.state import ADMIN, make_state
 from gateway.health import livez, readyz
 from gateway.keys import LIVE
@@ -44,6 +45,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         if prometheus.enabled:
             _get(app, f"{prefix}{prometheus.endpoint}", metrics_handler)
         app.add_subapp(f"{prefix}/admin", make_admin(app[ADMIN]))
+    app.add_subapp("/ui", make_pages(app[ADMIN]))
     app.on_response_prepare.append(_anonymous)
     app.cleanup_ctx.append(_resources)
     return app

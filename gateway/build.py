@@ -67,12 +67,13 @@ def build_runtime(
     loaded: Loaded, plugins: Plugins, store: Store, memory: Memory, before: Clients | None = None
 ) -> Runtime:
     """A snapshot for one version of the configuration. Known meters and circuits get its settings; clients
-    of ``before`` that have not changed are kept."""
+    of ``before`` that have not changed are kept, and keys that are gone are forgotten."""
     config = loaded.config
     built = [
         _service(provider, plugin, memory)
         for provider, plugin in zip(config.llm_providers, plugins.providers, strict=True)
     ]
+    memory.retain(key.state for service in built for key in service.keys)
     memory.disable(_disabled(loaded))
     return Runtime(
         version=loaded.version,
@@ -173,6 +174,7 @@ def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Servic
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
         keys=tuple(_key(config, key, memory) for key in keys.values()),
+        headroom=getattr(plugin, "headroom", {}),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.api import Candidate, Prices, Provider
+from gateway.dialects.headroom import Announced
 from gateway.redact import Redactor
 from gateway.routing.memory import KeyState, ModelState
 
@@ -56,6 +57,8 @@ class Service:
     headers: tuple[tuple[str, str], ...]
     default_model: str | None
     keys: tuple[Key, ...]
+    headroom: Announced
+    """The headers in which the upstream says how much of its own limits is left, if it does."""
 
 
 @dataclass(slots=True, eq=False)

@@ -106,6 +106,7 @@ The gateway is running at {address}; stop it with Ctrl-C. Things to try:
   The models there are (`flaky:echo-flaky` fails every other time, and you will not notice):
     curl {address}/v1/models -H 'Authorization: Bearer {key}'
 
+  Dashboard:      {address}/ui/ (log in as admin with {admin})
   Metrics:        {address}/metrics
   Configuration:  curl {address}/admin/v1/config -H 'Authorization: Bearer {admin}'
   Request log:    {log}/coo-llm.log

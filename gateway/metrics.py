@@ -40,6 +40,7 @@ _GAUGES = {
     "config_invalid": ("1 while a configuration with errors waits to be mended.", ()),
     "journal_durable": ("1 while usage records are written to the journal, 0 while they cannot be.", ()),
     "journal_pending_records": ("Usage records that the store does not have yet.", ()),
+    "scrape_complete": ("1 where a scrape tells of all processes, 0 where of one worker's gauges alone.", ()),
     "event_loop_lag_seconds": ("How late the event loop's last timer fired.", ()),
 }
 

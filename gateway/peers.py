@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 Handler = Callable[[Any], Awaitable[Any]]
 """Takes what was told (None where it was asked) and gives the answer, both as plain JSON values."""
+
+
+class Answers(list[Any]):
+    """What processes answered, in no order."""
+
+    def __init__(self, answers: Iterable[Any], *, whole: bool = True) -> None:
+        super().__init__(answers)
+        self.whole = whole
+        """False: the others could not be asked, and the one answer is our own."""
 
 
 class Peers(Protocol):
@@ -15,10 +24,10 @@ class Peers(Protocol):
     def serve(self, topic: str, handler: Handler) -> None:
         """Answer ``topic`` by ``handler``; to be called before the first request is served."""
 
-    async def gather(self, topic: str) -> list[Any]:
-        """The answer of each process, in no order; without those that fail or take too long."""
+    async def gather(self, topic: str) -> Answers:
+        """The answer of each process; without those that fail or take too long."""
 
-    async def broadcast(self, topic: str, payload: Any) -> list[Any]:
+    async def broadcast(self, topic: str, payload: Any) -> Answers:
         """Tell every process; returns as `gather`, once all have handled it or take too long."""
 
 
@@ -32,10 +41,10 @@ class Alone:
         """Answer ``topic`` by ``handler``."""
         self._handlers[topic] = handler
 
-    async def gather(self, topic: str) -> list[Any]:
+    async def gather(self, topic: str) -> Answers:
         """Our own answer."""
         return await self.broadcast(topic, None)
 
-    async def broadcast(self, topic: str, payload: Any) -> list[Any]:
+    async def broadcast(self, topic: str, payload: Any) -> Answers:
         """Tell ourselves."""
-        return [await self._handlers[topic](payload)]
+        return Answers([await self._handlers[topic](payload)])

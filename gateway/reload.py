@@ -94,6 +94,11 @@ class Reloader:
         """The plugins that configurations may name."""
         return self._registry
 
+    @property
+    def waiting(self) -> list[str]:
+        """The settings that wait for a restart."""
+        return restart_required(self._started, self._settings)
+
     async def reload(self, why: str) -> Reloaded:
         """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
         async with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from aiohttp import web
 
@@ -13,6 +12,7 @@ from gateway.api import ApiError
 from gateway.gauges import gauges, together
 from gateway.keys import LIVE
 from gateway.metrics import Metrics, Sample, Snapshot
+from gateway.peers import Answers
 from gateway.request.authenticate import is_forwarded, is_loopback_peer
 from gateway.runtime import Live
 
@@ -33,8 +33,7 @@ async def metrics_handler(request: web.Request) -> web.Response:
     local = is_loopback_peer(request) and not is_forwarded(request)
     if not (public or local or is_admin(request)):
         raise ApiError("forbidden", "Metrics need the admin key from outside this machine.")
-    snapshots = await live.peers.gather(TOPIC)
-    text = await asyncio.to_thread(_render, snapshots)
+    text = await asyncio.to_thread(_render, await live.peers.gather(TOPIC))
     return web.Response(body=text, headers={"content-type": live.metrics.content_type})
 
 
@@ -48,11 +47,13 @@ def serve_snapshots(live: Live) -> None:
     live.peers.serve(TOPIC, snapshot)
 
 
-def _render(snapshots: Iterable[Snapshot]) -> bytes:
+def _render(snapshots: Answers) -> bytes:
+    """Where the others could not be asked, gauges alone: counters would seem to have gone back."""
     whole = Metrics(__version__, process=False)
+    nothing = whole.snapshot()
     for snapshot in snapshots:
-        whole.add(snapshot)
-    whole.gauges = together(whole.gauges)
+        whole.add(snapshot if snapshots.whole else {**nothing, "gauges": snapshot["gauges"]})
+    whole.gauges = [*together(whole.gauges), Sample("scrape_complete", (), float(snapshots.whole))]
     return whole.render()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import time
+import weakref
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +20,9 @@ from gateway.config.read import read
 from gateway.registry import Registry
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
+from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
+from tests.stores.leased import LeasedStore
 
 LIMITS = {
     "req_per_min": 10,
@@ -54,6 +59,31 @@ def test_a_key_s_own_limits_stand_in_place_of_its_provider_s_one_by_one() -> Non
     assert plain.meter.limits == Limits(requests=10, tokens=1000, session=9, session_seconds=86400)
     assert own.meter.limits == Limits(requests=3, session=9, session_seconds=86400)
     assert (plain.secret.max_tokens, own.secret.max_tokens) == (50, 50)
+
+
+def test_keys_and_clients_that_are_gone_are_forgotten_and_the_others_go_on() -> None:
+    memory = Memory(LeasedStore(WindowAuthority(), time.monotonic))
+    names = ("kept", "gone")
+
+    def version(*names: str) -> Runtime:
+        keys = [{"id": name, "key": f"key-{name}"} for name in names]
+        provider = {"id": "p", "type": "echo", "model": "m", "api_keys": keys}
+        clients = [{"id": name, "key": f"client-{name}", "limits": {"req_per_min": 9}} for name in names]
+        return built(memory, llm_providers=[provider], api_keys=clients)
+
+    runtime = version(*names)
+    meters = {
+        f"{kind}{name}": weakref.ref(memory.store.meter(f"{kind}{name}", Limits()))
+        for kind in ("key:p/", "client:")
+        for name in names
+    }
+    before = {subject: id(ref()) for subject, ref in meters.items()}
+    runtime = version("kept")
+    gc.collect()
+    left = {subject: id(meter) for subject, ref in meters.items() if (meter := ref()) is not None}
+    assert left == {subject: before[subject] for subject in ("key:p/kept", "client:kept")}
+    assert list(memory.keys) == ["key:p/kept"]
+    assert len(targets(runtime, "m")) == 1
 
 
 def test_prices_are_the_nearest_ones_exactly() -> None:

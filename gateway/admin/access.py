@@ -7,11 +7,15 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
+from gateway.admin.errors import AdminError
 from gateway.api import ApiError
 from gateway.clients import key_digest
 from gateway.config.listen import Tcp, Unix, parse
 from gateway.keys import LIVE
+from gateway.peer import host_asked_for
 from gateway.request.authenticate import presented_key
+
+_OWN_PAGE = frozenset({"same-origin", "none"})
 
 
 def is_admin(request: web.Request) -> bool:
@@ -24,6 +28,27 @@ def is_admin(request: web.Request) -> bool:
     if admin_key is None or key is None:
         return False
     return hmac.compare_digest(key_digest(admin_key.get_secret_value()), key_digest(key))
+
+
+def unserved(request: web.Request) -> str | None:
+    """Why there is no admin side for this request; None if there is."""
+    server = request.app[LIVE].current.config.server
+    if server.admin_api_key is None:
+        return "The admin API is off: server.admin_api_key is not set."
+    if server.admin_listen is not None and not on_admin_listener(request):
+        return "The admin API is served on its own listener."
+    return None
+
+
+def check_origin(request: web.Request) -> None:
+    """Refuse what a page of another origin made a browser send. Raises `AdminError` 403."""
+    headers = request.headers
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    server = request.app[LIVE].current.config.server
+    host = host_asked_for(request, server.trusted_proxies)
+    foreign = origin is not None and origin.lower().partition("://")[2] != host
+    if foreign or (site is not None and site not in _OWN_PAGE):
+        raise AdminError(403, "Calls from pages of another origin are refused.")
 
 
 def on_admin_listener(request: web.Request) -> bool:

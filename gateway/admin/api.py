@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin import clients, config, dry_run, login, openapi, overview, providers, requests, usage
+from gateway.admin import login, openapi
 from gateway.admin.border import border
+from gateway.admin.calls import clients, config, dry_run, models, overview, providers, requests, usage
 from gateway.admin.state import ADMIN, AdminState
 from gateway.keys import LIVE
 
@@ -14,6 +15,7 @@ ROUTES = (
     *config.routes,
     *clients.routes,
     *providers.routes,
+    *models.routes,
     *usage.routes,
     *requests.routes,
     *overview.routes,

@@ -6,26 +6,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import web
-
 from gateway.admin.errors import AdminError
-from gateway.admin.state import ADMIN
+from gateway.admin.state import AdminState
 from gateway.config.client_edit import pruned
 from gateway.config.managed import Managed
 from gateway.config.problems import ConfigError
 from gateway.reload import Reloaded, told
 from gateway.vault import NoMasterKey
 
+Note = Callable[[str], None]
+"""Takes the path of each thing that was changed, for the audit log: ``partial(note_change, request)``."""
 
-async def apply(
-    request: web.Request, change: Callable[[Managed], Managed], *, invalid: int = 422
-) -> Reloaded:
+
+async def apply(state: AdminState, change: Callable[[Managed], Managed], *, invalid: int = 422) -> Reloaded:
     """Make a change, in force here when this returns and everywhere within a second.
 
     Raises `AdminError`: with the status ``invalid`` where the configuration would not be valid, 409 for a
     secret that cannot be kept; and `StoreUnavailable`. Nothing is changed then.
     """
-    state = request.app[ADMIN]
     try:
         await state.live.managed.update(lambda managed: change(pruned(managed, time.time())))
     except ConfigError as error:
@@ -35,12 +33,12 @@ async def apply(
     return await state.reloader.reload("admin API")
 
 
-def outcome(request: web.Request, result: Reloaded) -> dict[str, Any]:
-    """What came of a change of settings, as a body. ``errors``: why the reload after it did not work."""
+def outcome(state: AdminState, result: Reloaded) -> dict[str, Any]:
+    """What came of a change of settings. ``errors``: why the reload after it did not work."""
     body: dict[str, Any] = {
         "status": "ok",
         "reloaded": result.changed,
         "restart_required": result.restart_required,
-        "config_version": request.app[ADMIN].live.current.version,
+        "config_version": state.live.current.version,
     }
     return {**body, "errors": result.errors} if result.errors else body

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from aiohttp import web
-
-from gateway.admin.body import read_object
-from gateway.admin.changing import apply
-from gateway.admin.errors import AdminError, answer
-from gateway.admin.ledger import RANGE, ask, read_range, total_json
-from gateway.admin.query import Query
-from gateway.admin.state import note_change
-from gateway.api import Total
-from gateway.config.client_edit import (
-    FromTheFile,
-    Taken,
-    UnknownClient,
-    change,
-    create,
-    new_secret,
-    remove,
-    rotate,
-    validated,
-)
+from gateway.admin.changing import Note, apply
+from gateway.admin.errors import AdminError
+from gateway.admin.ledger import ask, total_json
+from gateway.admin.state import AdminState
+from gateway.api import Filter, Total
+from gateway.config import client_edit
+from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_secret, validated
 from gateway.config.fields import BlankIsNone, Credential, Seconds
 from gateway.config.managed import Managed
 from gateway.config.masked import is_mask, masked_section
 from gateway.config.problems import ConfigError
 from gateway.config.section import Section
 from gateway.config.tree import CLIENTS
-from gateway.keys import LIVE
 from gateway.logs import rfc3339
 from gateway.reload import told
 from gateway.request.errors import quoted
@@ -44,7 +30,7 @@ _INVALID = 400
 
 
 class Rotation(Section):
-    """The body of a rotation."""
+    """What is asked of a rotation."""
 
     grace: Seconds = 0.0
     """How long the keys it had stay valid."""
@@ -52,94 +38,89 @@ class Rotation(Section):
     """None: one is made."""
 
 
-async def post_client(request: web.Request) -> web.Response:
-    """Make a client. Its key is in the answer to this call, and nowhere else."""
-    body = await read_object(request)
-    live = request.app[LIVE]
-    secret = body["key"] = body.get("key") or new_secret()
+async def create(state: AdminState, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
+    """Make a client. Its key is in what is returned here, and nowhere else. Raises `AdminError`."""
+    live = state.live
+    secret = body.get("key") or new_secret()
     made: list[str] = []
 
     def creation(managed: Managed) -> Managed:
-        after = create(managed, live.managed.effective, body, time.time())
+        after = client_edit.create(managed, live.managed.effective, {**body, "key": secret}, time.time())
         made.extend(after.clients.keys() - managed.clients.keys())
         return after
 
-    await _apply(request, creation)
+    await _apply(state, creation)
     id_ = made[-1]
-    note_change(request, f"api_keys.{id_}")
-    location = {"location": f"{request.path}/{id_}"}
-    return answer({**_shown(live, id_), "key": secret}, 201, location)
+    note(f"api_keys.{id_}")
+    return {**_shown(live, id_), "key": secret}
 
 
-async def list_clients(request: web.Request) -> web.Response:
+def listing(state: AdminState) -> list[dict[str, Any]]:
     """Every client."""
-    Query(request)
-    live = request.app[LIVE]
-    return answer({"clients": [_shown(live, id_) for id_ in live.managed.clients]})
+    return [_shown(state.live, id_) for id_ in state.live.managed.clients]
 
 
-async def list_usage(request: web.Request) -> web.Response:
-    """Every client with what it used, in all or in the time asked for, and how its windows stand."""
-    live = request.app[LIVE]
-    used = await _used(request, Query(request, *RANGE))
-    return answer(
-        {"clients": [_with_usage(live, id_, used) for id_ in live.managed.clients]},
-    )
+async def usage(state: AdminState, span: Filter) -> list[dict[str, Any]]:
+    """Every client with what it used in ``span``, and how its windows stand."""
+    used = await _used(state, span)
+    return [_with_usage(state.live, id_, used) for id_ in state.live.managed.clients]
 
 
-async def get_client(request: web.Request) -> web.Response:
-    """One client, as `list_usage` has it."""
-    id_ = _known(request)
-    used = await _used(request, Query(request, *RANGE), id_)
-    return answer(_with_usage(request.app[LIVE], id_, used))
+async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
+    """One client, as `usage` has it. Raises `AdminError` 404."""
+    _check_known(state.live, id_)
+    return _with_usage(state.live, id_, await _used(state, replace(span, client=id_)))
 
 
-async def put_client(request: web.Request) -> web.Response:
-    """Change what the body holds of a client, and leave the rest."""
-    id_ = _known(request)
-    body = await read_object(request)
-    live = request.app[LIVE]
+async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
+    """Change what the body holds of a client, and leave the rest. Raises `AdminError`."""
+    live = state.live
+    _check_known(live, id_)
     if body.get("id", id_) != id_:
         raise AdminError(_INVALID, "id: cannot be changed. Make another client in its place.")
-    if is_mask(body.get("key")):  # sent back as it was shown in the configuration
-        del body["key"]
-    await _apply(request, lambda managed: change(managed, live.managed.effective, id_, body))
-    note_change(request, *(f"api_keys.{id_}.{name}" for name in body if name != "id"))
-    return answer(_shown(live, id_))
+    # A masked key was sent back as it was shown in the configuration.
+    wanted = {name: value for name, value in body.items() if not (name == "key" and is_mask(value))}
+    await _apply(state, lambda managed: client_edit.change(managed, live.managed.effective, id_, wanted))
+    for name in wanted:
+        if name != "id":
+            note(f"api_keys.{id_}.{name}")
+    return _shown(live, id_)
 
 
-async def delete_client(request: web.Request) -> web.Response:
-    """Remove a client that was made here. Its keys are refused from now on."""
-    id_ = _known(request)
-    live = request.app[LIVE]
-    await _apply(request, lambda managed: remove(managed, live.managed.effective, id_))
-    note_change(request, f"api_keys.{id_}")
-    return answer({"status": "ok", "id": id_})
+async def remove(state: AdminState, id_: str, note: Note) -> None:
+    """Remove a client that was made here. Its keys are refused from now on. Raises `AdminError`."""
+    live = state.live
+    _check_known(live, id_)
+    await _apply(state, lambda managed: client_edit.remove(managed, live.managed.effective, id_))
+    note(f"api_keys.{id_}")
 
 
-async def post_rotate(request: web.Request) -> web.Response:
-    """Give a client another key, shown in the answer to this call only; the old ones end after ``grace``."""
-    id_ = _known(request)
-    live = request.app[LIVE]
-    wanted = await _rotation(request)
+async def rotate(state: AdminState, id_: str, body: dict[str, Any], note: Note) -> dict[str, Any]:
+    """Give a client another key, which is in what is returned here only; the old ones end after ``grace``.
+    ``body``: a `Rotation`. Raises `AdminError`."""
+    live = state.live
+    _check_known(live, id_)
+    wanted = _rotation(body)
     secret = wanted.key.get_secret_value() if wanted.key is not None else new_secret()
     until = time.time() + wanted.grace
-    await _apply(request, lambda managed: rotate(managed, live.managed.effective, id_, secret, until))
-    note_change(request, f"api_keys.{id_}.key")
-    return answer({**_shown(live, id_), "key": secret, "previous_valid_until": rfc3339(until)})
+    await _apply(
+        state, lambda managed: client_edit.rotate(managed, live.managed.effective, id_, secret, until)
+    )
+    note(f"api_keys.{id_}.key")
+    return {**_shown(live, id_), "key": secret, "previous_valid_until": rfc3339(until)}
 
 
-async def _rotation(request: web.Request) -> Rotation:
+def _rotation(body: dict[str, Any]) -> Rotation:
     try:
-        return validated(Rotation, await read_object(request, optional=True))
+        return validated(Rotation, body)
     except ConfigError as error:
         raise AdminError(_INVALID, "This is not valid.", details=told(error.errors)) from None
 
 
-async def _apply(request: web.Request, step: Callable[[Managed], Managed]) -> None:
+async def _apply(state: AdminState, step: Callable[[Managed], Managed]) -> None:
     """Make a change of clients. Raises `AdminError`."""
     try:
-        await apply(request, step, invalid=_INVALID)
+        await apply(state, step, invalid=_INVALID)
     except Taken as exc:
         raise AdminError(409, f"This cannot be: {exc}.") from None
     except UnknownClient:
@@ -152,11 +133,9 @@ async def _apply(request: web.Request, step: Callable[[Managed], Managed]) -> No
         ) from None
 
 
-def _known(request: web.Request) -> str:
-    id_ = request.match_info["id"]
-    if id_ not in request.app[LIVE].managed.clients:
+def _check_known(live: Live, id_: str) -> None:
+    if id_ not in live.managed.clients:
         raise AdminError(404, f"There is no client {quoted(id_)}.")
-    return id_
 
 
 def _shown(live: Live, id_: str) -> dict[str, Any]:
@@ -179,14 +158,12 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
     }
 
 
-async def _used(request: web.Request, query: Query, id_: str | None = None) -> dict[str, Total]:
-    wanted = read_range(query)
-    store = request.app[LIVE].store
-    totals = await ask(request, partial(store.totals, replace(wanted, client=id_), ("client",)))
+async def _used(state: AdminState, wanted: Filter) -> dict[str, Total]:
+    totals = await ask(state, partial(state.live.store.totals, wanted, ("client",)))
     return {total.group[0]: total for total in totals}
 
 
-def _with_usage(live: Live, id_: str, used: dict[str, Total]) -> dict[str, Any]:
+def _with_usage(live: Live, id_: str, used: Mapping[str, Total]) -> dict[str, Any]:
     served = live.current.clients.named(id_)
     return {
         **_shown(live, id_),
@@ -196,14 +173,3 @@ def _with_usage(live: Live, id_: str, used: dict[str, Total]) -> dict[str, Any]:
             for reading in (served.meter.readings() if served else ())
         },
     }
-
-
-routes = (
-    web.post("/v1/clients", post_client),
-    web.get("/v1/clients", list_usage),
-    web.get("/v1/clients/list", list_clients),
-    web.get("/v1/clients/{id}", get_client),
-    web.put("/v1/clients/{id}", put_client),
-    web.delete("/v1/clients/{id}", delete_client),
-    web.post("/v1/clients/{id}/rotate", post_rotate),
-)

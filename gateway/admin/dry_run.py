@@ -10,13 +10,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.admin.body import only, read_object, text
-from gateway.admin.errors import AdminError, answer
+from gateway.admin.body import only, text
+from gateway.admin.errors import AdminError
 from gateway.admin.ledger import dollars
+from gateway.admin.state import AdminState
 from gateway.api import ApiError, Meter, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
-from gateway.keys import LIVE, REQUEST_ID
+from gateway.keys import REQUEST_ID
 from gateway.request.budget import worst_cost
 from gateway.request.errors import quoted
 from gateway.request.fallback import fallbacks
@@ -25,7 +26,7 @@ from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
 from gateway.request.translate import translation
 from gateway.routing.estimate import estimate_input
-from gateway.runtime import Runtime
+from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
 _HELLO = [{"role": "user", "content": "Hello"}]
@@ -45,26 +46,29 @@ class Verdict:
     terms: dict[str, float] = field(default_factory=dict)
 
 
-async def post_route(request: web.Request) -> web.Response:
-    """Where a chat would go now. Nothing is sent, reserved or counted."""
-    tx = _transaction(request, await read_object(request))
+def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+    """Where the chat of ``body`` would go now. Nothing is sent, reserved or counted. ``call``: the one that
+    asks, for its request id. Raises `AdminError` for a body that asks nothing."""
+    try:
+        tx = _transaction(state.live, call, body)
+    except ApiError as error:
+        raise AdminError(error.status, error.message, headers=error.headers) from None
     try:
         targets = resolve(tx)
     except ApiError as error:
-        return answer(_report(tx, _excluded(tx, ()), error))
+        return _report(tx, _excluded(tx, ()), error)
     now = time.monotonic()
     verdicts = _judge(tx, targets, now, fallback=False)
     for others in fallbacks(tx, targets):
         verdicts += _judge(tx, others, now, fallback=True)
-    return answer(_report(tx, [*verdicts, *_excluded(tx, targets)]))
+    return _report(tx, [*verdicts, *_excluded(tx, targets)])
 
 
-def _transaction(request: web.Request, body: dict[str, Any]) -> Transaction:
-    """The request that is asked about. Raises `AdminError` or `ApiError` 400."""
+def _transaction(live: Live, call: web.Request, body: dict[str, Any]) -> Transaction:
+    """The request that is asked about. Raises `AdminError`, and `ApiError` 400."""
     only(body, "model", "client", "messages", "input_tokens", "max_tokens", "stream")
-    live = request.app[LIVE]
     runtime = live.current
-    tx = Transaction(request, live, runtime, _client(runtime, body), CHAT, request[REQUEST_ID])
+    tx = Transaction(call, live, runtime, _client(runtime, body), CHAT, call[REQUEST_ID])
     tx.body = {"model": body.get("model"), "messages": body.get("messages", _HELLO)}
     tx.body |= {name: body[name] for name in ("max_tokens", "stream") if name in body}
     CHAT.check(tx.body)
@@ -232,6 +236,3 @@ def _candidate_json(tx: Transaction, verdict: Verdict) -> dict[str, Any]:
 
 def _name(target: Target) -> dict[str, str]:
     return {"provider": target.provider, "key": target.key, "model": target.model}
-
-
-routes = (web.post("/v1/route", post_route),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -30,8 +31,19 @@ class AdminError(Exception):
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer that nothing on the way may keep."""
     return web.Response(
-        body=orjson.dumps(body),
+        body=encode(body),
         status=status,
         content_type="application/json",
         headers={"cache-control": "no-store", **(headers or {})},
     )
+
+
+def encode(body: Any) -> bytes:
+    """JSON, in which decimal numbers keep all their digits."""
+    return orjson.dumps(body, default=_number)
+
+
+def _number(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(f"{value:f}")
+    raise TypeError(f"{type(value).__name__} has no place in JSON")

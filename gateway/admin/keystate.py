@@ -33,7 +33,7 @@ def standing(live: Live) -> dict[str, Standing]:
 
 def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
     """What all processes know: requests in flight are added up, of states the gravest counts, of all other
-    figures the greatest, and of errors the newest that any has seen."""
+    figures the greatest, and of errors and headroom the newest that any has seen."""
     found: dict[str, Standing] = {}
     for part in parts:
         for subject, theirs in part.items():
@@ -58,6 +58,7 @@ def _of_key(key: Key, now: float) -> Standing:
             for reading in readings
         },
         "models": _models(state, now),
+        "upstream_headroom": _headroom(state, now),
     }
 
 
@@ -70,6 +71,27 @@ def _models(state: KeyState, now: float) -> dict[str, Any]:
         }
         for name, model in state.models.items()
         if name
+    }
+
+
+def _headroom(state: KeyState, now: float) -> dict[str, Any] | None:
+    """What the upstream last announced, for whichever model that was; None if it never did."""
+    found = [(model.headroom.newest(now), name) for name, model in state.models.items()]
+    newest = min(
+        ((said, name) for said, name in found if said is not None),
+        key=lambda pair: pair[0].seconds_ago,
+        default=None,
+    )
+    if newest is None:
+        return None
+    said, name = newest
+    return {
+        "model": name or None,
+        "seconds_ago": round(said.seconds_ago, 3),
+        "windows": {
+            kind: {"limit": window.limit, "remaining": window.remaining, "reset_seconds": window.reset}
+            for kind, window in said.windows.items()
+        },
     }
 
 
@@ -86,6 +108,11 @@ def _merged(ours: Standing, theirs: Standing) -> Standing:
             for kind, window in theirs["windows"].items()
         },
         "models": {**ours["models"], **_worse(ours["models"], theirs["models"])},
+        "upstream_headroom": min(
+            (part["upstream_headroom"] for part in (ours, theirs) if part["upstream_headroom"]),
+            key=lambda said: float(said["seconds_ago"]),
+            default=None,
+        ),
     }
 
 

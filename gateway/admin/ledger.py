@@ -1,34 +1,27 @@
-"""Questions to the usage records: which of them are meant, within what time, and how figures are shown."""
+"""Questions to the usage records, and how figures are shown."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from decimal import Decimal
 from typing import Any, TypeVar
 
-import orjson
-from aiohttp import web
-
 from gateway.admin.errors import AdminError
-from gateway.admin.query import Query
-from gateway.admin.state import ADMIN
-from gateway.api import Filter, Record, Total
+from gateway.admin.state import AdminState
+from gateway.api import Record, Total
 from gateway.logs import rfc3339
 
 PATIENCE = 5.0
 """Seconds that a question may take, the wait for its turn included."""
-RANGE = ("start", "end")
-NAMES = ("client", "provider", "key", "model")
-_NANO = 10**9
 
 T = TypeVar("T")
 
 
-async def ask(request: web.Request, question: Callable[[], Awaitable[T]]) -> T:
+async def ask(state: AdminState, question: Callable[[], Awaitable[T]]) -> T:
     """What the store answers; a few questions at a time. Raises `AdminError` 504 if it takes too long."""
     try:
-        async with asyncio.timeout(PATIENCE), request.app[ADMIN].queries:
+        async with asyncio.timeout(PATIENCE), state.queries:
             return await question()
     except TimeoutError:
         raise AdminError(
@@ -36,31 +29,9 @@ async def ask(request: web.Request, question: Callable[[], Awaitable[T]]) -> T:
         ) from None
 
 
-def read_range(query: Query) -> Filter:
-    """``start`` and ``end``, of which either may be open. Raises `AdminError` 400."""
-    start, end = query.moment("start"), query.moment("end")
-    if start is not None and end is not None and end < start:
-        raise AdminError(400, "end: is before start.")
-    return Filter(start=start, end=end)
-
-
-def by_names(query: Query, span: Filter) -> Filter:
-    """``span`` narrowed to the client, provider, key and model that are asked for."""
-    return replace(
-        span,
-        client=query.text("client"),
-        provider=query.text("provider"),
-        key=query.text("key"),
-        model=query.text("model"),
-    )
-
-
-def dollars(nano: int | None) -> orjson.Fragment | None:
-    """Nano-dollars as an exact decimal number of dollars."""
-    if nano is None:
-        return None
-    sign, nano = ("-", -nano) if nano < 0 else ("", nano)
-    return orjson.Fragment(f"{sign}{nano // _NANO}.{nano % _NANO:09d}".rstrip("0").rstrip("."))
+def dollars(nano: int | None) -> Decimal | None:
+    """Nano-dollars as an exact number of dollars."""
+    return None if nano is None else Decimal(nano).scaleb(-9).normalize()
 
 
 def total_json(total: Total) -> dict[str, Any]:

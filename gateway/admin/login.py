@@ -16,9 +16,13 @@ from gateway.admin.sessions import ABSOLUTE, csrf_token
 from gateway.admin.state import ADMIN, CALLER, Caller
 from gateway.clients import key_digest
 from gateway.config.schema_server import Server
+from gateway.keys import LIVE
 from gateway.peer import is_secure
 
 COOKIE = "coo_llm_session"
+MAX_PASSWORD = 1024
+FAILURES = 10
+"""Failed logins a minute and account, from wherever they come."""
 _HASH = "$argon2"
 """What the output of ``coo-llm hash-password`` begins with."""
 _WRONG = "The id or the password is wrong."
@@ -26,36 +30,58 @@ _WRONG = "The id or the password is wrong."
 
 async def post_login(request: web.Request) -> web.Response:
     """Begin a session: its cookie, and the token that writes must bring in ``x-csrf-token``."""
-    state, caller = request.app[ADMIN], request[CALLER]
-    server = state.live.current.config.server
     body = await read_object(request)
     only(body, "id", "password")
-    given_id, password = text(body, "id"), text(body, "password", most=1024)
-    async with state.logins:
-        if not await _is_right(server, given_id, password):
-            raise AdminError(401, _WRONG, headers={"www-authenticate": "Bearer"})
-    state.calls.give_back(caller.address)
-    old = await state.sessions.find(request.cookies.get(COOKIE, ""), credentials(server))
-    if old is not None:
-        state.sessions.end(old)
-    session, token = state.sessions.begin(credentials(server))
-    request[CALLER] = Caller(caller.address, f"session:{session.id}", session)
+    token = await log_in(request, text(body, "id"), text(body, "password", most=MAX_PASSWORD))
     response = answer({"csrf_token": csrf_token(token), "expires_in": int(ABSOLUTE)})
-    secure = is_secure(request, server.trusted_proxies)
-    response.set_cookie(
-        COOKIE, token, httponly=True, samesite="Strict", path="/", secure=secure, max_age=int(ABSOLUTE)
-    )
+    keep_session(request, response, token)
     return response
 
 
 async def post_logout(request: web.Request) -> web.Response:
     """End the session that makes the call; with the admin key there is none to end."""
+    response = answer({"status": "ok"})
+    log_out(request, response)
+    return response
+
+
+async def log_in(request: web.Request, id: str, password: str) -> str:
+    """The token of a new session, in place of the one that the request bears. A failure counts against the
+    address, which its border has seen to, and against the account.
+
+    Raises `AdminError`: 401 if id or password are wrong, 429 for too many failures.
+    """
+    state, caller = request.app[ADMIN], request[CALLER]
+    server = state.live.current.config.server
+    account = "known" if id == server.webui.admin_id else "unknown"
+    check_rate(state.failures.take(account, server.admin_rate_limit and FAILURES))
+    async with state.logins:
+        if not await _is_right(server, id, password):
+            raise AdminError(401, _WRONG, headers={"www-authenticate": "Bearer"})
+    state.calls.give_back(caller.address)
+    state.failures.give_back(account)
+    old = await state.sessions.find(request.cookies.get(COOKIE, ""), credentials(server))
+    if old is not None:
+        state.sessions.end(old)
+    session, token = state.sessions.begin(credentials(server))
+    request[CALLER] = Caller(caller.address, f"session:{session.id}", session)
+    return token
+
+
+def keep_session(request: web.Request, response: web.Response, token: str) -> None:
+    """Let the browser keep the session's cookie."""
+    secure = is_secure(request, request.app[LIVE].current.config.server.trusted_proxies)
+    response.set_cookie(
+        COOKIE, token, httponly=True, samesite="Strict", path="/", secure=secure, max_age=int(ABSOLUTE)
+    )
+
+
+def log_out(request: web.Request, response: web.Response) -> None:
+    """End the session that makes the call, if one does, and let the browser forget it."""
     session = request[CALLER].session
     if session is not None:
         request.app[ADMIN].sessions.end(session)
-    response = answer({"status": "ok"})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
-    return response
 
 
 def check_rate(wait: float) -> None:
@@ -64,7 +90,7 @@ def check_rate(wait: float) -> None:
         seconds = max(1, int(wait + 1))
         raise AdminError(
             429,
-            f"Too many admin calls or failed logins from this address; try again in {seconds} s.",
+            f"Too many admin calls or failed logins; try again in {seconds} s.",
             headers={"retry-after": str(seconds)},
             details={"retry_after": seconds, "window_seconds": WINDOW},
         )

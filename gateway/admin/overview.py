@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
-from aiohttp import web
-
 from gateway import __version__
-from gateway.admin.errors import AdminError, answer
-from gateway.admin.keystate import TOPIC, together
-from gateway.admin.query import Query
-from gateway.admin.state import ADMIN, AdminState
+from gateway import audit as audit_log
+from gateway.admin.errors import AdminError
+from gateway.admin.providers import everywhere
+from gateway.admin.state import AdminState
 from gateway.api import StoreUnavailable, Trouble
 from gateway.runtime import Live
 
@@ -21,66 +20,71 @@ PATIENCE = 1.0
 """Seconds in which a dependency must say that it is well."""
 BEHIND = 30.0
 """Seconds that usage records may wait for the store before something is wrong."""
-MAX_ENTRIES = 1000
-_LATEST_OFFSET = 2**62
 
 
-async def get_health(request: web.Request) -> web.Response:
+async def health(state: AdminState) -> dict[str, Any]:
     """Every dependency with what is wrong and what to do, and what else an operator should know."""
-    Query(request)
-    state = request.app[ADMIN]
     live = state.live
     dependencies = await _dependencies(state)
     sound = all(one["status"] == "ok" for one in dependencies) and not live.reload_errors
-    return answer(
-        {
-            "status": "ok" if sound else "degraded",
-            "version": __version__,
-            "uptime_seconds": round(time.monotonic() - live.started, 3),
-            "workers": live.site.workers,
-            "draining": live.draining,
-            "in_flight": live.in_flight,
-            "anonymous_access": _anonymous(live),
-            "config": {"version": live.current.version, "reload_errors": live.reload_errors},
-            "dependencies": dependencies,
-            "provider_keys": await _key_states(live),
-        }
-    )
+    return {
+        "status": "ok" if sound else "degraded",
+        "version": __version__,
+        "uptime_seconds": round(time.monotonic() - live.started, 3),
+        "workers": live.site.workers,
+        "draining": live.draining,
+        "in_flight": live.in_flight,
+        "anonymous_access": _anonymous(live),
+        "config": {
+            "version": live.current.version,
+            "reload_errors": live.reload_errors,
+            "restart_required": state.reloader.waiting,
+        },
+        "dependencies": dependencies,
+        "provider_keys": await _key_states(live),
+    }
 
 
-async def get_plugins(request: web.Request) -> web.Response:
+async def plugins(state: AdminState) -> list[dict[str, Any]]:
     """Every plugin that is installed, and why it fails to load if it does."""
-    Query(request)
-    listed = await asyncio.to_thread(request.app[ADMIN].reloader.registry.listing)
-    return answer(
+    listed = await asyncio.to_thread(state.reloader.registry.listing)
+    return [
         {
-            "plugins": [
-                {
-                    "group": one.group,
-                    "name": one.name,
-                    "distribution": one.distribution,
-                    "version": one.version,
-                    "error": one.error,
-                }
-                for one in listed
-            ]
+            "group": one.group,
+            "name": one.name,
+            "distribution": one.distribution,
+            "version": one.version,
+            "error": one.error,
         }
-    )
+        for one in listed
+    ]
 
 
-async def get_audit(request: web.Request) -> web.Response:
-    """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones."""
-    query = Query(request, "limit", "before")
-    limit = query.whole("limit", 1, MAX_ENTRIES) or 100
-    before = query.whole("before", 1, _LATEST_OFFSET)
-    audit = request.app[ADMIN].audit
-    if audit is None:
-        return answer({"enabled": False, "entries": [], "next": None})
+async def audit(state: AdminState, limit: int = 100, before: int | None = None) -> dict[str, Any]:
+    """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones.
+    Raises `AdminError` 503."""
+    if state.audit is None:
+        return {"enabled": False, "entries": [], "next": None}
     try:
-        entries, rest = await asyncio.to_thread(audit.newest, limit, before)
+        entries, rest = await asyncio.to_thread(state.audit.newest, limit, before)
     except OSError as exc:
         raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
-    return answer({"enabled": True, "entries": entries, "next": rest})
+    return {"enabled": True, "entries": entries, "next": rest}
+
+
+async def verify(state: AdminState) -> dict[str, Any]:
+    """Whether the chain of the audit log holds: how many lines do, the hash of the last one that does, and
+    what is wrong with the next one, if anything. Raises `AdminError` 503."""
+    if state.audit is None:
+        return {"enabled": False, "lines": 0, "last": None, "fault": None}
+    try:
+        async with state.queries:  # a long file takes seconds of a core
+            found = await asyncio.to_thread(audit_log.verify, state.audit.path)
+    except FileNotFoundError:
+        return {"enabled": True, "lines": 0, "last": None, "fault": None}
+    except OSError as exc:
+        raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
+    return {"enabled": True, **asdict(found)}
 
 
 async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
@@ -151,15 +155,8 @@ def _anonymous(live: Live) -> str:
 
 async def _key_states(live: Live) -> dict[str, dict[str, int]]:
     """How many keys of each provider are in which state."""
-    standing = together(await live.peers.gather(TOPIC))
+    standing = await everywhere(live)
     return {
         service.id: dict(Counter(str(standing[key.state.meter.subject]["state"]) for key in service.keys))
         for service in live.current.catalog.services.values()
     }
-
-
-routes = (
-    web.get("/v1/health", get_health),
-    web.get("/v1/plugins", get_plugins),
-    web.get("/v1/audit", get_audit),
-)

@@ -32,6 +32,8 @@ class AdminState:
     calls: CallRate = field(default_factory=CallRate)
     """Calls with a key, and failed ones."""
     session_calls: CallRate = field(default_factory=CallRate)
+    failures: CallRate = field(default_factory=CallRate)
+    """Failed logins, by account."""
     queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
     streams: int = 0
     """Live streams that are open."""

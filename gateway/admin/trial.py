@@ -1,4 +1,4 @@
-"""Trying a provider's key with one tiny request, past routing: nothing is learnt from it but what is said."""
+"""Trying a provider's key with one tiny request, past routing: all it teaches is the upstream's headroom."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def try_key(live: Live, target: Target) -> Trial:
         return Trial(key.id, False, 0, 0.0, f"This provider cannot be tried: {unsupported}.")
     upstream.headers.extend(service.headers)
     taken = await live.store.reserve(key.state.meter, _TOKENS, force=True)
-    attempt = WholeAttempt(provider, provider.reader(call), key.redactor)
+    attempt = WholeAttempt(target, provider.reader(call))
     began = time.monotonic()
     try:
         outcome = await attempt.run(

@@ -6,96 +6,77 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from aiohttp import web
-
-from gateway.admin.errors import AdminError, answer
-from gateway.admin.ledger import (
-    NAMES,
-    RANGE,
-    ask,
-    by_names,
-    dollars,
-    latency_json,
-    read_range,
-    total_json,
-)
-from gateway.admin.query import Query
+from gateway.admin.errors import AdminError
+from gateway.admin.ledger import ask, dollars, latency_json, total_json
+from gateway.admin.state import AdminState
 from gateway.api import Dimension, Filter, Total
-from gateway.api.ledger import DIMENSIONS
-from gateway.keys import LIVE
 from gateway.request.errors import quoted
 
 DAY = 86400.0
 MAX_POINTS = 10_000
+MINUTE = 60
+SERIES = ("latency", "tokens", "cost", "requests", "errors", "all")
 _USUAL_POINTS = 240
-_MINUTE = 60
-_SERIES = ("latency", "tokens", "cost", "requests", "errors")
 
 
-async def get_stats(request: web.Request) -> web.Response:
-    """Totals of each group, nested in the order of ``group_by``."""
-    query = Query(request, "group_by", *RANGE, *NAMES)
-    group_by = cast(list[Dimension], query.choices("group_by", DIMENSIONS))
-    span = read_range(query)
-    wanted = by_names(query, span)
-    totals = await ask(request, lambda: request.app[LIVE].store.totals(wanted, group_by))
-    whole = _sum(totals)
-    return answer(
-        {
-            "group_by": group_by,
-            "start": span.start,
-            "end": span.end,
-            "stats": _nested(totals) if group_by else total_json(whole),
-            "total": total_json(whole),
-        }
-    )
+async def table(state: AdminState, wanted: Filter, group_by: Sequence[Dimension]) -> dict[str, Any]:
+    """A row for each group, which names it, and the total of all."""
+    totals = await ask(state, lambda: state.live.store.totals(wanted, group_by))
+    return {
+        "group_by": list(group_by),
+        "start": wanted.start,
+        "end": wanted.end,
+        "rows": [{**dict(zip(group_by, total.group, strict=True)), **total_json(total)} for total in totals],
+        "total": total_json(_sum(totals)),
+    }
 
 
-async def get_series(request: web.Request) -> web.Response:
-    """One figure over time, a point for each step."""
-    query = Query(request, "name", "step", *RANGE, *NAMES)
-    name = query.choice("name", _SERIES, "requests")
-    start, end, step = _steps(read_range(query), query.whole("step", _MINUTE, 400 * int(DAY)))
-    wanted = by_names(query, Filter(start=start, end=end))
-    found = dict(await ask(request, lambda: request.app[LIVE].store.series(wanted, step)))
+async def stats(state: AdminState, wanted: Filter, group_by: Sequence[Dimension]) -> dict[str, Any]:
+    """As `table`, but that the rows are ``stats``: nested in the order of ``group_by``."""
+    body = await table(state, wanted, group_by)
+    rows = body.pop("rows")
+    return {**body, "stats": _nested(rows, group_by) if group_by else body["total"]}
+
+
+async def series(state: AdminState, name: str, wanted: Filter, step: int | None = None) -> dict[str, Any]:
+    """One figure of `SERIES` over time, or all at once, a point for each ``step`` seconds. A range that is
+    open is the last day. Raises `AdminError` 400 for steps that cannot be."""
+    start, end, step = _steps(wanted, step)
+    wanted = replace(wanted, start=start, end=end)
+    found = dict(await ask(state, lambda: state.live.store.series(wanted, step)))
     points = [_point(name, moment, found.get(moment, Total())) for moment in range(start, end, step)]
-    return answer({"name": name, "start": start, "end": end, "step": step, "points": points})
+    return {"name": name, "start": start, "end": end, "step": step, "points": points}
 
 
-async def get_global(request: web.Request) -> web.Response:
+async def whole(state: AdminState, span: Filter) -> dict[str, Any]:
     """Totals of all requests."""
-    span = read_range(Query(request, *RANGE))
-    return _totals(span, await _whole(request, span))
+    return _totals(span, await _whole(state, span))
 
 
-async def get_client(request: web.Request) -> web.Response:
-    """Totals of one client's requests."""
-    id = request.match_info["id"]
-    span = read_range(Query(request, *RANGE))
-    whole = await _whole(request, replace(span, client=id))
-    if not whole.requests and id not in request.app[LIVE].managed.clients:
+async def of_client(state: AdminState, id: str, span: Filter) -> dict[str, Any]:
+    """Totals of one client's requests. Raises `AdminError` 404."""
+    total = await _whole(state, replace(span, client=id))
+    if not total.requests and id not in state.live.managed.clients:
         raise AdminError(404, f"There is no client {quoted(id)}, and no request of one.")
-    return _totals(span, whole, client=id)
+    return _totals(span, total, client=id)
 
 
-async def get_provider(request: web.Request) -> web.Response:
-    """Totals of one provider's requests."""
-    id = request.match_info["id"]
-    span = read_range(Query(request, *RANGE))
-    whole = await _whole(request, replace(span, provider=id))
-    if not whole.requests and id not in request.app[LIVE].current.catalog.services:
+async def of_provider(state: AdminState, id: str, span: Filter) -> dict[str, Any]:
+    """Totals of one provider's requests. Raises `AdminError` 404."""
+    total = await _whole(state, replace(span, provider=id))
+    if not total.requests and id not in state.live.current.catalog.services:
         raise AdminError(404, f"There is no provider {quoted(id)}, and no request to one.")
-    return _totals(span, whole, provider=id)
+    return _totals(span, total, provider=id)
 
 
-async def _whole(request: web.Request, wanted: Filter) -> Total:
-    return _sum(await ask(request, lambda: request.app[LIVE].store.totals(wanted, ())))
+async def _whole(state: AdminState, wanted: Filter) -> Total:
+    return _sum(await ask(state, lambda: state.live.store.totals(wanted, ())))
 
 
-def _totals(span: Filter, whole: Total, **names: str) -> web.Response:
-    return answer({**names, "start": span.start, "end": span.end, **total_json(whole)})
+def _totals(span: Filter, total: Total, **names: str) -> dict[str, Any]:
+    return {**names, "start": span.start, "end": span.end, **total_json(total)}
 
 
 def _steps(span: Filter, step: int | None) -> tuple[int, int, int]:
@@ -106,8 +87,8 @@ def _steps(span: Filter, step: int | None) -> tuple[int, int, int]:
     if start > end:
         raise AdminError(400, "end: is before start.")
     if step is None:
-        step = max(math.ceil((end - start) / _USUAL_POINTS / _MINUTE), 1) * _MINUTE
-    if step % _MINUTE:
+        step = max(math.ceil((end - start) / _USUAL_POINTS / MINUTE), 1) * MINUTE
+    if step % MINUTE:
         raise AdminError(400, f"step: must be whole minutes, in seconds (got {step}).")
     first, last = int(start // step * step), int(math.ceil(end / step) * step)
     if (last - first) // step > MAX_POINTS:
@@ -129,31 +110,25 @@ def _point(name: str, moment: int, total: Total) -> dict[str, Any]:
             return {"timestamp": moment, "value": dollars(nano), "cost_nano_usd": nano}
         case "requests":
             return {"timestamp": moment, "value": total.requests}
-        case _:
+        case "errors":
             return {"timestamp": moment, "value": total.errors}
+        case _:
+            return {"timestamp": moment, "value": total.requests, **total_json(total)}
 
 
 def _sum(totals: Sequence[Total]) -> Total:
-    whole = Total()
+    everything = Total()
     for total in totals:
-        whole.add(total)
-    return whole
+        everything.add(total)
+    return everything
 
 
-def _nested(totals: Sequence[Total]) -> dict[str, Any]:
+def _nested(rows: Sequence[dict[str, Any]], group_by: Sequence[Dimension]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
-    for total in totals:
+    for row in rows:
+        *outer, last = [row.pop(name) for name in group_by]
         inner = nested
-        for name in total.group[:-1]:
+        for name in outer:
             inner = inner.setdefault(name, {})
-        inner[total.group[-1]] = total_json(total)
+        inner[last] = row
     return nested
-
-
-routes = (
-    web.get("/v1/stats", get_stats),
-    web.get("/v1/metrics", get_series),
-    web.get("/v1/metrics/global", get_global),
-    web.get("/v1/metrics/clients/{id}", get_client),
-    web.get("/v1/metrics/providers/{id}", get_provider),
-)

@@ -3,7 +3,18 @@
 from gateway.api.algorithm import Algorithm, Candidate, Demand, Health, Score
 from gateway.api.errors import ApiError, Source, Unsupported
 from gateway.api.ledger import Dimension, Filter, Total
-from gateway.api.provider import Call, Chunk, Kind, Outcome, Provider, Reader, Served, Serving, Upstream
+from gateway.api.provider import (
+    Announcing,
+    Call,
+    Chunk,
+    Kind,
+    Outcome,
+    Provider,
+    Reader,
+    Served,
+    Serving,
+    Upstream,
+)
 from gateway.api.record import Attempt, Record
 from gateway.api.sink import LogSink, Opening
 from gateway.api.store import (
@@ -19,12 +30,14 @@ from gateway.api.store import (
     Site,
     Store,
     StoreUnavailable,
+    TooOld,
     Trouble,
 )
 from gateway.api.usage import Prices, Usage
 
 __all__ = [
     "Algorithm",
+    "Announcing",
     "ApiError",
     "Attempt",
     "Call",
@@ -58,6 +71,7 @@ __all__ = [
     "Source",
     "Store",
     "StoreUnavailable",
+    "TooOld",
     "Total",
     "Trouble",
     "Unsupported",

@@ -148,6 +148,14 @@ class Provider(Protocol):
         """Say what a non-2xx answer means. ``headers`` have lower-case names; ``body`` may be anything."""
 
 
+class Announcing(Provider, Protocol):
+    """A provider whose upstream says in the headers of its answers how much of its own limits is left."""
+
+    headroom: ClassVar[Mapping[str, tuple[str, str]]]
+    """What each of these headers means, by its lower-case name: a kind of limit (``requests``, ``tokens``),
+    and which figure of it: ``limit``, ``remaining`` or ``reset`` (seconds, a duration, or a moment)."""
+
+
 class Serving(Provider, Protocol):
     """A provider that answers itself, in place of an address (``echo``)."""
 

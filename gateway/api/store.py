@@ -89,6 +89,15 @@ class StoreUnavailable(OSError):
     """The store cannot be reached, or not in time. The message is for the operator: no secrets."""
 
 
+class TooOld(Exception):
+    """Usage records from before others that were pruned: whether they were counted and pruned as well nobody
+    can know, so they were not counted (again)."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        super().__init__(f"{len(records)} usage records are older than what was pruned")
+        self.records = records
+
+
 class Trouble(NamedTuple):
     """What is wrong with a store that does not work as it should."""
 
@@ -179,7 +188,9 @@ class Store(Protocol):
 
     async def append(self, records: Sequence[Record]) -> None:
         """Keep usage records and count them in the totals; one whose ``id`` is known already is not doubled.
-        All of them or, where it raises, perhaps some: the caller comes again with the same ones."""
+        All of them or, where it raises, perhaps some: the caller comes again with the same ones.
+
+        Raises `TooOld` once all is done but for those that are unknown and not newer than what was pruned."""
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first (by `Record.id`); ``before``: only those with a

@@ -16,7 +16,6 @@ _UNSERVED = (
     "server.max_upload_mb",
     "logging.content",
 )
-_DASHBOARD = "server.webui (the dashboard; logging in over the admin API works)"
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
 
@@ -64,7 +63,6 @@ def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
     policy = config.policy
     words = {
-        _DASHBOARD: _is_set(config, "server.webui"),
         "policy.affinity.enabled": policy.affinity.enabled,
         f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
     }

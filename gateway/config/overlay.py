@@ -12,7 +12,7 @@ from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.read import validate
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
-from gateway.config.tree import by_id, children, find, has_ids, leaves, merge, transform
+from gateway.config.tree import by_id, children, find, has_ids, indexed, leaves, merge, transform
 from gateway.vault import MARK, Vault, VaultError
 
 Overlay = dict[str, Any]
@@ -125,6 +125,7 @@ def changes(patch: dict[str, Any], now: Shown) -> Overlay:
 
 def sources(values: dict[str, Any], file: dict[str, Any], overlay: Overlay) -> dict[str, Source]:
     """Where each of the effective ``values`` comes from, by its path, ids in place of indices."""
+    file, overlay = indexed(file), indexed(overlay)
     return {render(path): _source(path, file, overlay) for path in leaves(values)}
 
 

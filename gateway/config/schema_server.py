@@ -51,6 +51,9 @@ class WebUi(Section):
     admin_password: Annotated[Secret | None, BlankIsNone] = None
     """Plain or as printed by ``coo-llm hash-password``; None: the admin key."""
     web_ui_path: Annotated[Text | None, BlankIsNone] = None
+    """A directory to serve in its place."""
+    hosts: tuple[Text, ...] = ()
+    """Host names, besides the machine's own, under which a browser reaches it without TLS."""
 
 
 class Server(Section):

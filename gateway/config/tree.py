@@ -103,6 +103,13 @@ def find(values: Any, path: Path) -> tuple[bool, Any]:
     return True, values
 
 
+def indexed(value: Any, path: Path = ()) -> Any:
+    """``value`` with mappings by id in place of the lists of what has one: to `find` many things in."""
+    if isinstance(value, dict) or (isinstance(value, list) and has_ids(path)):
+        return {below[-1]: indexed(item, below) for below, item in children(path, value)}
+    return value
+
+
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
     """The paths of all that is neither a mapping with something in it nor a list of things with ids."""
     inner = list(children(path, value)) if isinstance(value, dict) or has_ids(path) else []

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.api import Kind, Outcome
 from gateway.dialects.error_text import clean
-from gateway.dialects.retry_after import duration, retry_after
+from gateway.dialects.retry_after import MAX_WAIT, duration, retry_after
 
 Json = dict[str, Any]
 
@@ -113,7 +113,7 @@ def _forbidden(reasons: list[str], message: str) -> Kind:
 def _retry_delay(error: Json) -> float | None:
     for detail in _details(error):
         if isinstance(delay := detail.get("retryDelay"), str):
-            return duration(delay)
+            return None if (wait := duration(delay)) is None else min(wait, MAX_WAIT)
     return None
 
 

@@ -32,29 +32,51 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         for name, value in headers.items()
         if "ratelimit-reset" in name or ("ratelimit-" in name and name.endswith("-reset"))
         if headers.get(name.replace("reset", "remaining")) == "0"
-        if (wait := _reset(value.strip())) is not None
+        if (wait := until_reset(value.strip())) is not None
     ]
     return max(waits, default=None)
 
 
 def duration(text: str) -> float | None:
-    """Seconds in a Go or protobuf duration such as ``6m0s``, ``12ms`` or ``34.5s``, at most `MAX_WAIT`;
-    None if it is none."""
+    """Seconds in a Go or protobuf duration such as ``6m0s``, ``12ms`` or ``34.5s``; None if it is none."""
     if len(text) > _MAX_LENGTH:
         return None
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return min(sum(float(number) * _UNITS[unit] for number, unit in parts), MAX_WAIT)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def until_reset(text: str, longest: float = MAX_WAIT, age: float = 0.0) -> float | None:
+    """Seconds, at most ``longest``, until a window is free, as a header said ``age`` seconds ago: in seconds,
+    as a duration, as seconds or milliseconds since 1970, or by RFC 3339. None if it is nothing of that."""
+    number = _number(text)
+    if number is not None:
+        if number >= _EPOCH:
+            return _until(number / 1000 if number >= _EPOCH_MS else number, longest)
+        return _later(number, longest, age)
+    if (wait := duration(text)) is not None:
+        return _later(wait, longest, age)
+    if len(text) > _MAX_LENGTH:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return _until(moment.timestamp(), longest) if moment.tzinfo else None
+
+
+def _later(wait: float, longest: float, age: float) -> float:
+    return min(max(wait - age, 0.0), longest)
 
 
 def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def _until(moment: float) -> float:
+def _until(moment: float, longest: float = MAX_WAIT) -> float:
     """``moment``: seconds since the epoch."""
-    return min(max(moment - time.time(), 0.0), MAX_WAIT)
+    return _later(moment, longest, time.time())
 
 
 def _milliseconds(text: str) -> float | None:
@@ -72,18 +94,3 @@ def _seconds_or_date(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return _until((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
-def _reset(text: str) -> float | None:
-    number = _number(text)
-    if number is not None:
-        if number >= _EPOCH:
-            return _until(number / 1000 if number >= _EPOCH_MS else number)
-        return min(number, MAX_WAIT)
-    if (wait := duration(text)) is not None or len(text) > _MAX_LENGTH:
-        return wait
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return _until(moment.timestamp()) if moment.tzinfo else None

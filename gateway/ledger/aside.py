@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.api import Record
+from gateway.ledger.frame import encode
 from gateway.ledger.journal import Journal
 from gateway.ledger.segment import Damage, Segment
 
 log = logging.getLogger(__name__)
 
 REJECTED = "records.rejected"
+LATE = "records.late"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
 
@@ -22,6 +26,15 @@ def reject(journal: Journal, payload: bytes, error: Exception) -> None:
     facts = {"kept_in": _keep(path, payload + b"\n"), "error": type(error).__name__}
     log.error("the store refuses a usage record", extra=facts)
     journal.count("rejected", 1)
+
+
+def put_late(journal: Journal, records: Sequence[Record]) -> None:
+    """Records older than others that were pruned, which may have been counted before: to `LATE`."""
+    path = None if journal.folder is None else journal.folder / LATE
+    kept_in = _keep(path, b"".join(encode(record) + b"\n" for record in records))
+    facts = {"records": len(records), "oldest": min(record.time for record in records), "kept_in": kept_in}
+    log.error("usage records came too late to be counted", extra=facts)
+    journal.count("late", len(records))
 
 
 def report(journal: Journal, segment: Segment, damage: Damage) -> None:

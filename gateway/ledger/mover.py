@@ -7,8 +7,8 @@ import logging
 import random
 from collections.abc import Sequence
 
-from gateway.api import Record, Store
-from gateway.ledger.aside import reject, report
+from gateway.api import Record, Store, TooOld
+from gateway.ledger.aside import put_late, reject, report
 from gateway.ledger.complaint import Complaint
 from gateway.ledger.frame import decode, encode
 from gateway.ledger.journal import Journal
@@ -100,6 +100,8 @@ class Mover:
             return
         try:
             await self._store.append(records)
+        except TooOld as late:
+            put_late(self._journal, late.records)
         except _REFUSALS as error:
             if len(records) == 1:
                 reject(self._journal, encode(records[0]), error)

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 600.0
 """Seconds from one round to the next."""
+GRACE = 3600.0
+"""Seconds for which records are kept beyond their time: one may come late, and late is not too late."""
 PAUSE = 0.05
 """Seconds between the steps of one: others use the store as well."""
 
@@ -25,7 +27,7 @@ async def keep_pruned(store: Store, retention: Retention) -> None:
         await asyncio.sleep(PAUSE)
         now = time.time()
         try:
-            more = await store.prune(now - retention.requests, now - retention.rollups)
+            more = await store.prune(now - retention.requests - GRACE, now - retention.rollups)
         except Exception as error:
             complain("old usage records cannot be removed", error)
             more = False

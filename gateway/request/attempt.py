@@ -7,8 +7,8 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
-from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream
-from gateway.redact import Redactor
+from gateway.api import Chunk, Kind, Outcome, Reader, Upstream
+from gateway.catalog import Target
 from gateway.request.local import LocalClient, LocalExchange
 from gateway.upstream.client import Client
 from gateway.upstream.exchange import Exchange
@@ -36,9 +36,10 @@ class Attempt(ABC):
     `run` returns None if the answer is complete, else what went wrong.
     """
 
-    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
-        self._provider = provider
-        self._redactor = redactor
+    def __init__(self, target: Target, reader: Reader) -> None:
+        self._target = target
+        self._provider = target.service.plugin
+        self._redactor = target.secret.redactor
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Outcome | None] = self._loop.create_future()
         self._exchange: Exchange | LocalExchange | None = None
@@ -69,6 +70,8 @@ class Attempt(ABC):
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
         self._headers = headers
+        if announced := self._target.service.headroom:
+            self._target.state.headroom.hear(announced, headers)
         for name in _UPSTREAM_ID_HEADERS:
             value = headers.get(name)
             if value is not None and len(value) <= 128 and value.isascii() and value.isprintable():
@@ -156,8 +159,8 @@ class Attempt(ABC):
 class WholeAttempt(Attempt):
     """An answer in one piece."""
 
-    def __init__(self, provider: Provider, reader: Reader, redactor: Redactor) -> None:
-        super().__init__(provider, reader, redactor)
+    def __init__(self, target: Target, reader: Reader) -> None:
+        super().__init__(target, reader)
         self.chunks: list[Chunk] = []
 
     def _accepts(self, content_type: str) -> bool:
@@ -176,9 +179,8 @@ class StreamAttempt(Attempt):
 
     def __init__(
         self,
-        provider: Provider,
+        target: Target,
         reader: Reader,
-        redactor: Redactor,
         *,
         deliver: Callable[[list[Chunk]], None],
         idle: float,
@@ -186,7 +188,7 @@ class StreamAttempt(Attempt):
     ) -> None:
         """``deliver`` gets chunks from the first content on. ``idle``: seconds a begun stream may stay
         silent; ``latest``: loop time at which it must be over."""
-        super().__init__(provider, reader, redactor)
+        super().__init__(target, reader)
         self._deliver = deliver
         self._idle = idle
         self._latest = latest

@@ -105,10 +105,9 @@ class WholeAnswer:
         self._attempt: WholeAttempt | None = None
 
     def attempt(self, choice: Choice) -> Attempt:
-        provider = choice.target.service.plugin
+        target = choice.target
         self._choice = choice
-        reader = provider.reader(choice.translation.call)
-        self._attempt = WholeAttempt(provider, reader, choice.target.secret.redactor)
+        self._attempt = WholeAttempt(target, target.service.plugin.reader(choice.translation.call))
         return self._attempt
 
     def response(self) -> Direct:
@@ -158,15 +157,14 @@ class StreamAnswer:
 
     def attempt(self, choice: Choice) -> Attempt:
         tx = self._tx
-        provider = choice.target.service.plugin
+        target = choice.target
         loop = asyncio.get_running_loop()
         self._choice = choice
         self._attempt = StreamAttempt(
-            provider,
-            provider.reader(choice.translation.call),
-            choice.target.secret.redactor,
+            target,
+            target.service.plugin.reader(choice.translation.call),
             deliver=self._deliver,
-            idle=choice.target.service.timeouts.idle,
+            idle=target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),
         )
         if tx.tape is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.api import Limits, Meter, Store
 from gateway.routing.circuit import Circuit, CircuitSettings, CircuitState
 from gateway.routing.estimate import OutputAverages
+from gateway.routing.headroom import Headroom
 from gateway.routing.health import KeyModelHealth
 from gateway.routing.penalty import KeyPenalty
 
@@ -21,10 +23,11 @@ MAX_MODELS = 64
 
 @dataclass(slots=True)
 class ModelState:
-    """One key with one model: estimates from its traffic, and its circuit."""
+    """One key with one model: estimates from its traffic, its circuit, and what the upstream says is left."""
 
     health: KeyModelHealth
     circuit: Circuit
+    headroom: Headroom = field(default_factory=Headroom)
 
 
 @dataclass(slots=True)
@@ -97,6 +100,11 @@ class Memory:
         if state is None:
             state = self.keys[subject] = KeyState(meter, KeyPenalty())
         return state
+
+    def retain(self, keys: Iterable[KeyState]) -> None:
+        """Forget all other keys. A request that still runs on one of them keeps it to the end; their windows
+        are the store's to remember."""
+        self.keys = {key.meter.subject: key for key in keys}
 
     def disable(self, disabled: frozenset[str]) -> None:
         """Take these keys (``PROVIDER_ID/KEY_ID``) out of use, and put all others back into it."""

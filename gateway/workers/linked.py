@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
 
-from gateway.peers import Handler
+from gateway.peers import Answers, Handler
 from gateway.workers.channel import Channel
 
 GATHER_SECONDS = 0.3
 BROADCAST_SECONDS = 2.0
 """How long the answers of the other workers are waited for."""
+SUPERVISOR_SECONDS = 0.7
+"""How much longer the supervisor's is, before we answer alone."""
 
 
 class Linked:
@@ -25,11 +28,11 @@ class Linked:
         """Answer ``topic`` by ``handler``."""
         self._handlers[topic] = handler
 
-    async def gather(self, topic: str) -> list[Any]:
+    async def gather(self, topic: str) -> Answers:
         """The answers that come within `GATHER_SECONDS`."""
         return await self._ask(topic, None, GATHER_SECONDS)
 
-    async def broadcast(self, topic: str, payload: Any) -> list[Any]:
+    async def broadcast(self, topic: str, payload: Any) -> Answers:
         """The answers that come within `BROADCAST_SECONDS`."""
         return await self._ask(topic, payload, BROADCAST_SECONDS)
 
@@ -37,7 +40,10 @@ class Linked:
         """This process's answer. Raises `KeyError` for a topic that nobody serves."""
         return await self._handlers[topic](payload)
 
-    async def _ask(self, topic: str, payload: Any, seconds: float) -> list[Any]:
+    async def _ask(self, topic: str, payload: Any, seconds: float) -> Answers:
         question = {"topic": topic, "payload": payload, "seconds": seconds}
-        answers: list[Any] = orjson.loads(await self._channel.call("gather", orjson.dumps(question)))
-        return answers
+        try:
+            async with asyncio.timeout(seconds + SUPERVISOR_SECONDS):
+                return Answers(orjson.loads(await self._channel.call("gather", orjson.dumps(question))))
+        except TimeoutError:
+            return Answers([await self.answer(topic, payload)], whole=False)

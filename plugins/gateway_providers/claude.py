@@ -10,6 +10,7 @@ from typing import ClassVar
 import orjson
 
 from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
+from gateway.dialects.headroom import ANTHROPIC, Announced
 from gateway.dialects.messages.answer import WholeReader
 from gateway.dialects.messages.errors import diagnose
 from gateway.dialects.messages.request import Target, from_chat
@@ -30,6 +31,7 @@ class Claude:
     """Longest answer, in tokens, where the client names no limit: Anthropic insists on one."""
 
     operations: ClassVar[Mapping[str, str]] = {"chat": "messages"}
+    headroom: ClassVar[Announced] = ANTHROPIC
 
     @cached_property
     def _url(self) -> str:

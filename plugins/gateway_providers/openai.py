@@ -14,6 +14,7 @@ from gateway.dialects import chat_errors
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import bare_id, is_packed
+from gateway.dialects.headroom import OPENAI, Announced
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 _CEILINGS = ("max_completion_tokens", "max_tokens")
@@ -30,6 +31,7 @@ class OpenAI:
         "completions": "completions",
         "embeddings": "embeddings",
     }
+    headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
     """With or without the trailing ``/v1``."""

@@ -13,6 +13,7 @@ from gateway.api import (
     Filter,
     Record,
     Site,
+    TooOld,
     Total,
     Trouble,
 )
@@ -88,8 +89,9 @@ class FileStore(Leasing):
         self._link.share(name, value, seconds)
 
     async def append(self, records: Sequence[Record]) -> None:
-        """All of them, or none where it raises."""
-        await self._ledger.run("append", file_ledger.append, records)
+        """All of them, or none where it raises anything but `TooOld`."""
+        if old := await self._ledger.run("append", file_ledger.append, records):
+            raise TooOld(old)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """As `Store.requests`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from math import inf, nextafter
 from typing import Any
 
 import orjson
@@ -21,17 +22,24 @@ INSERTED_AT_ONCE = 50
 _REQUEST = f"({', '.join('?' * 18)})"
 
 
-def append(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Keep those that are new. They are counted later, many at a time, but for those that come too late."""
+def append(connection: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
+    """Keep those that are new. They are counted later, many at a time, but for those that come late. Those
+    that come too late, after newer ones were pruned, are given back."""
     if not records:
-        return
+        return []
     with transaction(connection):
         counted = noted(connection, COUNTED)
         late = _new(connection, {record.id for record in records if record.time < counted})
-        insert(connection, records)
+        old: list[Record] = []
+        if late:
+            pruned = noted(connection, PRUNED)
+            old = [record for record in records if record.id in late and record.time < pruned]
+            late -= {record.id for record in old}
+        insert(connection, [record for record in records if record not in old] if old else records)
         if late:
             count(connection, *among(late))
         roll_up(connection, max(record.time for record in records) - LAG)
+    return old
 
 
 def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
@@ -162,7 +170,12 @@ def prune(connection: sqlite3.Connection, requests: float, rollups: float) -> bo
     """Forget some of what is older, once it is counted; whether there is more. Totals go by whole days."""
     with transaction(connection):
         roll_up(connection, requests + MINUTE)
-        note(connection, PRUNED, max(requests, noted(connection, PRUNED)))
+        newest = connection.execute(
+            "SELECT max(time) FROM (SELECT time FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)",
+            [requests, PRUNED_AT_ONCE],
+        ).fetchone()[0]
+        if newest is not None:
+            note(connection, PRUNED, max(nextafter(newest, inf), noted(connection, PRUNED)))
         oldest = "(SELECT id FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)"
         connection.execute(f"DELETE FROM records WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
         gone = connection.execute(f"DELETE FROM requests WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])

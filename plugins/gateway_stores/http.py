@@ -20,6 +20,7 @@ from gateway.api import (
     Record,
     Site,
     StoreUnavailable,
+    TooOld,
     Total,
     Trouble,
 )
@@ -78,9 +79,15 @@ class HttpStore(Leasing):
     async def append(self, records: Sequence[Record]) -> None:
         """Send records; count those that were new in the usage counters, if the server lets us."""
         body = {"records": [record.to_json() for record in records]}
-        added = await self._post("append", ("records",), body, lambda answer: set(answer["added"]))
+
+        def read(answer: Any) -> tuple[set[str], set[str]]:
+            return set(answer["added"]), set(answer.get("too_old", ()))
+
+        added, too_old = await self._post("append", ("records",), body, read)
         with suppress(StoreUnavailable):
             await self._count([record for record in records if record.id in added])
+        if too_old:
+            raise TooOld([record for record in records if record.id in too_old])
 
     async def _count(self, records: Sequence[Record]) -> None:
         """Counters for whoever reads the server directly; our own totals come from the records."""

@@ -7,6 +7,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
+from weakref import WeakValueDictionary
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Trouble
 from gateway_stores.breaker import Breaker
@@ -48,7 +50,9 @@ class LeasedWindows:
         self._clock = clock
         self._breaker = Breaker(name)
         self._site = Site()
-        self._meters: dict[str, LeasedMeter] = {}
+        self._meters: WeakValueDictionary[str, LeasedMeter] = WeakValueDictionary()
+        """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
+        self._numbers = count(1)
         self._awake: dict[LeasedMeter, None] = {}
         self._queued: dict[LeasedMeter, None] = {}
         self._due: deque[LeasedMeter] = deque()
@@ -84,7 +88,7 @@ class LeasedWindows:
         """The one meter of ``subject``; other limits than before take effect on what was used."""
         meter = self._meters.get(subject)
         if meter is None:
-            meter = self._meters[subject] = LeasedMeter(subject, limits, self._clock)
+            meter = self._meters[subject] = LeasedMeter(subject, limits, self._clock, self._numbers)
         elif meter.limits != limits:
             meter.configure(limits)
         return meter

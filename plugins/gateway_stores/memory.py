@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf
 
 from gateway.api import (
     Conflict,
@@ -19,6 +20,7 @@ from gateway.api import (
     Refusal,
     Reservation,
     Site,
+    TooOld,
     Total,
     Trouble,
 )
@@ -39,6 +41,8 @@ class MemoryStore:
         self._site = Site()
         self._meters: dict[str, WindowMeter] = {}
         self._records: OrderedDict[str, Record] = OrderedDict()
+        self._pruned = -inf
+        """Seconds since the epoch: when the newest record was made that is gone because it was too old."""
         self._cache: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -86,10 +90,14 @@ class MemoryStore:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Keep the records that are new; the oldest go when there are too many."""
+        old = [record for record in records if record.time <= self._pruned and record.id not in self._records]
         for record in records:
-            self._records.setdefault(record.id, record)
+            if record.time > self._pruned:
+                self._records.setdefault(record.id, record)
         while len(self._records) > KEPT_RECORDS:
             self._records.popitem(last=False)
+        if old:
+            raise TooOld(old)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""
@@ -122,8 +130,9 @@ class MemoryStore:
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget records that are too old."""
-        for id in [record.id for record in self._records.values() if record.time < requests]:
-            del self._records[id]
+        for record in [record for record in self._records.values() if record.time < requests]:
+            self._pruned = max(record.time, self._pruned)
+            del self._records[record.id]
         return False
 
     async def cache_get(self, key: str) -> bytes | None:

@@ -29,7 +29,7 @@ class Use(NamedTuple):
     """Something used that was not reported yet. Numbered, for a report may arrive twice."""
 
     number: int
-    """Grows by 1 with each use of this holder and subject."""
+    """Grows with each use of this holder and subject."""
     kind: str
     age: float
     """Seconds before the ask was sent."""
@@ -44,7 +44,7 @@ class Ask:
     subject: str
     holder: str
     number: int
-    """Grows by 1 with each ask of this holder and subject; one that comes late changes nothing."""
+    """Grows with each ask of this holder and subject; one that comes late changes nothing."""
     spans: Mapping[str, Span]
     held: Mapping[str, int]
     """Quota that the holder keeps, by kind. Whatever else it held it gives back, or has used and reports."""

@@ -104,7 +104,8 @@ local function count(sums, record, values)
   redis.call('ZADD', key('days'), day, day)
 end
 
--- bounds, record...: keep each that is new, and count it.
+-- bounds, record...: keep each that is new, and count it; but not one from before what was pruned, which may have
+-- been counted before it was. The places of those, from 0.
 function act.append(arguments)
   local bounds, decoded, values, sums = cjson.decode(arguments[1]), {}, {}, {}
   for i = 2, #arguments do -- whatever can fail does so before anything is written
@@ -114,10 +115,13 @@ function act.append(arguments)
   for name, kind in pairs({records = 'hash', requests = 'hash', times = 'zset', groups = 'hash', days = 'zset'}) do
     own(key(name), kind)
   end
+  local pruned, old = tonumber(redis.call('GET', own(key('pruned'), 'string')) or 0), {}
   for i = 2, #arguments do
-    local id, request = decoded[i].id, decoded[i].request_id
-    if redis.call('HSETNX', key('records'), id, arguments[i]) == 1 then
-      redis.call('ZADD', key('times'), whole(math.floor(decoded[i].time * 1e6)), id)
+    local id, request, moment = decoded[i].id, decoded[i].request_id, math.floor(decoded[i].time * 1e6)
+    if moment < pruned then
+      if redis.call('HEXISTS', key('records'), id) == 0 then old[#old + 1] = i - 2 end
+    elseif redis.call('HSETNX', key('records'), id, arguments[i]) == 1 then
+      redis.call('ZADD', key('times'), whole(moment), id)
       local newest = redis.call('HGET', key('requests'), request)
       if not newest or newest < id then redis.call('HSET', key('requests'), request, id) end
       count(sums, decoded[i], values[i])
@@ -126,6 +130,7 @@ function act.append(arguments)
   for name, fields in pairs(sums) do
     for field, sum in pairs(fields) do redis.call('HINCRBY', name, field, whole(sum)) end
   end
+  return old
 end
 
 local function rank(id)
@@ -193,6 +198,7 @@ end
 function act.prune(arguments)
   local moment, sums, size = unpack(arguments)
   local ids = redis.call('ZRANGEBYSCORE', key('times'), '-inf', '(' .. moment, 'LIMIT', 0, size)
+  local newest = #ids > 0 and tonumber(redis.call('ZSCORE', key('times'), ids[#ids]))
   for _, id in ipairs(ids) do
     local record = redis.call('HGET', key('records'), id)
     local request = record and cjson.decode(record).request_id
@@ -203,8 +209,8 @@ function act.prune(arguments)
     redis.call('ZREM', key('times'), id)
   end
   own(key('pruned'), 'string')
-  if #ids > 0 and tonumber(moment) > tonumber(redis.call('GET', key('pruned')) or 0) then
-    redis.call('SET', key('pruned'), moment)
+  if newest and newest >= tonumber(redis.call('GET', key('pruned')) or 0) then
+    redis.call('SET', key('pruned'), whole(newest + 1))
   end
   local today = math.floor(tonumber(sums) / 86400) * 86400
   local days = redis.call('ZRANGEBYSCORE', key('days'), '-inf', '(' .. whole(today), 'LIMIT', 0, 2)

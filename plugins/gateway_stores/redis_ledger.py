@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.api import Dimension, Filter, Record, Total
+from gateway.api import Dimension, Filter, Record, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS, group_of
 from gateway_stores.redis_link import Call, Link, Script
 
@@ -46,8 +46,12 @@ class RedisLedger:
     async def append(self, records: Sequence[Record]) -> None:
         """Keep what is new and count it; any of it may be sent again."""
         bounds = orjson.dumps(LATENCY_BOUNDS)
+        old: list[Record] = []
         for i in range(0, len(records), _BATCH):
-            await self._act("append", bounds, *map(orjson.dumps, records[i : i + _BATCH]))
+            batch = records[i : i + _BATCH]
+            old += [batch[place] for place in await self._act("append", bounds, *map(orjson.dumps, batch))]
+        if old:
+            raise TooOld(old)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""

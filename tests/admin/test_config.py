@@ -178,8 +178,33 @@ async def test_what_is_not_valid_is_named_and_nothing_is_kept(
 async def test_validate_keeps_nothing(gateway: Gateway) -> None:
     before = gateway.live.current
     answered = await gateway.admin("POST", "config/validate", {"policy": {"algorithm": "round_robin"}})
-    assert answered == (200, {"valid": True, "errors": []})
+    change = {"path": "policy.algorithm", "before": "hybrid", "after": "round_robin"}
+    assert answered == (200, {"valid": True, "errors": [], "changes": [change]})
     assert gateway.live.current is before
+
+
+async def test_validate_says_what_would_change_and_shows_no_secret(gateway: Gateway) -> None:
+    patch = {
+        "llm_providers": [{"id": "openai", "api_keys": [{"id": "first", "key": NEW_KEY}]}],
+        "api_keys": [{"id": "one", "limits": {"req_per_min": 5}}, {"id": "new", "key": "sk-canary-of-new"}],
+        "policy": {"retry": {"max_attempts": 3}},
+    }
+    status, body = await gateway.admin("POST", "config/validate", patch)
+    assert (status, body["valid"]) == (200, True)
+    assert "canary" not in json.dumps(body)
+    found = {change["path"]: (change["before"], change["after"]) for change in body["changes"]}
+    assert found["llm_providers.openai.api_keys.first.key"] == ("sk-…6789", "sk-…3210")
+    assert found["api_keys.one.limits.req_per_min"] == (0, 5)
+    assert found["api_keys.new.key"] == (None, "…")
+    assert not any(path.startswith("policy") for path in found)  # it is so already
+
+
+async def test_a_secret_that_changes_shows_even_where_its_mask_does_not(gateway: Gateway) -> None:
+    patch = {"llm_providers": [{"id": "openai", "headers": {"x-team": "one"}}]}
+    assert (await gateway.admin("POST", "config", patch))[0] == 200
+    patch["llm_providers"][0]["headers"] = {"x-team": "two"}
+    (change,) = (await gateway.admin("POST", "config/validate", patch))[1]["changes"]
+    assert change == {"path": "llm_providers.openai.headers.x-team", "before": "…", "after": "…"}
 
 
 async def test_the_policy_is_replaced_as_a_whole(gateway: Gateway) -> None:
@@ -197,6 +222,7 @@ async def test_what_needs_a_restart_is_named(gateway: Gateway) -> None:
     patch = {"server": {"listen": "127.0.0.1:1", "max_body_mb": 1}}
     status, body = await gateway.admin("POST", "config", patch)
     assert (status, body["restart_required"]) == (200, ["server.listen"])
+    assert (await gateway.admin("GET", "health"))[1]["config"]["restart_required"] == ["server.listen"]
     server = gateway.live.current.config.server
     assert (server.listen, server.max_body_mb) == (f"127.0.0.1:{gateway.port}", 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ async def test_all_is_well(tmp_path: Path) -> None:
         assert set(found) == {"storage.runtime", "storage.config", "storage.journal", "logging.audit"}
         assert {one["status"] for one in found.values()} == {"ok"}
         assert body["provider_keys"] == {"up": {"active": 2}}
-        assert body["config"] == {"version": gateway.live.current.version, "reload_errors": []}
+        version = gateway.live.current.version
+        assert body["config"] == {"version": version, "reload_errors": [], "restart_required": []}
         assert (body["workers"], body["anonymous_access"]) == (1, "nobody")
 
 
@@ -81,6 +83,23 @@ async def test_plugins(tmp_path: Path) -> None:
 async def test_without_an_audit_log_there_are_no_entries(tmp_path: Path) -> None:
     async with running(administered(), tmp_path) as gateway:
         assert await call(gateway, "GET /audit") == (200, {"enabled": False, "entries": [], "next": None})
+        nothing = {"enabled": False, "lines": 0, "last": None, "fault": None}
+        assert await call(gateway, "GET /audit/verify") == (200, nothing)
+
+
+async def test_the_chain_of_the_audit_log_is_followed(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    async with running(administered(logging=audited(tmp_path)), tmp_path) as gateway:
+        for _ in range(3):
+            await call(gateway, "GET /plugins")
+        status, body = await call(gateway, "GET /audit/verify")
+        assert (status, body["lines"], body["fault"]) == (200, 3, None)
+        assert body["last"] == hashlib.sha256(log.read_bytes().splitlines()[-2]).hexdigest()
+        first, rest = log.read_bytes().split(b"\n", 1)
+        log.write_bytes(first.replace(b"200", b"201") + b"\n" + rest)
+        _, body = await call(gateway, "GET /audit/verify")
+        assert (body["enabled"], body["lines"]) == (True, 1)
+        assert "does not follow" in body["fault"]
 
 
 async def test_an_audit_log_that_cannot_be_written_keeps_the_gateway_from_starting(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from gateway.api import Kind, Outcome
 from gateway_stores.memory import MemoryConfigStore
 from tests.admin.calling import ECHO, PROVIDER_KEYS, administered, call
 from tests.daemon.running import Gateway, openai, running
+from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.upstream import Fault
 
 LIMITS = {"req_per_min": 10, "tokens_per_min": 1000, "max_parallel": 3}
 
@@ -150,6 +152,51 @@ async def test_several_processes_are_shown_as_one(gateway: Gateway) -> None:
     assert merged["windows"]["requests"]["used"] == 7
     assert merged == together([other, one])["key:up/first"]
     assert together([one])["key:up/second"]["state"] == "active"
+
+
+async def test_what_the_upstream_says_is_left_is_shown(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    provider = openai(fake_openai.url, api_keys=[{"id": "first", "key": "good-key"}])
+    async with running(administered(provider), tmp_path) as gateway:
+        assert (await keys(gateway))["first"]["upstream_headroom"] is None
+        assert (await gateway.ask(model="gpt-4o"))[0] == 200
+        said = (await keys(gateway))["first"]["upstream_headroom"]
+        assert said["model"] == "gpt-4o"
+        assert set(said["windows"]) == {"requests"}
+        requests = said["windows"]["requests"]
+        assert (requests["limit"], requests["remaining"]) == (10000, 9999)
+        assert 0 <= requests["reset_seconds"] <= 0.006
+        refusal = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
+        fake_openai.script.append(Fault(429, headers=refusal))
+        await gateway.ask(model="gpt-4o")
+        tokens = (await keys(gateway))["first"]["upstream_headroom"]["windows"]["tokens"]
+        assert (tokens["limit"], tokens["remaining"]) == (None, 0)
+        assert 300 < tokens["reset_seconds"] <= 360
+
+
+async def test_a_claude_key_shows_it_by_kind_as_well(fake_anthropic: FakeAnthropic, tmp_path: Path) -> None:
+    provider = {
+        "id": "up",
+        "type": "claude",
+        "base_url": fake_anthropic.url,
+        "api_keys": [{"id": "first", "key": "good-key"}],
+        "model": fake_anthropic.models[0],
+    }
+    async with running(administered(provider), tmp_path) as gateway:
+        assert (await call(gateway, "POST /providers/up/test"))[1]["results"][0]["ok"]
+        said = (await keys(gateway))["first"]["upstream_headroom"]
+        assert said["model"] == fake_anthropic.models[0]
+        window = said["windows"]["requests"]
+        assert (window["limit"], window["remaining"]) == (4000, 3999)
+        assert window["reset_seconds"] >= 0
+
+
+async def test_of_several_processes_the_one_that_heard_last_is_shown(gateway: Gateway) -> None:
+    one, other, silent = (standing(gateway.live) for _ in range(3))
+    for part, age in ((one, 9.0), (other, 2.0)):
+        part["key:up/first"]["upstream_headroom"] = {"model": "m", "seconds_ago": age, "windows": {}}
+    for parts in ([one, other, silent], [silent, other, one]):
+        assert together(parts)["key:up/first"]["upstream_headroom"]["seconds_ago"] == 2.0
+        assert together(parts)["key:up/second"]["upstream_headroom"] is None
 
 
 async def test_keys_are_never_shown(gateway: Gateway) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.admin import requests
+from gateway.admin import requests, stream
+from gateway.admin.calls import requests as calls
 from tests.admin.calling import ECHO, administered, call
 from tests.daemon.running import ADMIN, Gateway, running
 
@@ -124,7 +125,7 @@ async def live(gateway: Gateway, **query: str) -> AsyncIterator[Events]:
 async def test_the_stream_shows_what_comes_and_only_that(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "_POLL", POLL)
+    monkeypatch.setattr(calls, "_POLL", POLL)
     await ask(gateway, "m")
     async with live(gateway) as events, live(gateway, status="4xx") as refused:
         await ask(gateway, "broken", "nope")
@@ -138,7 +139,7 @@ async def test_the_stream_shows_what_comes_and_only_that(
 async def test_a_stream_that_cannot_keep_up_says_so(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "_POLL", POLL)
+    monkeypatch.setattr(calls, "_POLL", POLL)
     monkeypatch.setattr(requests, "_AT_ONCE", 3)
     async with live(gateway) as events:
         await asyncio.gather(*(gateway.ask() for _ in range(10)))
@@ -147,8 +148,8 @@ async def test_a_stream_that_cannot_keep_up_says_so(
 
 
 async def test_streams_are_few_and_let_go(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "_POLL", POLL)
-    monkeypatch.setattr(requests, "MAX_STREAMS", 1)
+    monkeypatch.setattr(calls, "_POLL", POLL)
+    monkeypatch.setattr(stream, "MAX_STREAMS", 1)
     async with live(gateway):
         status, body = await call(gateway, "GET /requests/stream")
         assert status == 503
@@ -163,7 +164,7 @@ async def test_streams_are_few_and_let_go(gateway: Gateway, monkeypatch: pytest.
 
 
 async def test_stopping_ends_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "_POLL", POLL)
+    monkeypatch.setattr(calls, "_POLL", POLL)
     async with running(administered(), tmp_path) as gateway:
         url = f"{gateway.url}/admin/v1/requests/stream"
         async with gateway.session.get(url, headers=ADMIN) as response:

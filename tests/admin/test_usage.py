@@ -119,6 +119,16 @@ async def test_series_have_a_point_for_each_step(gateway: Gateway) -> None:
     assert series["requests"][-1] == 0
 
 
+async def test_all_figures_at_once_are_those_of_the_series(gateway: Gateway) -> None:
+    span = {"start": MIDNIGHT, "end": MIDNIGHT + 1200, "step": 120}
+    _, body = await call(gateway, "GET /metrics", name="all", **span)
+    fields = {"requests": "queries", "errors": "errors", "tokens": "tokens", "cost": "cost"}
+    for name, field in fields.items():
+        _, series = await call(gateway, "GET /metrics", name=name, **span)
+        assert [point["value"] for point in series["points"]] == [point[field] for point in body["points"]]
+    assert [point["value"] for point in body["points"]] == [point["queries"] for point in body["points"]]
+
+
 async def test_series_are_of_the_last_day_unless_said_otherwise(gateway: Gateway) -> None:
     await gateway.live.store.append([record(99, time=time.time() - 60)])
     status, body = await call(gateway, "GET /metrics")

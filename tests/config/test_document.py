@@ -85,7 +85,7 @@ def test_what_is_reported_and_read_past(text: str, message: str, line: int) -> N
         (b"a: 1\n---\nb: 2\n", "more than one document", 2),
         (b"[a]: 1\n", "a key must be plain text", 1),
         (b"a: " + b"[" * 40 + b"]" * 40, "nested more than 32 levels", 1),
-        (b"a: " + b"[" * 100_000, "nested more than 32 levels", 1),
+        (b"a: " + b"[" * 100_000, "nested more than 32 levels|maximum nesting depth", 1),  # ours or libyaml's
         (b"#" * (1024 * 1024 + 1), "larger than", None),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.problems import ConfigError
-from gateway.config.tree import by_id, find, leaves, merge
+from gateway.config.tree import by_id, find, indexed, leaves, merge
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 NAMES = st.sampled_from(["a", "b", "llm_providers", "api_keys"])
@@ -105,3 +105,11 @@ def test_what_is_found_where() -> None:
         ("llm_providers", "x", "id"),
         ("llm_providers", "x", "models"),
     }
+
+
+@given(CONFIGS)
+def test_in_an_index_the_same_is_found_at_the_same_paths(values: dict[str, Any]) -> None:
+    index = indexed(values)
+    assert list(leaves(index)) == list(leaves(values))
+    for path in leaves(values):
+        assert find(index, path) == (True, indexed(find(values, path)[1], path))

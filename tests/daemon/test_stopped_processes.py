@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 from tests.daemon.children import children
-from tests.daemon.running import openai
+from tests.daemon.running import ADMIN, openai
 from tests.daemon.test_limits_keys import most_within
 from tests.daemon.test_workers_file import FILES
 from tests.daemon.working import lines_of, settings, working
@@ -45,6 +45,30 @@ async def test_workers_go_on_without_their_supervisor(
         assert most_within([request.at for request in fake_openai.requests], 60) <= LIMIT
         assert children(gateway.daemon.pid) == workers
         assert not lines_of(gateway.daemon, "worker ended")
+
+
+async def test_metrics_and_keys_are_told_in_time_without_the_supervisor(tmp_path: Path) -> None:
+    """By the worker that is asked, for itself; counters, which would seem to have gone back, are left out."""
+    async with working(tmp_path) as gateway:
+        assert await gateway.asked() == 200
+        before = await gateway.samples()
+        assert (before.sum("requests_total"), before.sum("scrape_complete")) == (1, 1)
+        os.kill(gateway.daemon.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(5.0):
+                alone = await gateway.samples()
+                async with gateway.session.get(
+                    f"{gateway.daemon.url}/admin/v1/providers", headers=ADMIN
+                ) as response:
+                    providers = (await response.json())["providers"]
+        finally:
+            os.kill(gateway.daemon.pid, signal.SIGCONT)
+        assert alone.sum("scrape_complete") == 0
+        assert alone.values("key_state", "provider") == {"echo"}
+        assert not [sample.name for sample in alone.all if sample.name.endswith(("_total", "_count"))]
+        assert [key["state"] for key in providers[0]["keys"]] == ["active"]
+        after = await gateway.samples()
+        assert (after.sum("requests_total"), after.sum("scrape_complete")) == (1, 1)
 
 
 async def test_a_worker_that_stood_still_uses_nothing_that_has_expired(

@@ -11,7 +11,7 @@ from typing import Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.api import Filter, Record, Site
+from gateway.api import Filter, Record, Site, TooOld
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
 from gateway_stores.quota import answer_to_json, ask_from_json
@@ -129,8 +129,13 @@ class HttpStoreServer:
     async def _append(self, request: web.Request) -> web.Response:
         records = [Record.from_json(values) for values in (await request.json())["records"]]
         added = [record for record in records if not await self._records.request(record.id)]
-        await self._records.append(added)
-        return web.json_response({"added": [record.id for record in added]})
+        too_old: list[str] = []
+        try:
+            await self._records.append(added)
+        except TooOld as late:
+            too_old = [record.id for record in late.records]
+        new = [record.id for record in added if record.id not in too_old]
+        return web.json_response({"added": new, "too_old": too_old})
 
     async def _query(self, request: web.Request) -> web.Response:
         body = await request.json()

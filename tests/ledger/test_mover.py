@@ -22,7 +22,7 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.mover import Mover
 from gateway.ledger.service import keeping_records
 from tests.daemon.running import until
-from tests.ledger.support import Count, Troubled, crash, files, put, record, reopened, settled
+from tests.ledger.support import NOW, Count, Troubled, crash, files, put, record, reopened, settled
 
 DOWN = StoreUnavailable("the store is out of reach")
 
@@ -136,6 +136,24 @@ async def test_one_poisonous_record_is_set_aside(tmp_path: Path, caplog: pytest.
     assert count == {"rejected": 2}
     assert [line.levelname for line in caplog.records] == ["ERROR", "ERROR"]
     assert "secret" not in caplog.text
+
+
+async def test_records_from_before_what_was_pruned_are_set_aside_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, count = Troubled(), Count()
+    await store.append([record(2, cost_nano_usd=2)])
+    await store.prune(NOW + 3, 0.0)
+    async with moving(tmp_path, store, count) as journal:
+        put(journal, *range(6))
+        await settled(journal)
+    assert await store.ids() == [3, 4, 5]
+    lines = (tmp_path / "records.late").read_bytes().splitlines()
+    assert [Record.from_json(orjson.loads(line)) for line in lines] == [
+        record(number, cost_nano_usd=number) for number in range(3)
+    ]
+    assert count == {"late": 3}
+    assert [line.levelname for line in caplog.records] == ["ERROR"]
 
 
 async def test_a_payload_that_is_no_record_is_set_aside(tmp_path: Path) -> None:

@@ -161,4 +161,4 @@ async def test_the_store_forgets_in_steps(monkeypatch: pytest.MonkeyPatch) -> No
     task = asyncio.create_task(keep_pruned(store, Retention(requests=1000, rollups=5000)))
     await until(lambda: len(store.asked) >= 5)
     task.cancel()
-    assert set(store.asked) == {(999_000.0, 995_000.0)}
+    assert set(store.asked) == {(999_000.0 - retention.GRACE, 995_000.0)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from gateway.api import Chunk, Kind, Outcome, Provider, Reader, Upstream, Usage
+from gateway.api import Chunk, Kind, Outcome, Reader, Upstream, Usage
+from gateway.catalog import Target
 from gateway.redact import Redactor
 from gateway.request.attempt import MAX_ERROR_BODY, MAX_HELD, Attempt, StreamAttempt, WholeAttempt, outcome_of
 from gateway.upstream.client import Client
@@ -87,17 +89,20 @@ async def run(attempt: Attempt, client: Scripted, seconds: float = FAR) -> Outco
     return outcome
 
 
+def target(broken: str) -> Target:
+    """As much of one as an attempt looks at."""
+    service = SimpleNamespace(plugin=Plugin(broken=broken == "diagnose"), headroom={})
+    return cast(Target, SimpleNamespace(service=service, secret=SimpleNamespace(redactor=NO_SECRET)))
+
+
 def whole(broken: str = "") -> WholeAttempt:
-    return WholeAttempt(
-        cast(Provider, Plugin(broken=broken == "diagnose")), cast(Reader, Plain(broken)), NO_SECRET
-    )
+    return WholeAttempt(target(broken), cast(Reader, Plain(broken)))
 
 
 def streamed(delivered: list[Chunk], broken: str = "", idle: float = FAR) -> StreamAttempt:
     return StreamAttempt(
-        cast(Provider, Plugin(broken=broken == "diagnose")),
+        target(broken),
         cast(Reader, Plain(broken)),
-        NO_SECRET,
         deliver=delivered.extend,
         idle=idle,
         latest=asyncio.get_running_loop().time() + FAR,

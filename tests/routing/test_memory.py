@@ -26,6 +26,15 @@ def test_a_key_is_the_same_whatever_its_limits() -> None:
     assert memory.key("q", "k", Limits()) is not first
 
 
+def test_only_keys_that_are_still_there_are_remembered() -> None:
+    memory = Memory(MemoryStore())
+    kept, gone = memory.key("p", "k", Limits()), memory.key("p", "gone", Limits())
+    memory.retain([kept])
+    assert memory.keys == {"key:p/k": kept}
+    assert memory.key("p", "k", Limits()) is kept
+    assert memory.key("p", "gone", Limits()) is not gone
+
+
 def test_models_are_told_apart_up_to_a_number_then_share_one_state() -> None:
     memory = Memory(MemoryStore())
     key = memory.key("p", "k", Limits())

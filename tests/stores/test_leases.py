@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
 
-from gateway.api import Limits, Refusal, Reservation, Site, StoreUnavailable
+from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import granted, refused, used
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.leases import PATIENCE
 from gateway_stores.quota import Answer
-from tests.stores.leased import LeasedStore
+from tests.stores.leased import EPOCH, LeasedStore
 
 Play = Callable[["Holders"], Coroutine[object, object, None]]
 
@@ -328,3 +329,49 @@ async def test_far_from_its_limits_a_subject_is_seldom_asked_for(holders: Holder
             await asyncio.sleep(0.5)
         assert store.authority.asks < 60 + 20  # a beat each second, to know how the authority is
         assert 119 <= used(meter)["requests"] <= 122
+
+
+@played
+async def test_subjects_that_nobody_refers_to_are_forgotten_once_all_is_told(holders: Holders) -> None:
+    async with holders.store() as store:
+        limits = Limits(requests=5, tokens=1000, parallel=2, budget=100)
+        seen: list[weakref.ref[Meter]] = []
+        for number in range(200):
+            meter = store.meter(f"client:{number}", limits)
+            seen.append(weakref.ref(meter))
+            await store.settle(await granted(store, meter, 10), 10)
+            del meter
+        assert all(ref() is not None for ref in seen)
+        await asyncio.sleep(30.0)
+        assert [ref for ref in seen if ref() is not None] == []
+        assert len(store.authority.windows.subjects()) == 200
+        await asyncio.sleep(31 * 86400.0)
+        store.authority.windows.sweep(EPOCH + holders.clock())
+        assert store.authority.windows.subjects() == []
+
+
+@played
+async def test_a_subject_that_is_in_use_or_referred_to_is_not_forgotten(holders: Holders) -> None:
+    async with holders.store() as store:
+        limits = Limits(requests=5)
+        kept = store.meter("key:p/k", limits)
+        taken = await granted(store, store.meter("client:c", limits))
+        await asyncio.sleep(100.0)
+        assert store.meter("key:p/k", limits) is kept
+        assert store.meter("client:c", limits) is taken.meter
+        assert taken.meter.in_flight == 1
+
+
+@played
+async def test_a_forgotten_subject_that_comes_back_has_used_what_it_used(holders: Holders) -> None:
+    async with holders.store() as store:
+        limits = Limits(requests=5)
+        for _ in range(3):
+            await store.settle(await granted(store, store.meter("client:c", limits)), 0)
+        first = weakref.ref(store.meter("client:c", limits))
+        await asyncio.sleep(20.0)
+        assert first() is None
+        for _ in range(2):
+            await store.settle(await granted(store, store.meter("client:c", limits)), 0)
+        refusal = await refused(store, store.meter("client:c", limits))
+        assert 38.0 < refusal.retry_after <= 41.1

@@ -13,7 +13,7 @@ from gateway.api import Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
 from gateway_stores.authority import WindowAuthority
-from gateway_stores.leased_meter import TTL
+from gateway_stores.holdings import TTL
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.quota import Answer, Ask
 from tests.stores.leased import EPOCH

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, Total
+from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway.api.testing.clock import ManualClock
 
@@ -164,6 +164,43 @@ class LedgerConformance:
 
         self._for_any(check, records(), TICKS, GROUPINGS)
 
+    def test_what_was_pruned_and_comes_again_is_not_counted_again(self) -> None:
+        async def check(kept: list[Record], pruned: float) -> None:
+            async with self.opened(ManualClock()) as store:
+                await store.append(kept)
+                while await store.prune(pruned, 0.0):
+                    pass
+                before = await _totals(store, Filter(), DIMENSIONS)
+                gone = {record.id for record in kept if record.time < pruned}
+                assert {record.id for record in await _too_old(store, kept)} == gone
+                assert await _totals(store, Filter(), DIMENSIONS) == before
+                found = await store.requests(Filter(), 100)
+                assert {one.id for one in found} == {one.id for one in kept} - gone
+
+        self._for_any(check, records(), TICKS)
+
+    async def test_a_record_that_comes_too_late_is_given_back_and_the_others_are_kept(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            await store.append([plain(0), plain(200), plain(600)])
+            while await store.prune(BEGINNING + 300, 0.0):
+                pass
+            expected = await _totals(store, Filter(), [])
+            assert await _too_old(store, [plain(660), plain(30), plain(199)]) == [plain(30), plain(199)]
+            assert await _too_old(store, [plain(201), plain(600)]) == []
+            for second in (660, 201):
+                expected[()].count(plain(second))
+            assert await _totals(store, Filter(), []) == expected
+            found = await store.requests(Filter(), 9)
+            assert found == [plain(second) for second in (660, 600, 201)]
+
+    async def test_a_clock_that_was_wrong_when_records_were_pruned_makes_none_come_too_late(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            await store.append([plain(0)])
+            while await store.prune(BEGINNING + 10**8, 0.0):
+                pass
+            await store.append([plain(60)])
+            assert await store.requests(Filter(), 9) == [plain(60)]
+
     async def test_a_range_over_pruned_records_is_widened_to_whole_minutes(self) -> None:
         if not self.keeps_totals:
             return
@@ -238,6 +275,15 @@ async def _totals(store: Store, filter: Filter, group_by: Sequence[Dimension]) -
     totals = await store.totals(filter, group_by)
     assert len({total.group for total in totals}) == len(totals), "a group comes twice"
     return {total.group: total for total in totals if total.requests}
+
+
+async def _too_old(store: Store, records: Sequence[Record]) -> Sequence[Record]:
+    """Those that the store gives back."""
+    try:
+        await store.append(records)
+    except TooOld as late:
+        return late.records
+    return []
 
 
 def _cut(kept: Sequence[Record], sizes: Sequence[int]) -> list[Sequence[Record]]:

@@ -126,6 +126,10 @@ def check_settings(provider: Provider) -> None:
     _expect(_OPERATIONS.issuperset(operations), f"unknown operations in {sorted(operations)}")
     for operation, dialect in operations.items():
         _expect(isinstance(dialect, str) and dialect != "", f"{operation} has no native dialect")
+    for header, (kind, figure) in getattr(provider, "headroom", {}).items():
+        _expect(header == header.lower(), f"the header {header} of headroom is not in lower case")
+        _expect(kind != "", f"the header {header} of headroom has no kind")
+        _expect(figure in ("limit", "remaining", "reset"), f"{header} of headroom is no figure: {figure}")
 
 
 def check_prepare(provider: Provider, call: Call) -> None:

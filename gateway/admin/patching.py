@@ -1,0 +1,102 @@
+"""What a patch of the configuration makes of the document that keeps what is set here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.admin.difference import differences
+from gateway.admin.errors import AdminError
+from gateway.config import client_edit
+from gateway.config.managed import Managed
+from gateway.config.masked import masked, masked_section, revealed
+from gateway.config.overlay import Shown, changes, sealed, without
+from gateway.config.problems import ConfigError, Path, Problem, render
+from gateway.config.roster import KnownClient, roster
+from gateway.config.schema import Config
+from gateway.config.tree import CLIENTS, by_id, leaves, merge
+from gateway.runtime import Live
+
+_CLIENT_KEY = "…"
+_ONLY_IN_ANSWERS = ("config_version", "sources")
+
+
+def shown(live: Live) -> Shown:
+    """The effective configuration, clients that were made here included, as it is shown and as it is."""
+    return _shown(live.current.config, live.managed.clients)
+
+
+def change_of(live: Live, wanted: Managed) -> list[dict[str, Any]]:
+    """What would be other settings with the document ``wanted``, those that wait for a restart included.
+    Raises `ConfigError`. It takes its time: to be called in a thread."""
+    managed = live.managed
+    config = managed.combined(wanted.overlay)
+    clients, _ = roster(config, managed.file.values, wanted, managed.clients)
+    now = _shown(managed.effective.config, managed.clients)
+    return differences(now, _shown(config, clients))
+
+
+def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
+    hidden_, actual = masked(config), revealed(config)
+    if clients or config.api_keys is not None:
+        keys = {client["id"]: client["key"] for client in hidden_["api_keys"] or ()}
+        hidden_["api_keys"] = [_client(client, keys.get(id_)) for id_, client in clients.items()]
+    return Shown(hidden_, actual)
+
+
+def _client(client: KnownClient, masked_key: str | None) -> dict[str, Any]:
+    values = masked_section(client.settings, CLIENTS)
+    own = client.made_of is None
+    return {**values, "key": masked_key if own else _CLIENT_KEY}
+
+
+def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[Path]) -> Managed:
+    """The document with ``patch`` merged in; ``touched`` gets the paths of what that changes.
+
+    Raises `ConfigError` and `NoMasterKey`. Only of clients it is said here whether what is set is valid.
+    """
+    patch = {name: value for name, value in patch.items() if name not in _ONLY_IN_ANSWERS}
+    delta = changes(patch, shown(live))
+    touched[:] = leaves(delta) if delta else []
+    if "api_keys" in delta:
+        managed = _clients_patched(managed, delta.pop("api_keys"), live)
+    overlay = merge(managed.overlay, sealed(delta, live.managed.vault), drop_nulls=False)
+    return replace(managed, overlay=overlay)
+
+
+def _clients_patched(managed: Managed, items: Any, live: Live) -> Managed:
+    if not isinstance(items, list):
+        raise ConfigError(
+            [Problem("api_keys", None, "must be a list; DELETE /admin/v1/clients/ID removes a client")]
+        )
+    file = live.managed.effective
+    for id_, item in by_id(CLIENTS, items).items():
+        try:
+            if id_ in managed.clients or id_ in file.clients:
+                managed = client_edit.change(managed, file, id_, item)
+            else:
+                managed = client_edit.create(managed, file, item, time.time())
+        except ConfigError as error:
+            at = render((*CLIENTS, id_))
+            raise ConfigError([replace(one, path=f"{at}.{one.path}") for one in error.errors]) from None
+        except client_edit.Taken as error:
+            raise ConfigError([Problem(render((*CLIENTS, id_, "key")), None, str(error))]) from None
+    return managed
+
+
+def reverted(managed: Managed, where: str, touched: list[str]) -> Managed:
+    """The document without what was set at ``where``; ``touched`` gets its path. Raises `AdminError`."""
+    name, _, id_ = where.replace("/", ".", 1).partition(".")
+    try:
+        if name == "api_keys" and id_:
+            touched.append(render((name, id_)))
+            if managed.clients[id_].created_at is not None:
+                raise AdminError(409, "This client was made here: DELETE /admin/v1/clients/{id} removes it.")
+            return client_edit.revert(managed, id_)
+        overlay, path = without(managed.overlay, where)
+    except KeyError:
+        raise AdminError(404, "Nothing is set there: GET /admin/v1/config/overlay shows what is.") from None
+    touched.append(path)
+    return replace(managed, overlay=overlay)

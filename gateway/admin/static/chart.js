@@ -1,0 +1,99 @@
+// Draws the tables of `figure.chart` with uPlot, and again when they, the width or the theme change.
+"use strict";
+(() => {
+  const HEIGHT = 200;
+  const LOOKS = ["--series-1", "--series-2", "--series-3", "--series-4"];
+  const charts = new Map();
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
+  const dollars = (value) => {
+    const size = Math.abs(value);
+    return "$" + (size >= 1000 ? compact.format(value) : size >= 1 || !size ? value.toFixed(2) : value.toPrecision(2));
+  };
+  const WHOLE = [...Array(15).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+  const UNITS = {
+    count: { scale: 1, steps: WHOLE, text: (value) => compact.format(value) },
+    usd: { scale: 1e-9, text: dollars },
+    ms: { scale: 1, text: (value) => (value >= 1000 ? `${+(value / 1000).toFixed(2)} s` : `${+value.toFixed(1)} ms`) },
+  };
+
+  const read = (figure, scale) => {
+    const titles = [...figure.querySelectorAll("details thead th")].map((cell) => cell.textContent);
+    const columns = titles.map(() => []);
+    for (const row of figure.querySelectorAll("details tbody tr")) {
+      [...row.cells].forEach((cell, at) => {
+        const value = cell.dataset.value;
+        columns[at].push(value === "" ? null : Number(value) * (at ? scale : 1));
+      });
+    }
+    return { titles, columns };
+  };
+
+  const DAY = 86400;
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const calendar = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+  const moments = (plot, ticks) => {
+    const format = ticks.length > 1 && ticks[1] - ticks[0] >= DAY ? calendar : clock;
+    return ticks.map((seconds) => format.format(new Date(seconds * 1000)));
+  };
+
+  const wider = (plot, low, high) => {
+    const step = plot.data[0].length > 1 ? plot.data[0][1] - plot.data[0][0] : 60;
+    return [low - step / 2, high + step / 2];
+  };
+
+  const axis = (text) => ({
+    stroke: colour("--muted"), font: "12px system-ui", grid: { stroke: colour("--line"), width: 1 },
+    ticks: { show: false }, ...text,
+  });
+
+  // Points that no line leads to.
+  const lonely = (plot, at) => {
+    const values = plot.data[at];
+    return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+  };
+
+  const series = (title, at, shape, unit) => {
+    const stroke = colour(LOOKS[at % LOOKS.length]);
+    const bars = { paths: uPlot.paths.bars({ size: [0.8, 40], radius: 0.1 }), fill: stroke, width: 0 };
+    const line = { width: 2, spanGaps: false };
+    return {
+      label: title, stroke, points: { show: shape === "line", size: 4, filter: lonely },
+      value: (_, value) => (value == null ? "–" : unit.text(value)), ...(shape === "bars" ? bars : line),
+    };
+  };
+
+  const draw = (figure) => {
+    const plot = figure.querySelector(".plot");
+    const unit = UNITS[figure.dataset.unit];
+    const { titles, columns } = read(figure, unit.scale);
+    charts.get(figure.id)?.destroy();
+    charts.set(figure.id, new uPlot({
+      width: plot.clientWidth, height: HEIGHT, cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+      legend: { live: true },
+      padding: [8, 20, 0, 0],
+      scales: { x: { range: wider }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text), ...(unit.steps && { incrs: unit.steps }) })],
+      series: [{ label: titles[0], value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
+        ...titles.slice(1).map((title, at) => series(title, at, figure.dataset.shape, unit))],
+    }, columns, plot));
+  };
+
+  const all = () => document.querySelectorAll("figure.chart");
+  const redraw = () => all().forEach(draw);
+  const resize = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      charts.get(target.parentElement.id)?.setSize({ width: contentRect.width, height: HEIGHT });
+    }
+  });
+
+  redraw();
+  all().forEach((figure) => resize.observe(figure.querySelector(".plot")));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  document.addEventListener("coo:changed", () => {
+    for (const figure of all()) {
+      charts.get(figure.id)?.setData(read(figure, UNITS[figure.dataset.unit].scale).columns);
+    }
+  });
+})();
