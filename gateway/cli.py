@@ -18,7 +18,7 @@ _AUDIT_LOG = "./logs/audit.log"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises SystemExit where argparse does."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         code = command(options)
@@ -31,15 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Every command and option there is."""
+    top = argparse.ArgumentParser(
         prog="coo-llm", description="One OpenAI-compatible address in front of many LLM providers and keys."
     )
-    parser.add_argument("-c", "--config", "-config", metavar="PATH", help="serve with this configuration")
-    parser.add_argument("--validate", action="store_true", help="only check the configuration")
-    parser.add_argument("--version", action="version", version=f"coo-llm {__version__}")
-    parser.set_defaults(command=lambda options: _serve(parser, options))
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    top.add_argument("-c", "--config", "-config", metavar="PATH", help="serve with this configuration")
+    top.add_argument("--validate", action="store_true", help="only check the configuration")
+    top.add_argument("--version", action="version", version=f"coo-llm {__version__}")
+    top.set_defaults(command=lambda options: _serve(top, options))
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     check = commands.add_parser("check", help="check a configuration and print every error")
     check.add_argument("path", metavar="PATH")
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("path", metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}")
     verify.set_defaults(command=_audit_verify)
-    return parser
+    return top
 
 
 def _port(text: str) -> int:

@@ -32,9 +32,10 @@ from gateway.registry import Registry
 from gateway.reload import Reloader, caution, told
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
+from gateway.runner import MissingParser, Runner
 from gateway.runtime import Live, most_in_flight
 from gateway.scrape import serve_snapshots
-from gateway.server import Connection, MissingParser, Runner, Server
+from gateway.server import Connection, Server
 from gateway.sinks import open_log
 from gateway.upstream.client import Client as UpstreamClient
 from gateway.workers.crew import GaveUp
@@ -47,6 +48,8 @@ INVALID = 1
 CANNOT_BIND = 3
 IN_USE = 4
 """Exit codes: the configuration cannot be used, or an address, or the files that another daemon has open."""
+LATECOMERS = 1.0
+"""Seconds for the first request of those who had connected just before we stopped listening."""
 HURRY = 0.9
 """Seconds that what still runs gets once the time to drain is over, and again what is still to be closed."""
 
@@ -232,12 +235,18 @@ class Daemon:
     async def _drain(self, live: Live, server: Server, listeners: Listeners) -> None:
         """No new connections; requests in flight end by themselves, or with an error event in the end."""
         live.draining = True
+        server.leave()
         systemd.notify("STOPPING=1")
         seconds = live.current.config.server.drain_timeout
         log.info("draining", extra={"in_flight": live.in_flight, "drain_timeout": seconds})
         await listeners.close()
+        await asyncio.sleep(0)  # what was accepted becomes a connection
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        await first_of(min(LATECOMERS, seconds), server.all_heard, self._controls.hurrying)
+        live.idle.clear()
         if live.in_flight:
-            await first_of(seconds, live.idle, self._controls.hurrying)
+            await first_of(deadline - clock(), live.idle, self._controls.hurrying)
         for connection in server.connections:
             if isinstance(connection, Connection):
                 connection.interrupt()

@@ -24,6 +24,7 @@ def gauges(live: Live) -> Iterator[Sample]:
     now = time.monotonic()
     degraded = live.store.trouble() is not None
     yield Sample("store_degraded", (live.current.config.storage.runtime.type,), float(degraded))
+    yield Sample("config_invalid", (), float(bool(live.reload_errors)))
     yield Sample("journal_pending_records", (), live.journal.pending)
     if live.journal.folder is not None:
         yield Sample("journal_durable", (), float(live.journal.durable))

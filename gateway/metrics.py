@@ -25,6 +25,9 @@ MAX_SERIES = 20_000
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 60)
 OVERHEAD_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
+RELOADS = ("ok", "unchanged", "invalid")
+CACHE_EVENTS = ("hit", "miss", "coalesced")
+JOURNAL_EVENTS = ("dropped", "rejected", "damaged", "torn")
 TOKEN_TYPES = ("input", "cache_read", "cache_write", "audio_input", "output", "reasoning", "audio_output")
 
 _REQUEST = ("provider", "model", "client")
@@ -34,6 +37,7 @@ _GAUGES = {
     "key_state": ("1 for the state a provider key is in, 0 for the others.", ("provider", "key", "state")),
     "key_window_ratio": ("Used share of a provider key's window.", ("provider", "key", "kind")),
     "store_degraded": ("1 while a store is out of reach and its fallback rules.", ("store",)),
+    "config_invalid": ("1 while a configuration with errors waits to be mended.", ()),
     "journal_durable": ("1 while usage records are written to the journal, 0 while they cannot be.", ()),
     "journal_pending_records": ("Usage records that the store does not have yet.", ()),
     "scrape_complete": ("1 where a scrape tells of all processes, 0 where of one worker's gauges alone.", ()),
@@ -133,9 +137,10 @@ class Counter:
 
     __slots__ = ("help", "labels", "name", "values")
 
-    def __init__(self, name: str, help: str, labels: tuple[str, ...]) -> None:
+    def __init__(self, name: str, help: str, labels: tuple[str, ...], *known: str) -> None:
+        """``known``: values of the only label, told from the start, so that a first event is an increase."""
         self.name, self.help, self.labels = name, help, labels
-        self.values: dict[tuple[str, ...], int] = {}
+        self.values: dict[tuple[str, ...], int] = {(value,): 0 for value in known}
 
     def add(self, *labels: str, count: int = 1) -> None:
         values = self.values
@@ -172,11 +177,13 @@ class Metrics:
         self._rate_limited = Counter("rate_limited", "Refusals by a limit.", ("scope", "id", "kind"))
         self._near_limit = Counter("key_near_limit", "Key windows at 80 %.", ("provider", "key", "kind"))
         self._unknown_price = Counter("unknown_price", "Answers without a known price.", _MODEL)
-        self._cache = Counter("cache_events", "What the response cache did.", ("event",))
-        self._reloads = Counter("config_reloads", "Configuration reloads.", ("result",))
+        self._cache = Counter("cache_events", "What the response cache did.", ("event",), *CACHE_EVENTS)
+        self._reloads = Counter("config_reloads", "Configuration reloads.", ("result",), *RELOADS)
         self._sinks = Counter("sink_dropped", "Log lines that were not delivered.", ("sink",))
         self._stores = Counter("store_errors", "Store calls that failed.", ("store", "operation"))
-        self._journal = Counter("journal_events", "What went wrong with usage records.", ("event",))
+        self._journal = Counter(
+            "journal_events", "What went wrong with usage records.", ("event",), *JOURNAL_EVENTS
+        )
         self._admin = Counter("admin_requests", "Admin API calls.", ("route", "status"))
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -218,7 +225,7 @@ class Metrics:
 
     def dropped(self) -> dict[str, int]:
         """How many lines each sink has lost, as far as it lost any."""
-        return {sink: count for (sink,), count in self._sinks.values.items()}
+        return {sink: count for (sink,), count in self._sinks.values.items() if count}
 
     def store_error(self, store: str, operation: str) -> None:
         self._stores.add(store, operation)

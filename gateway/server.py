@@ -10,7 +10,6 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpRequestParser
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
@@ -18,7 +17,6 @@ from multidict import CIMultiDictProxy
 from gateway.api.errors import ApiError
 from gateway.refusals import broken_http, refusal, unacceptable
 from gateway.request_id import new_request_id
-from gateway.shortcut import Shortcut
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +31,6 @@ STALL = 60.0
 _PROBES = (0.05, 0.2, 0.5)
 """Seconds between the writes that find out whether a half-closed client is still there."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class MissingParser(RuntimeError):
-    """aiohttp runs on its pure-Python parser, which accepts requests that the C one refuses."""
-
-    def __init__(self) -> None:
-        super().__init__("aiohttp was installed without its C extension; install a wheel for this platform")
 
 
 class Direct(web.StreamResponse):
@@ -64,15 +55,18 @@ class Connection(RequestHandler):
     __slots__ = (
         "_half_closed",
         "_header_deadline",
+        "_server",
         "_stall_timer",
         "begun",
         "held_back",
+        "last",
         "on_eof",
         "on_writable",
     )
 
     def __init__(self, manager: Server, **settings: Any) -> None:
         super().__init__(manager, **settings)
+        self._server = manager
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -80,6 +74,8 @@ class Connection(RequestHandler):
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
+        self.last = False
+        """The gateway is stopping: no request is wanted but the first, which may be on its way."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -87,10 +83,13 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._server.expect(self)
+        self.last = self._server.leaving
         self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._cancel_header_deadline()
+        self._server.heard_of(self)
         if self._stall_timer is not None:
             self._stall_timer.cancel()
         super().connection_lost(exc)
@@ -162,6 +161,13 @@ class Connection(RequestHandler):
         if self._request_in_progress and self._task_handler is not None:
             self._task_handler.cancel()
 
+    def leave(self) -> None:
+        """Let this end with the answer that is due: to the request in progress, or to the first one."""
+        if (request := self._current_request) is not None:
+            request._message = request._message._replace(should_close=True)
+        else:
+            self.last = self in self._server.silent
+
     async def start(self) -> None:
         """Serve requests one after the other until the connection ends.
 
@@ -177,6 +183,7 @@ class Connection(RequestHandler):
                 finally:
                     self._waiter = None
             message, payload = self._messages.popleft()
+            self._server.heard_of(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
                 self._refuse(broken_http(message.exc))
@@ -184,7 +191,7 @@ class Connection(RequestHandler):
             if (error := unacceptable(message)) is not None:
                 self._refuse(error)
                 break
-            if message.upgrade:  # never granted; what follows is lost to the parser, so this is the last
+            if message.upgrade or self.last:  # an upgrade is never granted, and hides what follows
                 message = message._replace(should_close=True)
             self.begun = self.held_back = False
             if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
@@ -287,8 +294,7 @@ class Connection(RequestHandler):
         """Answer in JSON what broke HTTP itself; the connection ends with it."""
         if self.transport is None:
             return
-        assert isinstance(self._manager, Server)
-        self._manager.on_refusal(error.code)
+        self._server.on_refusal(error.code)
         self.transport.write(refusal(error, request_id or new_request_id()))
 
     def _head_overdue(self) -> None:
@@ -308,38 +314,32 @@ class Server(web.Server):
 
     on_refusal: Callable[[str], None]
 
+    def __init__(self, handler: Callable[..., Any], **settings: Any) -> None:
+        super().__init__(handler, **settings)
+        self.silent: set[Connection] = set()
+        """Those that no request has come from yet."""
+        self.all_heard = asyncio.Event()
+        """Set while there are none."""
+        self.leaving = False
+        """No further connection is wanted; some may have been accepted already, and are still to be made."""
+
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
 
+    def expect(self, connection: Connection) -> None:
+        """A client has connected."""
+        self.silent.add(connection)
+        self.all_heard.clear()
 
-class Runner(web.AppRunner):
-    """Runs the application on our own connections. ``drain``: seconds that requests in flight may take
-    to end once it is told to clean up; ``on_refusal``: see `Server`."""
+    def heard_of(self, connection: Connection) -> None:
+        """A request has come, or the connection is gone."""
+        self.silent.discard(connection)
+        if not self.silent:
+            self.all_heard.set()
 
-    __slots__ = ("_on_refusal",)
-
-    def __init__(
-        self, app: web.Application, drain: float, on_refusal: Callable[[str], None] = lambda code: None
-    ) -> None:
-        if HttpRequestParser.__module__ != "aiohttp._http_parser":
-            raise MissingParser
-        self._on_refusal = on_refusal
-        super().__init__(
-            app,
-            access_log=None,
-            shutdown_timeout=drain,
-            keepalive_timeout=IDLE_TIMEOUT,
-            max_line_size=8190,
-            max_field_size=8190,
-        )
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        server = Server(
-            Shortcut(self.app).handle,
-            request_factory=made.request_factory,
-            handler_cancellation=True,
-            **made._kwargs,
-        )
-        server.on_refusal = self._on_refusal
-        return server
+    def leave(self) -> None:
+        """Let every connection end with the answer that is due."""
+        self.leaving = True
+        for connection in self.connections:
+            assert isinstance(connection, Connection)
+            connection.leave()

@@ -56,6 +56,8 @@ async def open_log(sinks: Mapping[str, LogSink], handler: LogHandler, metrics: M
                 ) from exc
     if FILE not in sinks:
         sinks = {STDERR: StderrSink(handler), **sinks}
+    for name in {*sinks, STDERR}:
+        metrics.sink_dropped(name, 0)
     log = RequestLog(sinks, metrics.sink_dropped)
     handler.dropped = metrics.sink_dropped
     if FILE in sinks:

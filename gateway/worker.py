@@ -25,9 +25,9 @@ from gateway.managed import ManagedConfig
 from gateway.peers import Peers
 from gateway.registry import Registry
 from gateway.reload import Reloaded, Reloader, Source, caution, kept
+from gateway.runner import MissingParser
 from gateway.runtime import Live
 from gateway.scrape import TOPIC as METRICS
-from gateway.server import MissingParser
 from gateway.workers.channel import CallFailed, Channel, ChannelClosed
 from gateway.workers.linked import Linked
 from gateway.workers.reloading import unpack

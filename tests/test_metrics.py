@@ -106,6 +106,16 @@ def test_every_event_is_counted_under_its_name(metrics: Metrics) -> None:
     assert samples["process_resident_memory_bytes", ()] > 0
 
 
+def test_what_can_be_known_is_told_from_the_start(metrics: Metrics) -> None:
+    samples = scrape(metrics)
+    known = {labels[0]: value for (name, labels), value in samples.items() if name.endswith("reloads_total")}
+    assert known == {"ok": 0, "unchanged": 0, "invalid": 0}
+    assert samples["coo_llm_journal_events_total", ("dropped",)] == 0
+    metrics.sink_dropped("file", 0)
+    assert scrape(metrics)["coo_llm_sink_dropped_total", ("file",)] == 0
+    assert metrics.dropped() == {}
+
+
 def test_label_names_are_those_published(metrics: Metrics) -> None:
     metrics.request("p", "m", "c").done(200, 1, 0.001, None)
     metrics.rate_limited("client", "app", "requests")

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from gateway import server
-from gateway.server import Direct, Runner
+from gateway import runner, server
+from gateway.runner import Runner
+from gateway.server import Direct
 
 
 @dataclass
@@ -192,8 +193,8 @@ async def test_without_the_c_parser_it_does_not_start(monkeypatch: pytest.Monkey
     class PurePython:
         pass
 
-    monkeypatch.setattr(server, "HttpRequestParser", PurePython)
-    with pytest.raises(server.MissingParser):
+    monkeypatch.setattr(runner, "HttpRequestParser", PurePython)
+    with pytest.raises(runner.MissingParser):
         Runner(web.Application(), 1.0)
 
 

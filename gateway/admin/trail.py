@@ -26,7 +26,7 @@ async def on_record(
     request: web.Request, answering: Awaitable[web.StreamResponse], *, reads: bool
 ) -> web.StreamResponse:
     """The answer, counted and audited; calls that change nothing are audited only with ``reads``."""
-    began = time.time()
+    began = time.monotonic()
     status = CLIENT_GONE
     try:
         response = await answering
@@ -45,8 +45,9 @@ async def _audit(request: web.Request, route: str, status: int, began: float) ->
     audit, caller = request.app[ADMIN].audit, request[CALLER]
     if audit is None:
         return
+    seconds = time.monotonic() - began
     entry = {
-        "time": rfc3339(began),
+        "time": rfc3339(time.time() - seconds),
         "caller": caller.name,
         "address": caller.address,
         "method": request.method,
@@ -55,7 +56,7 @@ async def _audit(request: web.Request, route: str, status: int, began: float) ->
         "status": status,
         "changes": request.get(CHANGES, []),
         "request_id": request[REQUEST_ID],
-        "ms": round((time.time() - began) * 1000, 3),
+        "ms": round(seconds * 1000, 3),
     }
     try:
         await asyncio.shield(asyncio.to_thread(audit.append, entry))

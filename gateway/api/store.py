@@ -90,8 +90,8 @@ class StoreUnavailable(OSError):
 
 
 class TooOld(Exception):
-    """Usage records from before the moment up to which records may be gone: whether they were counted already
-    nobody can know, so they were not counted (again)."""
+    """Usage records from before others that were pruned: whether they were counted and pruned as well nobody
+    can know, so they were not counted (again)."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         super().__init__(f"{len(records)} usage records are older than what was pruned")
@@ -190,7 +190,7 @@ class Store(Protocol):
         """Keep usage records and count them in the totals; one whose ``id`` is known already is not doubled.
         All of them or, where it raises, perhaps some: the caller comes again with the same ones.
 
-        Raises `TooOld` once all is done but for those that are unknown and from before what was pruned."""
+        Raises `TooOld` once all is done but for those that are unknown and not newer than what was pruned."""
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first (by `Record.id`); ``before``: only those with a

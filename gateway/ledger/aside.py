@@ -29,11 +29,11 @@ def reject(journal: Journal, payload: bytes, error: Exception) -> None:
 
 
 def put_late(journal: Journal, records: Sequence[Record]) -> None:
-    """Records that came after their time was pruned, and that may have been counted before: `LATE`."""
+    """Records older than others that were pruned, which may have been counted before: to `LATE`."""
     path = None if journal.folder is None else journal.folder / LATE
     kept_in = _keep(path, b"".join(encode(record) + b"\n" for record in records))
     facts = {"records": len(records), "oldest": min(record.time for record in records), "kept_in": kept_in}
-    log.error("usage records older than storage.retention.requests came too late to be counted", extra=facts)
+    log.error("usage records came too late to be counted", extra=facts)
     journal.count("late", len(records))
 
 

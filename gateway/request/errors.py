@@ -72,7 +72,8 @@ def error_event(error: ApiError) -> bytes:
 def error_response(request: web.Request, error: ApiError, lines: str = "") -> Direct:
     """The whole answer for an error before anything was sent. ``lines``: headers beside the error's own."""
     body = orjson.dumps(error.body())
-    close = error.status in (408, 413) or not request.keep_alive or _out_of_step(request)
+    over = error.status in (408, 413) or error.code == "draining"
+    close = over or not request.keep_alive or _out_of_step(request)
     lines += line("x-coo-error-source", error.source)
     for name, value in error.headers.items():
         lines += line(name, value)

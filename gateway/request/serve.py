@@ -20,6 +20,7 @@ from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import estimate_input
+from gateway.server import Connection
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
 
 
 def _check_room(tx: Transaction) -> None:
-    if tx.live.draining:
+    assert isinstance(tx.http.protocol, Connection)
+    if tx.live.draining and not tx.http.protocol.last:
         raise draining()
     if tx.live.in_flight > tx.live.max_inflight:
         raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from math import inf, nextafter
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ _REQUEST = f"({', '.join('?' * 18)})"
 
 def append(connection: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
     """Keep those that are new. They are counted later, many at a time, but for those that come late. Those
-    that come too late, after their time was pruned, are given back."""
+    that come too late, after newer ones were pruned, are given back."""
     if not records:
         return []
     with transaction(connection):
@@ -169,7 +170,12 @@ def prune(connection: sqlite3.Connection, requests: float, rollups: float) -> bo
     """Forget some of what is older, once it is counted; whether there is more. Totals go by whole days."""
     with transaction(connection):
         roll_up(connection, requests + MINUTE)
-        note(connection, PRUNED, max(requests, noted(connection, PRUNED)))
+        newest = connection.execute(
+            "SELECT max(time) FROM (SELECT time FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)",
+            [requests, PRUNED_AT_ONCE],
+        ).fetchone()[0]
+        if newest is not None:
+            note(connection, PRUNED, max(nextafter(newest, inf), noted(connection, PRUNED)))
         oldest = "(SELECT id FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)"
         connection.execute(f"DELETE FROM records WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
         gone = connection.execute(f"DELETE FROM requests WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])

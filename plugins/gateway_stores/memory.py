@@ -42,7 +42,7 @@ class MemoryStore:
         self._meters: dict[str, WindowMeter] = {}
         self._records: OrderedDict[str, Record] = OrderedDict()
         self._pruned = -inf
-        """Records from before this moment (seconds since the epoch) are gone."""
+        """Seconds since the epoch: when the newest record was made that is gone because it was too old."""
         self._cache: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -90,9 +90,9 @@ class MemoryStore:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Keep the records that are new; the oldest go when there are too many."""
-        old = [record for record in records if record.time < self._pruned and record.id not in self._records]
+        old = [record for record in records if record.time <= self._pruned and record.id not in self._records]
         for record in records:
-            if record.time >= self._pruned:
+            if record.time > self._pruned:
                 self._records.setdefault(record.id, record)
         while len(self._records) > KEPT_RECORDS:
             self._records.popitem(last=False)
@@ -130,9 +130,9 @@ class MemoryStore:
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget records that are too old."""
-        self._pruned = max(requests, self._pruned)
-        for id in [record.id for record in self._records.values() if record.time < requests]:
-            del self._records[id]
+        for record in [record for record in self._records.values() if record.time < requests]:
+            self._pruned = max(record.time, self._pruned)
+            del self._records[record.id]
         return False
 
     async def cache_get(self, key: str) -> bytes | None:

@@ -198,6 +198,7 @@ end
 function act.prune(arguments)
   local moment, sums, size = unpack(arguments)
   local ids = redis.call('ZRANGEBYSCORE', key('times'), '-inf', '(' .. moment, 'LIMIT', 0, size)
+  local newest = #ids > 0 and tonumber(redis.call('ZSCORE', key('times'), ids[#ids]))
   for _, id in ipairs(ids) do
     local record = redis.call('HGET', key('records'), id)
     local request = record and cjson.decode(record).request_id
@@ -208,8 +209,8 @@ function act.prune(arguments)
     redis.call('ZREM', key('times'), id)
   end
   own(key('pruned'), 'string')
-  if #ids > 0 and tonumber(moment) > tonumber(redis.call('GET', key('pruned')) or 0) then
-    redis.call('SET', key('pruned'), moment)
+  if newest and newest >= tonumber(redis.call('GET', key('pruned')) or 0) then
+    redis.call('SET', key('pruned'), whole(newest + 1))
   end
   local today = math.floor(tonumber(sums) / 86400) * 86400
   local days = redis.call('ZRANGEBYSCORE', key('days'), '-inf', '(' .. whole(today), 'LIMIT', 0, 2)

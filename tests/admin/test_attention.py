@@ -98,3 +98,4 @@ def test_traffic_and_prices_and_the_gravest_first() -> None:
     assert problems[0].title == "7 % of requests failed in the last 5 minutes"
     assert "a, b, c and 1 more" in problems[2].advice
     assert findings(SOUND, [], Total(requests=10, errors=9), []) == []
+    assert findings(SOUND, [], None, [])[0].level == "bad"

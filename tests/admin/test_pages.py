@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.api import StoreUnavailable
 from gateway.audit import verify
 from tests.admin.browsing import Browser, browsing
 from tests.admin.calling import administered, audited, call
@@ -304,3 +305,18 @@ async def test_hostile_bytes_and_names_are_text(browser: Browser) -> None:
         answer = await browser.get(f"/ui/?range={hostile}")
         assert answer.status in (400, 404) and "<img" not in answer.text
         assert len(answer.text) < 10_000
+
+
+async def test_the_overview_is_there_without_the_store(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> None:
+        raise StoreUnavailable("it is away")
+
+    await browser.log_in()
+    assert "All is well" in (await browser.get("/ui/")).words
+    monkeypatch.setattr(type(browser.gateway.live.store), "series", lost)
+    answer = await browser.get("/ui/")
+    assert answer.status == 200
+    assert "The store does not answer in time" in answer.words
+    assert "There are no figures at the moment." in answer.words

@@ -106,6 +106,7 @@ def test_every_dependency_has_its_reason_in_the_readme() -> None:
 def test_documents_are_valid_and_name_files_that_exist() -> None:
     for path in [ROOT / "README.rst", ROOT / "CHANGELOG.rst", *DOCS.rglob("*.rst")]:
         text = path.read_text()
-        docutils.core.publish_doctree(text, settings_overrides={"halt_level": 2, "report_level": 5})
+        strict = {"halt_level": 2, "report_level": 5}
+        docutils.core.publish_doctree(text, source_path=str(path), settings_overrides=strict)
         for name in re.findall(r"``((?:docs|etc|tests|gateway|plugins)/[\w./-]+)``", text):
             assert (ROOT / name).exists(), f"{path.name}: {name}"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.config.schema import Server
 from gateway.listeners import Listeners
-from gateway.server import Runner
+from gateway.runner import Runner
 
 
 @asynccontextmanager

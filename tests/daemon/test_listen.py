@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -14,10 +12,6 @@ from gateway.config.schema import Server
 from gateway.listeners import CannotBind
 from tests.daemon.command import coo_llm
 from tests.daemon.listening import listening
-from tests.daemon.running import configured
-from tests.fakes.daemon import Daemon
-
-ECHO = {"id": "up", "type": "echo", "model": "m"}
 
 
 async def get(url: str, connector: aiohttp.BaseConnector | None = None) -> str:
@@ -106,26 +100,3 @@ async def test_a_port_in_use_ends_with_3_and_one_line(tmp_path: Path) -> None:
         )
         done = await coo_llm("-c", "c.yaml", folder=tmp_path)
     assert (done.code, done.err) == (3, f"cannot listen on {address}: Address already in use\n")
-
-
-LAUNCHER = """
-import os, socket, sys, yaml
-_, *command = sys.argv
-host, port = yaml.safe_load(open(command[-1]))["server"]["listen"].split(":")
-server = socket.create_server((host, int(port)))
-os.dup2(server.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-os.execv(command[0], command)
-"""
-
-
-def launched(folder: Path) -> Sequence[str]:
-    """What opens the daemon's address, hands it over, and becomes the daemon."""
-    (folder / "launcher.py").write_text(LAUNCHER)
-    return (sys.executable, str(folder / "launcher.py"))
-
-
-async def test_sockets_handed_over_take_the_place_of_listen(tmp_path: Path) -> None:
-    async with Daemon(configured(ECHO), tmp_path, wrapper=launched(tmp_path)) as daemon:
-        assert await daemon.ready()  # bound by itself, it would have found the address in use

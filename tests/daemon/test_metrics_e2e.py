@@ -12,10 +12,7 @@ from tests.fakes.upstream import Fault
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "metrics.rst"
 WITHOUT_TRAFFIC = {
-    "coo_llm_cache_events_total",
     "coo_llm_journal_durable",
-    "coo_llm_journal_events_total",
-    "coo_llm_sink_dropped_total",
     "coo_llm_store_errors_total",
     "coo_llm_store_degraded",
 }

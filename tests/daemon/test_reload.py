@@ -32,7 +32,7 @@ def lists(gateway: Gateway, name: str) -> Callable[[], bool]:
 def reloads(gateway: Gateway) -> dict[str, int]:
     """How many reloads there were, by their result."""
     counted = gateway.live.metrics._reloads.values
-    return {labels[0]: count for labels, count in counted.items()}
+    return {labels[0]: count for labels, count in counted.items() if count}
 
 
 @pytest.fixture
@@ -102,10 +102,12 @@ async def test_a_broken_file_changes_nothing(tmp_path: Path, broken: str) -> Non
         good = gateway.path.read_text()
         gateway.path.write_text(broken)
         await until(lambda: bool(gateway.live.reload_errors))
+        assert (await gateway.samples()).sum("config_invalid") == 1
         assert gateway.live.current is before
         assert (await gateway.ask(model="one"))[0] == 200
         gateway.path.write_text(good)
         await until(lambda: not gateway.live.reload_errors)
+        assert (await gateway.samples()).sum("config_invalid") == 0
         assert gateway.live.current is before
         assert reloads(gateway) == {"invalid": 1, "unchanged": 1}
 

@@ -36,6 +36,9 @@ KEYS: dict[str, Fields] = {
     "two": [*bearer(KEY), ("x-api-key", ADMIN)],
     "admin": bearer(ADMIN),
 }
+OPEN_PAGES = {"/ui/login", "/ui/static/m/m"}
+"""All other pages open with a session, which no key is."""
+
 OPENS = {"/v1": {"client"}, "/admin": {"admin"}}
 """Which key lets into what; a route below neither must be one of the `OPEN` ones."""
 
@@ -54,7 +57,7 @@ def routes(gateway: Gateway) -> Iterator[tuple[str, str]]:
 
 async def test_every_route_with_every_kind_of_key(tmp_path: Path) -> None:
     async with running(config(admin_rate_limit=0), tmp_path) as gateway:
-        served = list(routes(gateway))
+        served = [(method, path) for method, path in routes(gateway) if not path.startswith("/ui")]
         assert len(served) > 20
         for method, path in served:
             plain = path.removeprefix("/api")
@@ -71,6 +74,20 @@ async def test_every_route_with_every_kind_of_key(tmp_path: Path) -> None:
                 assert "aiohttp" not in str(got.headers)
                 if name not in allowed:
                     assert got.headers["www-authenticate"] == "Bearer"
+
+
+async def test_no_key_opens_a_page(tmp_path: Path) -> None:
+    async with running(config(admin_rate_limit=0), tmp_path) as gateway:
+        pages = [(method, path) for method, path in routes(gateway) if path.startswith("/ui")]
+        assert len(pages) >= 6
+        for method, path in pages:
+            for headers in KEYS.values():
+                got = await exchange(gateway.port, message(f"{method} {path}", headers), to=method)
+                if path in OPEN_PAGES:
+                    assert got.status in (200, 404, 415)
+                else:
+                    assert got.status == 303
+                    assert got.headers["location"].partition("?")[0] == "/ui/login"
 
 
 @pytest.mark.parametrize("path", ["/admin/v1/none", "/admin/", "/admin/v1/config/x"])

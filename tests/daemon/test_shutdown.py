@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.daemon.manager import managing
+from tests.daemon.raw import connected, message
 from tests.daemon.running import HELLO, KEY, configured, events_of, text_of
 from tests.fakes.daemon import Daemon
 from tests.fakes.nasty import NastyServer
@@ -71,7 +72,7 @@ async def test_streams_end_and_records_are_written(tmp_path: Path, number: signa
                 assert alive.status == 200
             async with kept.post("/v1/chat/completions", json=late, headers=HEADERS) as refusal:
                 assert (refusal.status, (await refusal.json())["error"]["code"]) == (503, "draining")
-                assert refusal.headers["retry-after"] == "1"
+                assert (refusal.headers["retry-after"], refusal.headers["connection"]) == ("1", "close")
             events = events_of(await response.read())
             assert events[-1] == "[DONE]"
             assert text_of(events) in WORDS
@@ -142,40 +143,31 @@ async def test_sighup_never_kills(tmp_path: Path) -> None:
         assert await daemon.wait() == 0
 
 
-class Manager:
-    """A service manager's notification socket."""
-
-    def __init__(self, path: Path) -> None:
-        self.environ = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "100000"}
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self._socket.setblocking(False)
-
-    async def hears(self, state: str) -> None:
-        """Wait for a notification with this line."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(10):
-            while state not in (await loop.sock_recv(self._socket, 4096)).decode().split("\n"):
-                pass
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 async def test_what_the_service_manager_is_told(tmp_path: Path) -> None:
-    manager = Manager(tmp_path / "notify")
-    try:
-        async with Daemon(config("10s", 40), tmp_path, env=manager.environ) as daemon:
-            await manager.hears("READY=1")
-            await manager.hears("WATCHDOG=1")
-            daemon.signal(signal.SIGHUP)
-            await manager.hears("RELOADING=1")
-            await manager.hears("READY=1")
-            async with streaming(daemon) as response:
-                daemon.signal(signal.SIGTERM)
-                await manager.hears("STOPPING=1")
-                await manager.hears("WATCHDOG=1")  # also while it drains
-                await response.read()
-            assert await daemon.wait() == 0
-    finally:
-        manager.close()
+    async with (
+        managing(tmp_path) as manager,
+        Daemon(config("10s", 40), tmp_path, env=manager.environ) as daemon,
+    ):
+        async with streaming(daemon) as response:
+            daemon.signal(signal.SIGTERM)
+            await manager.hears("STOPPING=1")
+            await manager.hears_again("WATCHDOG=1")  # also while it drains
+            await response.read()
+        assert await daemon.wait() == 0
+
+
+async def test_who_had_connected_before_is_answered_once(tmp_path: Path) -> None:
+    """A client cannot know that the gateway stops listening between its connection and its request."""
+    late = json.dumps({"model": "m", "messages": HELLO}).encode()
+    request = message("POST /v1/chat/completions", tuple(HEADERS.items()), late)
+    async with Daemon(config("10s", 40), tmp_path) as daemon:
+        async with streaming(daemon) as response, connected(daemon.port) as early:
+            assert await daemon.ready()  # over a later connection: the early one was taken in
+            daemon.signal(signal.SIGTERM)
+            await closed(daemon)
+            await early.send(request)
+            answer = await early.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await early.closed() == b""
+            await response.read()
+        assert await daemon.wait() == 0

@@ -49,7 +49,9 @@ async def test_a_broken_file_changes_nothing_and_is_nothing_to_a_new_worker(tmp_
         status, body = await running.reload()
         assert (status, bool(body["details"])) == (422, True)
         await eventually(lambda: bool(lines_of(running.daemon, "configuration not reloaded")))
-        assert (await running.samples()).sum("config_reloads_total", result="invalid") >= 1
+        samples = await running.samples()
+        assert samples.sum("config_reloads_total", result="invalid") >= 1
+        assert samples.sum("config_invalid") == 1
         for pid in running.pids:
             os.kill(pid, signal.SIGKILL)
         await eventually(lambda: len(lines_of(running.daemon, "worker started")) == 2 * WORKERS)

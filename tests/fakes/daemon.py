@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _POLL = 0.02
-_ACTIVATE = """\
+ACTIVATE = """\
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
@@ -60,7 +60,7 @@ class Daemon:
         self.config_path = folder / "config.yaml"
         self.stderr_path = folder / "stderr.log"
         if activated is not None:
-            wrapper = (sys.executable, "-c", _ACTIVATE, str(activated.fileno()), *wrapper)
+            wrapper = (sys.executable, "-c", ACTIVATE, str(activated.fileno()), *wrapper)
         self._command = [*wrapper, sys.executable, *module, "-c", str(self.config_path)]
         self._env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", **(env or {})}
         self._process: asyncio.subprocess.Process | None = None

@@ -142,6 +142,7 @@ async def test_records_from_before_what_was_pruned_are_set_aside_with_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, count = Troubled(), Count()
+    await store.append([record(2, cost_nano_usd=2)])
     await store.prune(NOW + 3, 0.0)
     async with moving(tmp_path, store, count) as journal:
         put(journal, *range(6))

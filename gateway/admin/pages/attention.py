@@ -34,9 +34,11 @@ class Finding:
     """What to add to that section's address."""
 
 
-def findings(health: Json, services: Sequence[Json], recent: Total, unpriced: Sequence[str]) -> list[Finding]:
-    """Everything, the gravest first. ``recent``: what the last minutes' requests come to;
-    ``unpriced``: models that were used at an unknown price."""
+def findings(
+    health: Json, services: Sequence[Json], recent: Total | None, unpriced: Sequence[str]
+) -> list[Finding]:
+    """Everything, the gravest first. ``recent``: what the last minutes' requests come to,
+    None if the store does not say; ``unpriced``: models that were used at an unknown price."""
     found = [
         *_gateway(health),
         *_traffic(recent),
@@ -80,8 +82,12 @@ def _gateway(health: Json) -> Iterator[Finding]:
         )
 
 
-def _traffic(recent: Total) -> Iterator[Finding]:
-    if recent.requests >= _ENOUGH and recent.errors / recent.requests > MANY_ERRORS:
+def _traffic(recent: Total | None) -> Iterator[Finding]:
+    if recent is None:
+        yield Finding(
+            "bad", "The store does not answer in time", "Figures are missing: look at storage.runtime."
+        )
+    elif recent.requests >= _ENOUGH and recent.errors / recent.requests > MANY_ERRORS:
         failed = f"{share(recent.errors / recent.requests)} of requests failed in the last 5 minutes"
         yield Finding(
             "bad", failed, "Look at the failed ones, and at which provider they went to.", "Requests"

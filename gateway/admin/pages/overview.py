@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.admin import providers
+from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask
 from gateway.admin.overview import health
 from gateway.admin.pages.attention import Json, findings, fullest
@@ -34,20 +35,22 @@ async def overview(request: web.Request) -> Page:
     state = request.app[ADMIN]
     standing, services = await asyncio.gather(health(state), providers.listing(state))
     try:
-        points, groups, recent = await _figures(state, span)
-    except StoreUnavailable:
-        points, groups, recent = [], {}, Total()
+        figures = await _figures(state, span)
+    except (StoreUnavailable, AdminError):
+        figures = None
+    points, groups, recent = figures or ([], {}, Total())
     unpriced = sorted({model or "?" for (_, model), total in groups.items() if total.unpriced})
     values = {
         "span": span,
         "range_links": range_links(span),
         "health": standing,
+        "known": figures is not None,
         "whole": _sum(total for _, total in points),
         "recent": recent,
         "minutes": RECENT / 60,
         "points": points,
         "providers": [_provider(service, groups) for service in services],
-        "findings": findings(standing, services, recent, unpriced),
+        "findings": findings(standing, services, figures and recent, unpriced),
     }
     return Page("overview.html", values, every=EVERY)
 

@@ -11,8 +11,9 @@
     const size = Math.abs(value);
     return "$" + (size >= 1000 ? compact.format(value) : size >= 1 || !size ? value.toFixed(2) : value.toPrecision(2));
   };
+  const WHOLE = [...Array(15).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   const UNITS = {
-    count: { scale: 1, text: (value) => compact.format(value) },
+    count: { scale: 1, steps: WHOLE, text: (value) => compact.format(value) },
     usd: { scale: 1e-9, text: dollars },
     ms: { scale: 1, text: (value) => (value >= 1000 ? `${+(value / 1000).toFixed(2)} s` : `${+value.toFixed(1)} ms`) },
   };
@@ -30,11 +31,16 @@
   };
 
   const DAY = 86400;
-  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const calendar = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
   const moments = (plot, ticks) => {
     const format = ticks.length > 1 && ticks[1] - ticks[0] >= DAY ? calendar : clock;
     return ticks.map((seconds) => format.format(new Date(seconds * 1000)));
+  };
+
+  const wider = (plot, low, high) => {
+    const step = plot.data[0].length > 1 ? plot.data[0][1] - plot.data[0][0] : 60;
+    return [low - step / 2, high + step / 2];
   };
 
   const axis = (text) => ({
@@ -42,12 +48,18 @@
     ticks: { show: false }, ...text,
   });
 
+  // Points that no line leads to.
+  const lonely = (plot, at) => {
+    const values = plot.data[at];
+    return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+  };
+
   const series = (title, at, shape, unit) => {
     const stroke = colour(LOOKS[at % LOOKS.length]);
     const bars = { paths: uPlot.paths.bars({ size: [0.8, 40], radius: 0.1 }), fill: stroke, width: 0 };
     const line = { width: 2, spanGaps: false };
     return {
-      label: title, stroke, points: { show: shape === "line" ? undefined : false, size: 4 },
+      label: title, stroke, points: { show: shape === "line", size: 4, filter: lonely },
       value: (_, value) => (value == null ? "–" : unit.text(value)), ...(shape === "bars" ? bars : line),
     };
   };
@@ -60,8 +72,9 @@
     charts.set(figure.id, new uPlot({
       width: plot.clientWidth, height: HEIGHT, cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       legend: { live: true },
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text) })],
+      padding: [8, 20, 0, 0],
+      scales: { x: { range: wider }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text), ...(unit.steps && { incrs: unit.steps }) })],
       series: [{ label: titles[0], value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
         ...titles.slice(1).map((title, at) => series(title, at, figure.dataset.shape, unit))],
     }, columns, plot));

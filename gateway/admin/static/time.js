@@ -3,7 +3,6 @@
 (() => {
   const format = new Intl.DateTimeFormat(undefined, {
     year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-    timeZoneName: "short",
   });
   const localise = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
