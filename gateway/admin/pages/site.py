@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.pages import clients, login, overview, providers, static
+from gateway.admin.pages import clients, login, models, overview, providers, static, usage
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
 from gateway.admin.pages.static import STATIC, Static
@@ -15,6 +15,8 @@ SECTIONS = (
     overview.section,
     providers.section,
     clients.section,
+    models.section,
+    usage.section,
 )
 """In the order of the menu."""
 
