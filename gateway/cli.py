@@ -144,7 +144,8 @@ def _init(options: argparse.Namespace) -> int:
         f"  the admin key   server.admin_api_key\n"
         f"  a client key    api_keys[0].key\n"
         f"Next: coo-llm -c {path}\n"
-        f"and, with the client key: curl http://127.0.0.1:2906/v1/models -H 'Authorization: Bearer KEY'"
+        f"then, with the client key: curl http://127.0.0.1:2906/v1/models -H 'Authorization: Bearer KEY'\n"
+        f"and, as admin with the admin key: http://127.0.0.1:2906/ui/"
     )
     return OK
 
