@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     taking_back = commands.add_parser(
         "revert", help="take back what was set through the admin API, where that cannot be reached"
     )
-    taking_back.add_argument("path", metavar="PATH", help="the configuration file")
+    taking_back.add_argument("path", type=_path, metavar="PATH", help="the configuration file")
     taking_back.add_argument(
         "setting", metavar="SETTING", nargs="?", help="server.listen, say; left out: list what is set"
     )
