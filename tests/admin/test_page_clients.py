@@ -1,4 +1,4 @@
-"""The pages of the clients: found and shown, made, changed, given another key, shut out, taken along as CSV."""
+"""The pages of the clients: found and shown, made, changed, given another key, shut out, as CSV."""
 
 from __future__ import annotations
 
@@ -216,7 +216,9 @@ async def test_what_is_not_there(browser: Browser) -> None:
 
 async def many(browser: Browser, count: int) -> None:
     clients = [{"id": f"c{i:03}", "key": f"sk-{i}", "description": f"Team {i % 7}"} for i in range(count)]
-    browser.gateway.write({**browser.gateway.config, "api_keys": [*browser.gateway.config["api_keys"], *clients]})
+    browser.gateway.write(
+        {**browser.gateway.config, "api_keys": [*browser.gateway.config["api_keys"], *clients]}
+    )
     assert (await call(browser.gateway, "POST /reload"))[0] == 200
 
 
@@ -277,7 +279,9 @@ async def test_the_usage_of_a_client(browser: Browser) -> None:
     ("server", "words"),
     [({}, "Programs on this machine are served"), ({"allow_anonymous": True}, "Whoever reaches the gateway")],
 )
-async def test_without_clients_it_says_who_is_served(tmp_path: Path, server: dict[str, Any], words: str) -> None:
+async def test_without_clients_it_says_who_is_served(
+    tmp_path: Path, server: dict[str, Any], words: str
+) -> None:
     config = administered(server=server)
     del config["api_keys"]
     async with running(config, tmp_path) as gateway, browsing(gateway) as browser:
