@@ -18,9 +18,10 @@ from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_se
 from gateway.config.fields import BlankIsNone, Credential, Seconds
 from gateway.config.managed import Managed
 from gateway.config.masked import is_mask, masked_section
-from gateway.config.problems import ConfigError
+from gateway.config.problems import ConfigError, render
+from gateway.config.roster import KnownClient
 from gateway.config.section import Section
-from gateway.config.tree import CLIENTS
+from gateway.config.tree import CLIENTS, leaves
 from gateway.logs import rfc3339
 from gateway.reload import told
 from gateway.request.errors import quoted
@@ -60,22 +61,22 @@ def listing(state: AdminState) -> list[dict[str, Any]]:
     return [_shown(state.live, id_) for id_ in state.live.managed.clients]
 
 
-async def usage(state: AdminState, span: Filter) -> list[dict[str, Any]]:
-    """Every client with what it used in ``span``, and how its windows stand."""
-    used = await _used(state, span)
-    return [_with_usage(state.live, id_, used) for id_ in state.live.managed.clients]
+async def used(state: AdminState, span: Filter) -> dict[str, Total]:
+    """What each client used in ``span``, by its id."""
+    totals = await ask(state, partial(state.live.store.totals, span, ("client",)))
+    return {total.group[0]: total for total in totals}
 
 
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
-    """One client, as `usage` has it. Raises `AdminError` 404."""
-    _check_known(state.live, id_)
-    return _with_usage(state.live, id_, await _used(state, replace(span, client=id_)))
+    """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
+    check_known(state.live, id_)
+    return with_usage(state.live, id_, await used(state, replace(span, client=id_)))
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
     """Change what the body holds of a client, and leave the rest. Raises `AdminError`."""
     live = state.live
-    _check_known(live, id_)
+    check_known(live, id_)
     if body.get("id", id_) != id_:
         raise AdminError(_INVALID, "id: cannot be changed. Make another client in its place.")
     # A masked key was sent back as it was shown in the configuration.
@@ -90,7 +91,7 @@ async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Not
 async def remove(state: AdminState, id_: str, note: Note) -> None:
     """Remove a client that was made here. Its keys are refused from now on. Raises `AdminError`."""
     live = state.live
-    _check_known(live, id_)
+    check_known(live, id_)
     await _apply(state, lambda managed: client_edit.remove(managed, live.managed.effective, id_))
     note(f"api_keys.{id_}")
 
@@ -99,7 +100,7 @@ async def rotate(state: AdminState, id_: str, body: dict[str, Any], note: Note) 
     """Give a client another key, which is in what is returned here only; the old ones end after ``grace``.
     ``body``: a `Rotation`. Raises `AdminError`."""
     live = state.live
-    _check_known(live, id_)
+    check_known(live, id_)
     wanted = _rotation(body)
     secret = wanted.key.get_secret_value() if wanted.key is not None else new_secret()
     until = time.time() + wanted.grace
@@ -133,7 +134,8 @@ async def _apply(state: AdminState, step: Callable[[Managed], Managed]) -> None:
         ) from None
 
 
-def _check_known(live: Live, id_: str) -> None:
+def check_known(live: Live, id_: str) -> None:
+    """Raises `AdminError` 404 if there is no client ``id_``."""
     if id_ not in live.managed.clients:
         raise AdminError(404, f"There is no client {quoted(id_)}.")
 
@@ -148,6 +150,7 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
         **masked_section(client.settings, CLIENTS),
         "source": client.source,
         "changed": client.source == "file" and client.made_of is not None,
+        "changes": _changes(client),
         "expired": ends is not None and ends.timestamp() <= now,
         "created_at": None if created is None else rfc3339(created),
         "keys": [
@@ -158,16 +161,20 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
     }
 
 
-async def _used(state: AdminState, wanted: Filter) -> dict[str, Total]:
-    totals = await ask(state, partial(state.live.store.totals, wanted, ("client",)))
-    return {total.group[0]: total for total in totals}
+def _changes(client: KnownClient) -> list[str]:
+    """What is set here of one of the file's."""
+    if client.source == "api" or client.made_of is None:
+        return []
+    settings, keys = client.made_of.settings, client.made_of.keys
+    return [*(map(render, leaves(settings)) if settings else ()), *(["key"] if keys else ())]
 
 
-def _with_usage(live: Live, id_: str, used: Mapping[str, Total]) -> dict[str, Any]:
+def with_usage(live: Live, id_: str, used: Mapping[str, Total] | None) -> dict[str, Any]:
+    """A client as it is set, what it used, null if that is not known, and how its windows stand."""
     served = live.current.clients.named(id_)
     return {
         **_shown(live, id_),
-        "usage": total_json(used.get(id_) or Total()),
+        "usage": None if used is None else total_json(used.get(id_) or Total()),
         "windows": {
             reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
             for reading in (served.meter.readings() if served else ())
