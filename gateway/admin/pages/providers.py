@@ -68,7 +68,9 @@ async def post_key(request: web.Request) -> web.Response:
             done = "is removed"
         case _:
             await providers.switch(state, provider, key, note, on=action == "enable")
-            done = "is used again" if action == "enable" else "is used no longer; what is in flight on it ends"
+            done = (
+                "is used again" if action == "enable" else "is used no longer; what is in flight on it ends"
+            )
     back = _ADDRESS if request[FORM].get("from") == "list" else f"{_ADDRESS}/{provider}"
     return see_other(request, back, f"The key {key} of {provider} {done}.")
 

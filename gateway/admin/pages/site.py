@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.pages import login, overview, providers, static
+from gateway.admin.pages import config, login, overview, playground, providers, static
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
 from gateway.admin.pages.static import STATIC, Static
@@ -14,6 +14,8 @@ from gateway.keys import LIVE
 SECTIONS = (
     overview.section,
     providers.section,
+    config.section,
+    playground.section,
 )
 """In the order of the menu."""
 
