@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -59,6 +60,15 @@ def parser() -> argparse.ArgumentParser:
 
     plugins = commands.add_parser("plugins", help="list the plugins found")
     plugins.set_defaults(command=_plugins)
+
+    taking_back = commands.add_parser(
+        "revert", help="take back what was set through the admin API, where that cannot be reached"
+    )
+    taking_back.add_argument("path", metavar="PATH", help="the configuration file")
+    taking_back.add_argument(
+        "setting", metavar="SETTING", nargs="?", help="server.listen, say; left out: list what is set"
+    )
+    taking_back.set_defaults(command=lambda options: _revert(options.path, options.setting))
 
     audit = commands.add_parser("audit", help="work with the audit log")
     verify = audit.add_subparsers(metavar="COMMAND", required=True).add_parser(
@@ -153,6 +163,27 @@ def _plugins(_: argparse.Namespace) -> int:
     for plugin in Registry.discover().listing():
         line = f"{plugin.group:<22} {plugin.name:<16} {plugin.distribution} {plugin.version}"
         print(f"{line}  FAILED: {plugin.error}" if plugin.error else line)
+    return OK
+
+
+def _revert(path: str, setting: str | None) -> int:
+    from gateway import revert
+    from gateway.registry import Registry
+
+    registry = Registry.discover()
+    try:
+        if setting is None:
+            for found in asyncio.run(revert.settings(path, registry)):
+                print(found)
+            return OK
+        asyncio.run(revert.revert(path, setting, registry))
+    except KeyError:
+        _complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
+        return INVALID
+    except (ConfigError, OSError) as error:
+        _complain(error)
+        return INVALID
+    print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK
 
 

@@ -10,12 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admin import ledger
+from gateway.admin.errors import encode
 from gateway.admin.ledger import dollars
 from gateway.api import Record, StoreUnavailable
 from tests.admin.calling import administered, call
@@ -52,7 +52,10 @@ RECORDS = [record(number) for number in range(1, 31)]
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(administered(), tmp_path) as gateway:
+    memory = {"type": "memory"}
+    kept = {"requests": "3650d", "rollups": "3650d"}  # else the records go while they are looked at
+    storage = {"config": memory, "runtime": memory, "retention": kept}
+    async with running(administered(storage=storage), tmp_path) as gateway:
         await gateway.live.store.append(RECORDS)
         yield gateway
 
@@ -87,7 +90,7 @@ async def test_money_is_exact(gateway: Gateway) -> None:
 
 @given(st.integers(-(10**18), 10**18))
 def test_dollars_are_nano_dollars(nano: int) -> None:
-    text = orjson.dumps(dollars(nano))
+    text = encode(dollars(nano))
     assert json.loads(text, parse_float=Decimal) * 10**9 == nano
 
 
@@ -120,11 +123,11 @@ async def test_series_have_a_point_for_each_step(gateway: Gateway) -> None:
 
 
 async def test_all_figures_at_once_are_those_of_the_series(gateway: Gateway) -> None:
-    span = {"start": MIDNIGHT, "end": MIDNIGHT + 1200, "step": 120}
-    _, body = await call(gateway, "GET /metrics", name="all", **span)
+    span = {"start": str(MIDNIGHT), "end": str(MIDNIGHT + 1200), "step": "120"}
+    _, body = await call(gateway, "GET /metrics", query=span, name="all")
     fields = {"requests": "queries", "errors": "errors", "tokens": "tokens", "cost": "cost"}
     for name, field in fields.items():
-        _, series = await call(gateway, "GET /metrics", name=name, **span)
+        _, series = await call(gateway, "GET /metrics", query=span, name=name)
         assert [point["value"] for point in series["points"]] == [point[field] for point in body["points"]]
     assert [point["value"] for point in body["points"]] == [point["queries"] for point in body["points"]]
 

@@ -1,0 +1,31 @@
+"""No page is slow, however much there is to tell."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.async_api import Page
+
+from tests.browser.busy import Busy
+from tests.browser.sitemap import sitemap
+from tests.browser.visits import Visits
+
+MOST = 0.5
+"""Seconds of the server's time."""
+_TRIES = 3
+"""The best of them counts: a busy machine is not the page's fault."""
+
+
+async def test_no_page_takes_long_with_many_records(visit: Visits, large: Busy) -> None:
+    page = await visit(large)
+    for path in await sitemap(page):
+        taken = [await _seconds(page, path) for _ in range(_TRIES)]
+        assert min(taken) < MOST, f"{path}: {taken}"
+
+
+async def _seconds(page: Page, path: str) -> float:
+    began = time.perf_counter()
+    response = await page.request.get(path)
+    taken = time.perf_counter() - began
+    assert response.ok
+    return taken
