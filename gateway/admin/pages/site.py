@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.pages import audit, clients, login, overview, providers, requests, static
+from gateway.admin.pages import (
+    audit,
+    clients,
+    config,
+    login,
+    overview,
+    playground,
+    providers,
+    requests,
+    static,
+)
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
 from gateway.admin.pages.static import STATIC, Static
@@ -16,6 +26,8 @@ SECTIONS = (
     requests.section,
     providers.section,
     clients.section,
+    config.section,
+    playground.section,
     audit.section,
 )
 """In the order of the menu."""
