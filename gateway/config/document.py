@@ -31,7 +31,7 @@ _WORDS: Mapping[str, bool | None] = {
 
 @dataclass(slots=True)
 class Document:
-    """A file's content: ``value`` as plain values (strings substituted), where each stands, what is wrong."""
+    """A text's content: ``value`` as plain values (strings substituted), where each stands, what is wrong."""
 
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
@@ -44,8 +44,9 @@ class Document:
         return self.lines.get(path)
 
 
-def parse(data: bytes, environ: Mapping[str, str]) -> Document:
-    """Read a configuration's bytes. Raises `ConfigError` where nothing at all can be made of them."""
+def parse(data: bytes, environ: Mapping[str, str] | None) -> Document:
+    """Read a configuration's bytes; without ``environ`` nothing is substituted.
+    Raises `ConfigError` where nothing at all can be made of them."""
     text = _decode(data)
     builder = _Builder(environ)
     try:
@@ -93,7 +94,7 @@ def _decode(data: bytes) -> str:
 class _Builder:
     """Builds a `Document` from parser events, so that depth and aliases are caught before they cost."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.document = Document()
         self._environ = environ
         self._events: Iterator[yaml.Event] = iter(())
@@ -154,7 +155,8 @@ class _Builder:
                 return float(text)
         line = _line(event)
         try:
-            text = expand(text, self._environ)
+            if self._environ is not None:
+                text = expand(text, self._environ)
             text.encode()
         except SubstitutionError as error:
             self._report(path, line, str(error))
