@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,10 @@ _AUDIT_LOG = "./logs/audit.log"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises SystemExit where argparse does."""
-    options = parser().parse_args(argv)
+    top = parser()
+    options = top.parse_args(argv)
+    if options.name and (options.config or options.validate):
+        top.error(f"-c and --validate do not go with {options.name}, which is a command of its own")
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         code = command(options)
@@ -36,14 +40,16 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="coo-llm", description="One OpenAI-compatible address in front of many LLM providers and keys."
     )
-    top.add_argument("-c", "--config", "-config", metavar="PATH", help="serve with this configuration")
+    top.add_argument(
+        "-c", "--config", "-config", type=_path, metavar="PATH", help="serve with this configuration"
+    )
     top.add_argument("--validate", action="store_true", help="only check the configuration")
     top.add_argument("--version", action="version", version=f"coo-llm {__version__}")
     top.set_defaults(command=lambda options: _serve(top, options))
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="name")
 
     check = commands.add_parser("check", help="check a configuration and print every error")
-    check.add_argument("path", metavar="PATH")
+    check.add_argument("path", type=_path, metavar="PATH")
     check.set_defaults(command=lambda options: _check(options.path))
 
     demo = commands.add_parser("demo", help="serve without any configuration, key or network")
@@ -51,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     init = commands.add_parser("init", help="write a configuration to start from")
-    init.add_argument("path", metavar="PATH", nargs="?", default="config.yaml", help="default: config.yaml")
+    init.add_argument(
+        "path", type=_path, metavar="PATH", nargs="?", default="config.yaml", help="default: config.yaml"
+    )
     init.set_defaults(command=_init)
 
     hashing = commands.add_parser("hash-password", help="print the hash for webui.admin_password")
@@ -60,11 +68,22 @@ def parser() -> argparse.ArgumentParser:
     plugins = commands.add_parser("plugins", help="list the plugins found")
     plugins.set_defaults(command=_plugins)
 
+    taking_back = commands.add_parser(
+        "revert", help="take back what was set through the admin API, where that cannot be reached"
+    )
+    taking_back.add_argument("path", type=_path, metavar="PATH", help="the configuration file")
+    taking_back.add_argument(
+        "setting", metavar="SETTING", nargs="?", help="server.listen, say; left out: list what is set"
+    )
+    taking_back.set_defaults(command=lambda options: _revert(options.path, options.setting))
+
     audit = commands.add_parser("audit", help="work with the audit log")
     verify = audit.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "verify", help="check its chain"
     )
-    verify.add_argument("path", metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}")
+    verify.add_argument(
+        "path", type=_path, metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}"
+    )
     verify.set_defaults(command=_audit_verify)
     return top
 
@@ -75,13 +94,19 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _path(text: str) -> str:
+    if not text:  # a variable of a script that is not set, mostly
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def _complain(message: object) -> None:
     print(message, file=sys.stderr)
 
 
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.config is None:
-        parser.error("nothing to do: give -c PATH or a command")
+        parser.error("nothing to do: give -c PATH or a command; --help explains both")
     if options.validate:
         return _check(options.config)
     from gateway.daemon import run
@@ -128,7 +153,9 @@ def _init(options: argparse.Namespace) -> int:
         f"Wrote {path}, readable by you alone. In it, newly made:\n"
         f"  the admin key   server.admin_api_key\n"
         f"  a client key    api_keys[0].key\n"
-        f"Next: coo-llm -c {path}"
+        f"Next: coo-llm -c {path}\n"
+        f"then, with the client key: curl http://127.0.0.1:2906/v1/models -H 'Authorization: Bearer KEY'\n"
+        f"and, as admin with the admin key: http://127.0.0.1:2906/ui/"
     )
     return OK
 
@@ -153,6 +180,27 @@ def _plugins(_: argparse.Namespace) -> int:
     for plugin in Registry.discover().listing():
         line = f"{plugin.group:<22} {plugin.name:<16} {plugin.distribution} {plugin.version}"
         print(f"{line}  FAILED: {plugin.error}" if plugin.error else line)
+    return OK
+
+
+def _revert(path: str, setting: str | None) -> int:
+    from gateway import revert
+    from gateway.registry import Registry
+
+    registry = Registry.discover()
+    try:
+        if setting is None:
+            for found in asyncio.run(revert.settings(path, registry)):
+                print(found)
+            return OK
+        asyncio.run(revert.revert(path, setting, registry))
+    except KeyError:
+        _complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
+        return INVALID
+    except (ConfigError, OSError) as error:
+        _complain(error)
+        return INVALID
+    print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK
 
 

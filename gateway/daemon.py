@@ -30,6 +30,7 @@ from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.registry import Registry
 from gateway.reload import Reloader, caution, told
+from gateway.revert import advice
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.runner import MissingParser, Runner
@@ -74,12 +75,16 @@ async def _serve(path: str, registry: Registry) -> int:
     managed, loaded = await daemon.prepare()
     workers = loaded.config.server.workers
     count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
-    if count == 1:
-        await daemon.serve()
-        return 0
-    await managed.store.close()
-    overlay = managed.managed.overlay if managed.managed is not None and not loaded.refused else {}
-    return await Supervisor(path, Beginning(content, overlay, loaded), registry, count).serve()
+    try:
+        if count == 1:
+            await daemon.serve()
+            return 0
+        await managed.store.close()
+        overlay = managed.managed.overlay if managed.managed is not None and not loaded.refused else {}
+        return await Supervisor(path, Beginning(content, overlay, loaded), registry, count).serve()
+    except CannotBind as exc:
+        mending = advice(path, file.config.server, loaded.config.server, exc.address)
+        raise CannotBind(f"{exc}{mending}") from exc
 
 
 def cannot_start(exc: Exception) -> tuple[str, int]:

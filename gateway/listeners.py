@@ -28,6 +28,11 @@ RENEWAL_CHECK = 10.0
 class CannotBind(Exception):
     """An address that cannot be listened on; the message says which and why."""
 
+    def __init__(self, message: str, address: str = "") -> None:
+        """``address``: as configured, if it is one that is."""
+        super().__init__(message)
+        self.address = address
+
 
 def bind(config: Server) -> list[socket.socket]:
     """The sockets that the configuration, or systemd, says to listen on. Raises `CannotBind`."""
@@ -42,7 +47,7 @@ def bind(config: Server) -> list[socket.socket]:
         try:
             sockets += _bound(address)
         except OSError as exc:
-            raise CannotBind(f"cannot listen on {address}: {_reason(exc)}") from exc
+            raise CannotBind(f"cannot listen on {address}: {_reason(exc)}", address) from exc
     return sockets
 
 

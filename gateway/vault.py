@@ -48,6 +48,11 @@ class Vault:
         given = _BETWEEN_KEYS.split(master_keys or "")
         self._keys = [_derive(key.strip()) for key in given if key.strip()]
 
+    @property
+    def seals(self) -> bool:
+        """Whether there is a master key to seal with."""
+        return bool(self._keys)
+
     def seal(self, secret: str, place: str) -> str:
         """Raises `NoMasterKey`."""
         if not self._keys:

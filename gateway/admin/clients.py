@@ -18,9 +18,10 @@ from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_se
 from gateway.config.fields import BlankIsNone, Credential, Seconds
 from gateway.config.managed import Managed
 from gateway.config.masked import is_mask, masked_section
-from gateway.config.problems import ConfigError
+from gateway.config.problems import ConfigError, render
+from gateway.config.roster import KnownClient
 from gateway.config.section import Section
-from gateway.config.tree import CLIENTS
+from gateway.config.tree import CLIENTS, leaves
 from gateway.logs import rfc3339
 from gateway.reload import told
 from gateway.request.errors import quoted
@@ -60,16 +61,22 @@ def listing(state: AdminState) -> list[dict[str, Any]]:
     return [_shown(state.live, id_) for id_ in state.live.managed.clients]
 
 
-async def usage(state: AdminState, span: Filter) -> list[dict[str, Any]]:
-    """Every client with what it used in ``span``, and how its windows stand."""
-    used = await _used(state, span)
-    return [_with_usage(state.live, id_, used) for id_ in state.live.managed.clients]
+async def used(state: AdminState, span: Filter) -> dict[str, Total]:
+    """What each client used in ``span``, by its id."""
+    totals = await ask(state, partial(state.live.store.totals, span, ("client",)))
+    return {total.group[0]: total for total in totals}
 
 
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
-    """One client, as `usage` has it. Raises `AdminError` 404."""
+    """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    return _with_usage(state.live, id_, await _used(state, replace(span, client=id_)))
+    return with_usage(state.live, id_, await used(state, replace(span, client=id_)))
+
+
+def described(state: AdminState, id_: str) -> dict[str, Any]:
+    """One client, without what it used. Raises `AdminError` 404."""
+    _check_known(state.live, id_)
+    return with_usage(state.live, id_, None)
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
@@ -148,6 +155,7 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
         **masked_section(client.settings, CLIENTS),
         "source": client.source,
         "changed": client.source == "file" and client.made_of is not None,
+        "changes": _changes(client),
         "expired": ends is not None and ends.timestamp() <= now,
         "created_at": None if created is None else rfc3339(created),
         "keys": [
@@ -158,16 +166,20 @@ def _shown(live: Live, id_: str) -> dict[str, Any]:
     }
 
 
-async def _used(state: AdminState, wanted: Filter) -> dict[str, Total]:
-    totals = await ask(state, partial(state.live.store.totals, wanted, ("client",)))
-    return {total.group[0]: total for total in totals}
+def _changes(client: KnownClient) -> list[str]:
+    """What is set here of one of the file's."""
+    if client.source == "api" or client.made_of is None:
+        return []
+    settings, keys = client.made_of.settings, client.made_of.keys
+    return [*(map(render, leaves(settings)) if settings else ()), *(["key"] if keys else ())]
 
 
-def _with_usage(live: Live, id_: str, used: Mapping[str, Total]) -> dict[str, Any]:
+def with_usage(live: Live, id_: str, used: Mapping[str, Total] | None) -> dict[str, Any]:
+    """A client as it is set, what it used, null if that is not known, and how its windows stand."""
     served = live.current.clients.named(id_)
     return {
         **_shown(live, id_),
-        "usage": total_json(used.get(id_) or Total()),
+        "usage": None if used is None else total_json(used.get(id_) or Total()),
         "windows": {
             reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
             for reading in (served.meter.readings() if served else ())

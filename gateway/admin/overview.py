@@ -36,7 +36,7 @@ async def health(state: AdminState) -> dict[str, Any]:
         "workers": live.site.workers,
         "draining": live.draining,
         "in_flight": live.in_flight,
-        "anonymous_access": _anonymous(live),
+        "anonymous_access": anonymous_access(live),
         "config": {
             "version": live.current.version,
             "reload_errors": live.reload_errors,
@@ -154,7 +154,7 @@ async def _config_trouble(live: Live) -> Trouble | None:
     return None
 
 
-def _anonymous(live: Live) -> str:
+def anonymous_access(live: Live) -> str:
     """Who is served without a key."""
     clients = live.current.clients
     if clients.open_to_all:

@@ -12,6 +12,7 @@ from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
 from gateway.admin.keystate import TOPIC, Standing, standing, together
 from gateway.admin.ledger import ask, total_json
+from gateway.admin.provider_keys import added
 from gateway.admin.state import AdminState
 from gateway.admin.trial import try_key
 from gateway.api import Filter, StoreUnavailable, Total
@@ -33,14 +34,14 @@ async def listing(state: AdminState, *, usage: bool = True) -> list[dict[str, An
     """Every provider with its keys; without ``usage`` the store is not asked what these were used for."""
     known, totals = await everywhere(state.live), await _recent(state, Filter()) if usage else None
     services = state.live.current.catalog.services.values()
-    return [_service_json(service, known, totals) for service in services]
+    return [_service_json(state.live, service, known, totals) for service in services]
 
 
 async def one(state: AdminState, id: str) -> dict[str, Any]:
     """One provider with its keys. Raises `AdminError` 404."""
     service = _service(state.live, id)
     totals = await _recent(state, Filter(provider=service.id))
-    return _service_json(service, await everywhere(state.live), totals)
+    return _service_json(state.live, service, await everywhere(state.live), totals)
 
 
 async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) -> dict[str, Any]:
@@ -72,12 +73,15 @@ def default_model(state: AdminState, id: str) -> str | None:
     return _service(state.live, id).default_model
 
 
-async def test(state: AdminState, id: str, model: str) -> list[dict[str, Any]]:
-    """One tiny request to the upstream with each key: whether it works, how fast, and if not, why.
-    Raises `AdminError` 404."""
+async def test(state: AdminState, id: str, model: str, key: str | None = None) -> list[dict[str, Any]]:
+    """One tiny request to the upstream with each key, or with one: whether it works, how fast, and if not,
+    why. Raises `AdminError` 404."""
     live = state.live
-    targets = live.current.catalog.targets(_service(live, id), model)
-    results = await asyncio.gather(*(try_key(live, target) for target in targets))
+    service, chosen = (_service(live, id), None) if key is None else _key(live, id, key)
+    targets = live.current.catalog.targets(service, model)
+    results = await asyncio.gather(
+        *(try_key(live, target) for target in targets if chosen is None or target.secret is chosen)
+    )
     return [asdict(one) for one in results]
 
 
@@ -118,8 +122,11 @@ async def _recent(state: AdminState, wanted: Filter) -> _Totals:
     return {total.group: total for total in totals}
 
 
-def _service_json(service: Service, known: Mapping[str, Standing], totals: _Totals) -> dict[str, Any]:
+def _service_json(
+    live: Live, service: Service, known: Mapping[str, Standing], totals: _Totals
+) -> dict[str, Any]:
     base_url = getattr(service.plugin, "base_url", None)
+    made_here = added(live, service.id)
     return {
         "id": service.id,
         "name": service.name,
@@ -128,7 +135,12 @@ def _service_json(service: Service, known: Mapping[str, Standing], totals: _Tota
         "model": service.default_model,
         "operations": sorted(service.plugin.operations),
         "keys": [
-            {**_key_json(key, known), "last_24h": _usage(totals, service.id, key.id)} for key in service.keys
+            {
+                **_key_json(key, known),
+                "source": "api" if key.id in made_here else "file",
+                "last_24h": _usage(totals, service.id, key.id),
+            }
+            for key in service.keys
         ],
     }
 

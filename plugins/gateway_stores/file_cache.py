@@ -10,16 +10,20 @@ from gateway_stores.file_transaction import transaction
 
 _SCHEMA = (
     """CREATE TABLE answers (
-        number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, expires REAL NOT NULL, bytes INTEGER NOT NULL,
-        value BLOB NOT NULL
+        number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kept REAL NOT NULL, expires REAL NOT NULL,
+        bytes INTEGER NOT NULL, value BLOB NOT NULL
     ) STRICT""",
     "CREATE INDEX answers_expires ON answers(expires)",
     "CREATE INDEX answers_bytes ON answers(bytes)",
 )
 
+AHEAD = 5.0
+"""Seconds by which the clocks of processes may differ. What is kept later than that from now was kept by a
+clock that was wrong, and would be there for too long."""
+
 
 def connect_cache(path: str) -> sqlite3.Connection:
-    """A connection to the cache at ``path``. One that is damaged is begun anew."""
+    """A connection to the cache at ``path``. One that is damaged, or of an earlier version, is begun anew."""
     try:
         return _connect(path)
     except sqlite3.DatabaseError:
@@ -36,13 +40,15 @@ def _connect(path: str) -> sqlite3.Connection:
             for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute("PRAGMA user_version = 1")
-        connection.execute("SELECT key, expires, bytes, value FROM answers LIMIT 1").fetchone()
+        connection.execute("SELECT key, kept, expires, bytes, value FROM answers LIMIT 1").fetchone()
     return connection
 
 
 def get(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
     """The answer kept under ``key``, unless it has expired; ``now`` is in seconds since the epoch."""
-    row = connection.execute("SELECT value FROM answers WHERE key = ? AND expires > ?", [key, now]).fetchone()
+    row = connection.execute(
+        "SELECT value FROM answers WHERE key = ? AND expires > ? AND kept <= ?", [key, now, now + AHEAD]
+    ).fetchone()
     return row[0] if row else None
 
 
@@ -60,8 +66,8 @@ def put(
     with transaction(connection):
         connection.execute("DELETE FROM answers WHERE expires <= ? OR key = ?", [now, key])
         connection.execute(
-            "INSERT INTO answers (key, expires, bytes, value) VALUES (?, ?, ?, ?)",
-            [key, expires, len(value), value],
+            "INSERT INTO answers (key, kept, expires, bytes, value) VALUES (?, ?, ?, ?, ?)",
+            [key, now, expires, len(value), value],
         )
         entries, total = connection.execute("SELECT count(*), total(bytes) FROM answers").fetchone()
         while entries and (entries > bounds[0] or total > bounds[1]):

@@ -52,7 +52,10 @@ RECORDS = [record(number) for number in range(1, 31)]
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(administered(), tmp_path) as gateway:
+    memory = {"type": "memory"}
+    kept = {"requests": "3650d", "rollups": "3650d"}  # else the records go while they are looked at
+    storage = {"config": memory, "runtime": memory, "retention": kept}
+    async with running(administered(storage=storage), tmp_path) as gateway:
         await gateway.live.store.append(RECORDS)
         yield gateway
 

@@ -36,6 +36,7 @@ class Case:
 BUSY = ("coo_llm_requests_total{instance='gw',client='a',status='200'}", "0+600x60")
 CASES = {
     "CooLlmDown": Case("up{job='coo-llm',instance='gw'}", "1x60", "1x50 0x10"),
+    "CooLlmSupervisorSilent": Case("coo_llm_scrape_complete{instance='gw'}", "1x60", "1x50 0x10"),
     "CooLlmRestarting": Case(
         "process_start_time_seconds{job='coo-llm',instance='gw'}", "7x60", "7x45 8x4 9x4 10x7"
     ),

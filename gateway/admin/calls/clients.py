@@ -8,10 +8,13 @@ from aiohttp import web
 
 from gateway.admin import clients
 from gateway.admin.body import read_object
+from gateway.admin.client_list import SORTS, Wanted, find
 from gateway.admin.errors import answer
 from gateway.admin.filters import RANGE, read_range
 from gateway.admin.query import Query
 from gateway.admin.state import ADMIN, note_change
+
+MAX_LIMIT = 1000
 
 
 async def post_client(request: web.Request) -> web.Response:
@@ -28,9 +31,18 @@ async def list_clients(request: web.Request) -> web.Response:
 
 
 async def list_usage(request: web.Request) -> web.Response:
-    """Every client with what it used, in all or in the time asked for, and how its windows stand."""
-    span = read_range(Query(request, *RANGE))
-    return answer({"clients": await clients.usage(request.app[ADMIN], span)})
+    """Every client, or those asked for, with what it used, in all or in the time asked for, and how its
+    windows stand."""
+    query = Query(request, "search", "sort", "after", "limit", *RANGE)
+    wanted = Wanted(
+        query.text("search") or "",
+        query.choice("sort", SORTS, "id"),
+        query.text("after"),
+        query.whole("limit", 1, MAX_LIMIT),
+    )
+    state = request.app[ADMIN]
+    found = find(state, wanted, await clients.used(state, read_range(query)))
+    return answer({"clients": found.clients, "matching": found.matching, "next": found.next})
 
 
 async def get_client(request: web.Request) -> web.Response:

@@ -43,13 +43,14 @@ async def post_reset(request: web.Request) -> web.Response:
 
 
 async def post_test(request: web.Request) -> web.Response:
-    """One tiny request to the upstream with each key."""
+    """One tiny request to the upstream with each key, or with one."""
     state, id = request.app[ADMIN], request.match_info["id"]
     default = providers.default_model(state, id)
     body = await read_object(request, optional=True)
-    only(body, "model")
+    only(body, "model", "key")
     model = text(body, "model", default)
-    return answer({"provider": id, "model": model, "results": await providers.test(state, id, model)})
+    key = text(body, "key") if "key" in body else None
+    return answer({"provider": id, "model": model, "results": await providers.test(state, id, model, key)})
 
 
 async def _switch(request: web.Request, *, on: bool) -> web.Response:

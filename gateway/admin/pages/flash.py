@@ -1,17 +1,19 @@
-"""What an action has to say on the page that follows it: in a cookie that only this session could have made,
-so that any process can show it."""
+"""What an action has to say on the page that follows it: in a cookie that this session alone can make and
+read, so that any process can show it, and nobody a second time."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import hmac
+import os
 from dataclasses import dataclass
 from typing import Literal
 
 import orjson
 from aiohttp import web
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.admin.login import COOKIE
 
@@ -20,6 +22,7 @@ _SHOWN_WITHIN = 60
 """Seconds until it is forgotten by a browser that never came to show it."""
 _MAX_TEXT = 500
 """Characters: a cookie holds 4 KB."""
+_NONCE = 12
 
 Kind = Literal["done", "failed"]
 
@@ -30,16 +33,19 @@ class Flash:
 
     kind: Kind
     text: str
+    secret: str = ""
+    """A key that was made and is in no other answer: to be taken along."""
 
 
-def see_other(request: web.Request, url: str, text: str = "", kind: Kind = "done") -> web.Response:
+def see_other(
+    request: web.Request, url: str, text: str = "", kind: Kind = "done", secret: str = ""
+) -> web.Response:
     """Go on at ``url``, a path of ours, and read ``text`` there. The answer to every form."""
     response = web.Response(status=303, headers={"location": url})
     if text:
-        body = base64.urlsafe_b64encode(orjson.dumps([kind, text[:_MAX_TEXT]])).decode()
         response.set_cookie(
             FLASH_COOKIE,
-            f"{body}.{_seal(request, body)}",
+            _seal(request, orjson.dumps([kind, text[:_MAX_TEXT], secret])),
             path="/ui",
             max_age=_SHOWN_WITHIN,
             httponly=True,
@@ -50,14 +56,13 @@ def see_other(request: web.Request, url: str, text: str = "", kind: Kind = "done
 
 def read_flash(request: web.Request) -> Flash | None:
     """What the request has to show, if it comes from us."""
-    body, _, seal = request.cookies.get(FLASH_COOKIE, "").partition(".")
-    if not body or not hmac.compare_digest(seal.encode("utf-8", "replace"), _seal(request, body).encode()):
-        return None
+    sealed = request.cookies.get(FLASH_COOKIE, "")
     try:
-        kind, text = orjson.loads(base64.urlsafe_b64decode(body))
-    except (binascii.Error, ValueError):
+        data = base64.urlsafe_b64decode(sealed)
+        kind, text, secret = orjson.loads(_cipher(request).decrypt(data[:_NONCE], data[_NONCE:], None))
+    except (binascii.Error, ValueError, InvalidTag):
         return None
-    return Flash(kind, text)
+    return Flash(kind, text, secret)
 
 
 def forget_flash(request: web.Request, response: web.Response) -> None:
@@ -66,8 +71,11 @@ def forget_flash(request: web.Request, response: web.Response) -> None:
         response.del_cookie(FLASH_COOKIE, path="/ui", httponly=True, samesite="Strict")
 
 
-def _seal(request: web.Request, body: str) -> str:
+def _seal(request: web.Request, data: bytes) -> str:
+    nonce = os.urandom(_NONCE)
+    return base64.urlsafe_b64encode(nonce + _cipher(request).encrypt(nonce, data, None)).decode()
+
+
+def _cipher(request: web.Request) -> AESGCM:
     token = request.cookies.get(COOKIE, "")
-    return hmac.new(
-        token.encode("utf-8", "replace"), f"flash {body}".encode("utf-8", "replace"), hashlib.sha256
-    ).hexdigest()
+    return AESGCM(hashlib.sha256(f"flash {token}".encode("utf-8", "replace")).digest())

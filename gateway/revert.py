@@ -1,0 +1,64 @@
+"""Taking back what was set through the admin API, for whom an address or an admin key keeps out of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from gateway.build import build_managed
+from gateway.config.managed import Managed, parse
+from gateway.config.overlay import without
+from gateway.config.problems import render
+from gateway.config.read import read
+from gateway.config.schema import Server
+from gateway.config.tree import indexed, leaves
+from gateway.managed import ManagedConfig
+from gateway.registry import Registry
+
+_ADDRESSES = ("listen", "admin_listen")
+
+
+async def settings(path: str, registry: Registry) -> Sequence[str]:
+    """The paths of all that is set on top of the file at ``path``. Raises as `revert`."""
+    async with _opened(path, registry) as managed:
+        document = await managed.store.read()
+    return [render(leaf) for leaf in leaves(indexed(parse(document.data).overlay)) if leaf]
+
+
+async def revert(path: str, setting: str, registry: Registry) -> None:
+    """Take back ``setting``, and all that lies in it, of what is on top of the file at ``path``.
+
+    Raises `KeyError` if nothing is set there, `ConfigError` if the rest would not be valid, `OSError` where
+    ``storage.config`` cannot be used.
+    """
+
+    def reverted(managed: Managed) -> Managed:
+        return replace(managed, overlay=without(managed.overlay, setting)[0])
+
+    async with _opened(path, registry) as managed:
+        await managed.update(reverted)
+
+
+@asynccontextmanager
+async def _opened(path: str, registry: Registry) -> AsyncIterator[ManagedConfig]:
+    file = read(path, known=registry.known())
+    managed = build_managed(file, lambda: file, registry)
+    await managed.store.open()
+    try:
+        yield managed
+    finally:
+        await managed.store.close()
+
+
+def advice(path: str, file: Server, effective: Server, address: str) -> str:
+    """How to mend it, if an ``address`` that cannot be bound is not the file's own; else nothing."""
+    for name in _ADDRESSES:
+        if address == getattr(effective, name) != getattr(file, name):
+            own = getattr(file, name) or "none"
+            return (
+                f"\nserver.{name} was set through the admin API; the file says {own}."
+                f"\nTo take it back: coo-llm revert {shlex.quote(path)} server.{name}"
+            )
+    return ""
