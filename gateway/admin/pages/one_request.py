@@ -57,8 +57,8 @@ async def one(request: web.Request) -> Page:
 
 def _whole(record: Json) -> float:
     """The time that the width stands for: clocks may say that attempts took longer than the request."""
-    total: float = record["total_ms"]
-    return max(total, sum(attempt["ms"] for attempt in record["attempts"]))
+    attempts: float = sum(attempt["ms"] for attempt in record["attempts"])
+    return max(float(record["total_ms"]), attempts)
 
 
 def _bars(record: Json, whole: float) -> Iterator[Bar]:
