@@ -28,14 +28,14 @@ def shown(live: Live) -> Shown:
     return _shown(live.current.config, live.managed.clients)
 
 
-def change_of(live: Live, wanted: Managed) -> list[dict[str, Any]]:
-    """What would be other settings with the document ``wanted``, those that wait for a restart included.
-    Raises `ConfigError`. It takes its time: to be called in a thread."""
+def change_of(live: Live, wanted: Managed) -> tuple[list[dict[str, Any]], Config]:
+    """What would be other settings with the document ``wanted``, those that wait for a restart included, and
+    all settings as they would be then. Raises `ConfigError`. It takes its time: to be called in a thread."""
     managed = live.managed
     config = managed.combined(wanted.overlay)
     clients, _ = roster(config, managed.file.values, wanted, managed.clients)
     now = _shown(managed.effective.config, managed.clients)
-    return differences(now, _shown(config, clients))
+    return differences(now, _shown(config, clients)), config
 
 
 def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
