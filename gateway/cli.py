@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from gateway import __version__
 from gateway.config.read import ConfigError, read
 from gateway.config.starter import starter
+from gateway.logs import complain
 
 OK, INVALID, USAGE = 0, 1, 2
 _PORT = 2906
@@ -100,10 +102,6 @@ def _path(text: str) -> str:
     return text
 
 
-def _complain(message: object) -> None:
-    print(message, file=sys.stderr)
-
-
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.config is None:
         parser.error("nothing to do: give -c PATH or a command; --help explains both")
@@ -123,10 +121,10 @@ def _check(path: str) -> int:
         loaded = read(path, known=registry.known())
         build_plugins(loaded.config, registry)  # which check their own settings
     except ConfigError as error:
-        _complain(error)
+        complain(error)
         return INVALID
     for warning in loaded.warnings:
-        _complain(f"warning: {warning}")
+        complain(f"warning: {warning}", logging.WARNING)
     print(f"{path}: valid (configuration {loaded.version})")
     return OK
 
@@ -144,10 +142,10 @@ def _init(options: argparse.Namespace) -> int:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(starter())
     except FileExistsError:
-        _complain(f"{path} exists already and is left as it is: name another path")
+        complain(f"{path} exists already and is left as it is: name another path")
         return INVALID
     except (OSError, ValueError) as error:
-        _complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
+        complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
         return INVALID
     print(
         f"Wrote {path}, readable by you alone. In it, newly made:\n"
@@ -168,7 +166,7 @@ def _hash_password(_: argparse.Namespace) -> int:
     try:
         password = ask()
     except ValueError as error:
-        _complain(error)
+        complain(error)
         return INVALID
     print(PasswordHasher().hash(password))
     return OK
@@ -195,10 +193,10 @@ def _revert(path: str, setting: str | None) -> int:
             return OK
         asyncio.run(revert.revert(path, setting, registry))
     except KeyError:
-        _complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
+        complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
         return INVALID
     except (ConfigError, OSError) as error:
-        _complain(error)
+        complain(error)
         return INVALID
     print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK
@@ -211,10 +209,10 @@ def _audit_verify(options: argparse.Namespace) -> int:
     try:
         found = verify(path)
     except OSError as error:
-        _complain(f"cannot read {path}: {error.strerror or error}")
+        complain(f"cannot read {path}: {error.strerror or error}")
         return INVALID
     if found.fault is not None:
-        _complain(f"{path}: line {found.lines + 1} {found.fault}")
+        complain(f"{path}: line {found.lines + 1} {found.fault}")
         return INVALID
     print(f"{path}: {found.lines} lines, the chain is whole; the last one's hash is {found.last}")
     return OK

@@ -68,7 +68,8 @@ def _line(event: yaml.Event) -> int:
 
 def _advice(text: str, mark: yaml.Mark | None) -> str | None:
     """What to do about a character that YAML does not take where it stands, as far as that is known."""
-    found = text.split("\n")[mark.line][mark.column : mark.column + 1] if mark else ""
+    lines = text.split("\n")
+    found = lines[mark.line][mark.column : mark.column + 1] if mark and mark.line < len(lines) else ""
     if found == "\t":
         return "indent with spaces, not with tabs"
     return f"put text that begins with {found} in quotes" if found in ("@", "`", "%") else None

@@ -82,6 +82,7 @@ def test_what_is_reported_and_read_past(text: str, message: str, line: int) -> N
         (b"a: 1\nb: \xff\n", "not valid UTF-8", 2),
         (b"a: 1\n\nb: \x00\n", "NUL", 3),
         (b"a: \x07\n", "not valid YAML", None),
+        (b"a: [b", "not valid YAML: did not find", 2),
         (b"a:\n\tb: 1\n", "not valid YAML: indent with spaces, not with tabs", 2),
         (b"a: 1\nb: @c\n", "not valid YAML: put text that begins with @ in quotes", 2),
         (b"a: 1\n---\nb: 2\n", "more than one document", 2),
