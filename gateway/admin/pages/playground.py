@@ -40,6 +40,7 @@ async def get_playground(request: web.Request) -> Page:
     live = request.app[LIVE]
     clients, models = playground.senders(live), [*live.current.catalog.names()]
     given = {
+        **dict.fromkeys(_FIELDS, ""),
         "client": query.text("client") or next(iter(clients), ""),
         "model": query.text("model") or next(iter(models), ""),
     }
