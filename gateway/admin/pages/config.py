@@ -138,7 +138,7 @@ async def _page(request: web.Request, edit: _Edit, status: int = 200) -> Page:
         "text": edit.text or _begun(settings, query.text("edit")),
         "review": edit.review,
         "trouble": edit.trouble,
-        "policy": edit.policy or policy.in_force(settings),
+        "policy": {**policy.in_force(settings), **(edit.policy or {})},
         "fields": policy.fields(state.live.managed.known.algorithms),
         "search": search,
         "source": source,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from aiohttp import web
 from gateway.admin import playground
 from gateway.admin.access import on_admin_listener
 from gateway.admin.errors import AdminError
+from gateway.admin.pages.figures import count, ms
 from gateway.admin.pages.forms import FORM
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.render import whole
@@ -32,6 +34,28 @@ _FIELDS = ("client", "model", "system", "message", "temperature", "max_tokens")
 _NUMBERS = ("temperature", "max_tokens")
 _ELSEWHERE = "http://GATEWAY:2906"
 """The client API's address, as far as who looks at the admin listener knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of a question."""
+
+    problem: str = ""
+    text: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
+    ms: float | None = None
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """In figures."""
+        cost = self.usage.get("cost")
+        return [
+            ("Tokens in", count(self.usage.get("prompt_tokens"))),
+            ("Tokens out", count(self.usage.get("completion_tokens"))),
+            ("Cost", "unknown" if cost is None else f"${cost:.9f}".rstrip("0")),
+            ("Total", ms(self.ms)),
+        ]
 
 
 async def get_playground(request: web.Request) -> Page:
@@ -55,8 +79,8 @@ async def post_playground(request: web.Request) -> web.Response:
     try:
         response = await playground.chat(request, given["client"], _body(given))
     except AdminError as error:
-        return await whole(request, _page(request, given, {"problem": error.message}, error.status))
-    answer = {**_read(response), "ms": (time.monotonic() - began) * 1000}
+        return await whole(request, _page(request, given, _Answer(error.message), error.status))
+    answer = _read(response, (time.monotonic() - began) * 1000)
     return await whole(request, _page(request, given, answer, response.status))
 
 
@@ -81,19 +105,19 @@ def _body(given: Mapping[str, str]) -> dict[str, Any]:
     return {"model": given["model"], "messages": messages, **numbers}
 
 
-def _read(response: web.StreamResponse) -> dict[str, Any]:
-    """An answer as a template shows it."""
+def _read(response: web.StreamResponse, took: float) -> _Answer:
     assert isinstance(response, Direct)
     head, body = response.payload.split(b"\r\n\r\n", 1)
     lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
     found = orjson.loads(body)
     error = found.get("error")
-    return {
-        "headers": [(name, value) for name, _, value in lines if name.startswith(("x-", "retry-"))],
-        "problem": error and f"{response.status} {error['code']}: {error['message']}",
-        "text": None if error else _text(found),
-        "usage": found.get("usage") or {},
-    }
+    return _Answer(
+        f"{response.status} {error['code']}: {error['message']}" if error else "",
+        None if error else _text(found),
+        found.get("usage") or {},
+        [(name, value) for name, _, value in lines if name.startswith(("x-", "retry-"))],
+        took,
+    )
 
 
 def _text(answer: Mapping[str, Any]) -> str:
@@ -102,7 +126,7 @@ def _text(answer: Mapping[str, Any]) -> str:
 
 
 def _page(
-    request: web.Request, given: Mapping[str, str], answer: Mapping[str, Any] | None = None, status: int = 200
+    request: web.Request, given: Mapping[str, str], answer: _Answer | None = None, status: int = 200
 ) -> Page:
     live, base = request.app[ADMIN].live, _base(request)
     body = _body(given)
