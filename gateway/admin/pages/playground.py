@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.admin import playground
 from gateway.admin.access import on_admin_listener
 from gateway.admin.errors import AdminError
-from gateway.admin.pages.figures import count, ms
+from gateway.admin.pages.figures import count, ms, usd
 from gateway.admin.pages.forms import FORM
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.render import whole
@@ -49,13 +49,13 @@ class _Answer:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """In figures."""
-        cost = self.usage.get("cost")
-        return [
-            ("Tokens in", count(self.usage.get("prompt_tokens"))),
-            ("Tokens out", count(self.usage.get("completion_tokens"))),
-            ("Cost", "unknown" if cost is None else f"${cost:.9f}".rstrip("0")),
-            ("Total", ms(self.ms)),
+        usage, cost = self.usage, self.usage.get("cost")
+        figures = [
+            ("Tokens in", count(usage.get("prompt_tokens"))),
+            ("Tokens out", count(usage.get("completion_tokens"))),
+            ("Cost", "unknown" if cost is None else usd(round(cost * 10**9))),
         ]
+        return [*(figures if usage else ()), ("Total", ms(self.ms))]
 
 
 async def get_playground(request: web.Request) -> Page:
