@@ -69,14 +69,20 @@ async def used(state: AdminState, span: Filter) -> dict[str, Total]:
 
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
     """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
-    check_known(state.live, id_)
+    _check_known(state.live, id_)
     return with_usage(state.live, id_, await used(state, replace(span, client=id_)))
+
+
+def described(state: AdminState, id_: str) -> dict[str, Any]:
+    """One client, without what it used. Raises `AdminError` 404."""
+    _check_known(state.live, id_)
+    return with_usage(state.live, id_, None)
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
     """Change what the body holds of a client, and leave the rest. Raises `AdminError`."""
     live = state.live
-    check_known(live, id_)
+    _check_known(live, id_)
     if body.get("id", id_) != id_:
         raise AdminError(_INVALID, "id: cannot be changed. Make another client in its place.")
     # A masked key was sent back as it was shown in the configuration.
@@ -91,7 +97,7 @@ async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Not
 async def remove(state: AdminState, id_: str, note: Note) -> None:
     """Remove a client that was made here. Its keys are refused from now on. Raises `AdminError`."""
     live = state.live
-    check_known(live, id_)
+    _check_known(live, id_)
     await _apply(state, lambda managed: client_edit.remove(managed, live.managed.effective, id_))
     note(f"api_keys.{id_}")
 
@@ -100,7 +106,7 @@ async def rotate(state: AdminState, id_: str, body: dict[str, Any], note: Note) 
     """Give a client another key, which is in what is returned here only; the old ones end after ``grace``.
     ``body``: a `Rotation`. Raises `AdminError`."""
     live = state.live
-    check_known(live, id_)
+    _check_known(live, id_)
     wanted = _rotation(body)
     secret = wanted.key.get_secret_value() if wanted.key is not None else new_secret()
     until = time.time() + wanted.grace
@@ -134,8 +140,7 @@ async def _apply(state: AdminState, step: Callable[[Managed], Managed]) -> None:
         ) from None
 
 
-def check_known(live: Live, id_: str) -> None:
-    """Raises `AdminError` 404 if there is no client ``id_``."""
+def _check_known(live: Live, id_: str) -> None:
     if id_ not in live.managed.clients:
         raise AdminError(404, f"There is no client {quoted(id_)}.")
 

@@ -1,4 +1,4 @@
-"""Provider keys that were added here, on top of those in the file: which they are, adding and removing them."""
+"""Provider keys that were added here, on top of the file: which they are, adding and removing them."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def parse(data: bytes, environ: Mapping[str, str] | None) -> Document:
         builder.read(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = f"not valid YAML: {error.problem or error.context}"
-        raise _fatal(message, mark.line + 1 if mark else None) from None
+        message = _advice(text, mark) or error.problem or error.context
+        raise _fatal(f"not valid YAML: {message}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:
         raise _fatal("not valid YAML: it holds control characters") from None
     if builder.document.value is None and not builder.document.problems:
@@ -64,6 +64,15 @@ def parse(data: bytes, environ: Mapping[str, str] | None) -> Document:
 
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _advice(text: str, mark: yaml.Mark | None) -> str | None:
+    """What to do about a character that YAML does not take where it stands, as far as that is known."""
+    lines = text.split("\n")
+    found = lines[mark.line][mark.column : mark.column + 1] if mark and mark.line < len(lines) else ""
+    if found == "\t":
+        return "indent with spaces, not with tabs"
+    return f"put text that begins with {found} in quotes" if found in ("@", "`", "%") else None
 
 
 def _fatal(message: str, line: int | None = None) -> ConfigError:

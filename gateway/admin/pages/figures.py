@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup
@@ -34,6 +35,14 @@ def usd_short(nano: float | None) -> str:
         return NONE
     dollars = nano / _NANO
     return f"${dollars:,.2f}" if abs(dollars) >= 0.1 or not nano else f"${dollars:.3g}"
+
+
+def dollars(amount: Decimal | None) -> str:
+    """Dollars, with every digit there is and two decimals at least."""
+    if amount is None:
+        return NONE
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"${whole}.{decimals:0<2}"
 
 
 def count(number: float | None) -> str:
@@ -113,6 +122,7 @@ def first_token(total: Total) -> float | None:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "count": count,
+    "dollars": dollars,
     "duration": duration,
     "errors_share": errors_share,
     "first_token": first_token,

@@ -33,11 +33,7 @@ async def listing(request: web.Request) -> Page:
         (f"All {len(services)}", _ADDRESS, show == "all"),
         (f"In trouble {len(troubled)}", f"{_ADDRESS}?show=trouble", show == "trouble"),
     ]
-    values = {
-        "services": services if show == "all" else troubled,
-        "choices": choices,
-        "exist": bool(services),
-    }
+    values = {"services": services if show == "all" else troubled, "choices": choices}
     return Page("providers.html", values, every=EVERY)
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.pages import config, login, overview, playground, providers, static
+from gateway.admin.pages import (
+    audit,
+    clients,
+    config,
+    login,
+    overview,
+    playground,
+    providers,
+    requests,
+    static,
+)
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
 from gateway.admin.pages.static import STATIC, Static
@@ -13,9 +23,12 @@ from gateway.keys import LIVE
 
 SECTIONS = (
     overview.section,
+    requests.section,
     providers.section,
+    clients.section,
     config.section,
     playground.section,
+    audit.section,
 )
 """In the order of the menu."""
 
