@@ -53,6 +53,10 @@ async def applied(browser: Browser, text: str) -> Answer:
     return await browser.get("/ui/config")
 
 
+def priority(browser: Browser) -> str:
+    return browser.gateway.live.current.config.policy.priority
+
+
 def audit(tmp_path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
 
@@ -145,7 +149,7 @@ async def test_all_is_taken_back(browser: Browser) -> None:
     await post(browser, "revert", revision=revision_in(page))
     page = await browser.get("/ui/config")
     assert "All is taken back." in page.words and "Nothing is set here." in page.words
-    assert browser.gateway.live.current.config.policy.priority == "token"
+    assert priority(browser) == "token"
 
 
 async def test_every_kind_of_setting_can_be_taken_back(browser: Browser) -> None:
@@ -207,13 +211,13 @@ async def test_what_somebody_else_has_changed_since_is_not_lost(browser: Browser
     assert answer.status == 412
     assert "Somebody else has changed the configuration since" in answer.words
     assert "policy.priority latency cost" in answer.words
-    assert browser.gateway.live.current.config.policy.priority == "latency"
+    assert priority(browser) == "latency"
     assert audit(tmp_path)[-1]["status"] == 412 and audit(tmp_path)[-1]["changes"] == []
     assert (await post(browser, "apply", patch=text, revision=revision_in(answer))).status == 303
-    assert browser.gateway.live.current.config.policy.priority == "cost"
+    assert priority(browser) == "cost"
     await post(browser, "revert", path="policy.priority", revision=seen)
     assert "Somebody else has changed" in (await browser.get("/ui/config")).words
-    assert browser.gateway.live.current.config.policy.priority == "cost"
+    assert priority(browser) == "cost"
 
 
 async def test_what_waits_for_a_restart_is_said_before_and_after(browser: Browser) -> None:
@@ -283,7 +287,7 @@ async def test_a_reload_that_failed_is_told_with_path_and_line(browser: Browser)
 async def test_nothing_is_done_without_a_token(browser: Browser, path: str) -> None:
     form = {"patch": "policy: {priority: cost}", "revision": "x", "csrf": "0" * 64}
     assert (await browser.post(f"/ui/config/{path}", form)).status == 403
-    assert browser.gateway.live.current.config.policy.priority == "token"
+    assert priority(browser) == "token"
 
 
 async def test_hostile_names_are_text(browser: Browser) -> None:

@@ -23,7 +23,7 @@ from gateway.admin.query import Query
 from gateway.admin.state import ADMIN
 from gateway.api import ApiError
 from gateway.config.editing import scalar
-from gateway.keys import LIVE
+from gateway.keys import LIVE, REQUEST_ID
 from gateway.peer import host_asked_for, is_secure
 from gateway.request.accept import read_json
 from gateway.server import Direct
@@ -135,6 +135,7 @@ def _page(
         "models": [*live.current.catalog.names()][:OFFERED],
         "given": given,
         "answer": answer,
+        "request_id": request[REQUEST_ID],
         "curl": curl(base, body),
         "python": python(base, body),
     }

@@ -73,10 +73,13 @@
       ["First token", answer.first ? seconds(answer.first) : "–"],
     ];
     made.append(facts([...(answer.text ? figures : []), ["Total", seconds(answer.total)]]));
-    if (!answer.headers.length) return;
+    const headers = new Map(answer.headers);
+    if (!headers.has("x-coo-attempts")) return; // it never was a request of the client's
+    const record = element("a", "Its record");
+    record.href = `${turns.dataset.requests}/${encodeURIComponent(headers.get("x-request-id"))}`;
     const details = element("details");
     details.append(element("summary", "Response headers"), facts(answer.headers));
-    made.append(details);
+    made.append(details, record);
   };
 
   const problem = (made, text) => {
