@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,11 @@ from gateway.logs import encode
 
 FIRST = "0" * 64
 """Stands where the first line has no line before it."""
+MOST_LINES = 10_000
+"""Lines that one look at the newest entries goes through."""
 _BLOCK = 64 * 1024
+
+Wanted = Callable[[Mapping[str, Any]], bool]
 
 
 class AuditLog:
@@ -44,16 +48,20 @@ class AuditLog:
             raise
         self.trouble = None
 
-    def newest(self, limit: int, before: int | None = None) -> tuple[list[dict[str, Any]], int | None]:
-        """The last ``limit`` entries, newest first, and what to give as ``before`` for the next ones; None
-        if there are none. What cannot be read is left out. Raises `OSError`."""
+    def newest(
+        self, limit: int, before: int | None = None, wanted: Wanted | None = None
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """The last ``limit`` entries that are ``wanted``, newest first, and what to give as ``before`` for
+        the next ones; None if there are none. It goes through `MOST_LINES` at most, so there may be fewer.
+        What cannot be read is left out. Raises `OSError`."""
         found: list[dict[str, Any]] = []
         try:
             with open(self.path, "rb") as file:
-                for start, line in _backwards(file, before):
-                    if len(found) == limit:
+                for looked, (start, line) in enumerate(_backwards(file, before)):
+                    if len(found) == limit or looked == MOST_LINES:
                         return found, start + len(line) + 1
-                    if (entry := _parsed(line)) is not None:
+                    entry = _parsed(line)
+                    if entry is not None and (wanted is None or wanted(entry)):
                         found.append(entry)
         except FileNotFoundError:
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from gateway import __version__
 from gateway.config.read import ConfigError, read
 from gateway.config.starter import starter
+from gateway.logs import complain
 
 OK, INVALID, USAGE = 0, 1, 2
 _PORT = 2906
@@ -19,7 +21,10 @@ _AUDIT_LOG = "./logs/audit.log"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises SystemExit where argparse does."""
-    options = parser().parse_args(argv)
+    top = parser()
+    options = top.parse_args(argv)
+    if options.name and (options.config or options.validate):
+        top.error(f"-c and --validate do not go with {options.name}, which is a command of its own")
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         code = command(options)
@@ -37,14 +42,16 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="coo-llm", description="One OpenAI-compatible address in front of many LLM providers and keys."
     )
-    top.add_argument("-c", "--config", "-config", metavar="PATH", help="serve with this configuration")
+    top.add_argument(
+        "-c", "--config", "-config", type=_path, metavar="PATH", help="serve with this configuration"
+    )
     top.add_argument("--validate", action="store_true", help="only check the configuration")
     top.add_argument("--version", action="version", version=f"coo-llm {__version__}")
     top.set_defaults(command=lambda options: _serve(top, options))
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="name")
 
     check = commands.add_parser("check", help="check a configuration and print every error")
-    check.add_argument("path", metavar="PATH")
+    check.add_argument("path", type=_path, metavar="PATH")
     check.set_defaults(command=lambda options: _check(options.path))
 
     demo = commands.add_parser("demo", help="serve without any configuration, key or network")
@@ -52,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     init = commands.add_parser("init", help="write a configuration to start from")
-    init.add_argument("path", metavar="PATH", nargs="?", default="config.yaml", help="default: config.yaml")
+    init.add_argument(
+        "path", type=_path, metavar="PATH", nargs="?", default="config.yaml", help="default: config.yaml"
+    )
     init.set_defaults(command=_init)
 
     hashing = commands.add_parser("hash-password", help="print the hash for webui.admin_password")
@@ -64,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     taking_back = commands.add_parser(
         "revert", help="take back what was set through the admin API, where that cannot be reached"
     )
-    taking_back.add_argument("path", metavar="PATH", help="the configuration file")
+    taking_back.add_argument("path", type=_path, metavar="PATH", help="the configuration file")
     taking_back.add_argument(
         "setting", metavar="SETTING", nargs="?", help="server.listen, say; left out: list what is set"
     )
@@ -74,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     verify = audit.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "verify", help="check its chain"
     )
-    verify.add_argument("path", metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}")
+    verify.add_argument(
+        "path", type=_path, metavar="PATH", nargs="?", default=_AUDIT_LOG, help=f"default: {_AUDIT_LOG}"
+    )
     verify.set_defaults(command=_audit_verify)
     return top
 
@@ -85,13 +96,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _complain(message: object) -> None:
-    print(message, file=sys.stderr)
+def _path(text: str) -> str:
+    if not text:  # a variable of a script that is not set, mostly
+        raise argparse.ArgumentTypeError("is empty")
+    return text
 
 
 def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.config is None:
-        parser.error("nothing to do: give -c PATH or a command")
+        parser.error("nothing to do: give -c PATH or a command; --help explains both")
     if options.validate:
         return _check(options.config)
     from gateway.daemon import run
@@ -108,10 +121,10 @@ def _check(path: str) -> int:
         loaded = read(path, known=registry.known())
         build_plugins(loaded.config, registry)  # which check their own settings
     except ConfigError as error:
-        _complain(error)
+        complain(error)
         return INVALID
     for warning in loaded.warnings:
-        _complain(f"warning: {warning}")
+        complain(f"warning: {warning}", logging.WARNING)
     print(f"{path}: valid (configuration {loaded.version})")
     return OK
 
@@ -129,16 +142,18 @@ def _init(options: argparse.Namespace) -> int:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(starter())
     except FileExistsError:
-        _complain(f"{path} exists already and is left as it is: name another path")
+        complain(f"{path} exists already and is left as it is: name another path")
         return INVALID
     except (OSError, ValueError) as error:
-        _complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
+        complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
         return INVALID
     print(
         f"Wrote {path}, readable by you alone. In it, newly made:\n"
         f"  the admin key   server.admin_api_key\n"
         f"  a client key    api_keys[0].key\n"
-        f"Next: coo-llm -c {path}"
+        f"Next: coo-llm -c {path}\n"
+        f"then, with the client key: curl http://127.0.0.1:2906/v1/models -H 'Authorization: Bearer KEY'\n"
+        f"and, as admin with the admin key: http://127.0.0.1:2906/ui/"
     )
     return OK
 
@@ -151,7 +166,7 @@ def _hash_password(_: argparse.Namespace) -> int:
     try:
         password = ask()
     except ValueError as error:
-        _complain(error)
+        complain(error)
         return INVALID
     print(PasswordHasher().hash(password))
     return OK
@@ -178,10 +193,10 @@ def _revert(path: str, setting: str | None) -> int:
             return OK
         asyncio.run(revert.revert(path, setting, registry))
     except KeyError:
-        _complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
+        complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
         return INVALID
     except (ConfigError, OSError) as error:
-        _complain(error)
+        complain(error)
         return INVALID
     print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK
@@ -194,10 +209,10 @@ def _audit_verify(options: argparse.Namespace) -> int:
     try:
         found = verify(path)
     except OSError as error:
-        _complain(f"cannot read {path}: {error.strerror or error}")
+        complain(f"cannot read {path}: {error.strerror or error}")
         return INVALID
     if found.fault is not None:
-        _complain(f"{path}: line {found.lines + 1} {found.fault}")
+        complain(f"{path}: line {found.lines + 1} {found.fault}")
         return INVALID
     print(f"{path}: {found.lines} lines, the chain is whole; the last one's hash is {found.last}")
     return OK

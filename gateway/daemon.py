@@ -9,7 +9,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -24,7 +23,7 @@ from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
-from gateway.logs import LogHandler, configure
+from gateway.logs import LogHandler, complain, configure
 from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
@@ -49,6 +48,8 @@ INVALID = 1
 CANNOT_BIND = 3
 IN_USE = 4
 """Exit codes: the configuration cannot be used, or an address, or the files that another daemon has open."""
+CLOSING = 15.0
+"""Seconds beyond ``drain_timeout`` that everything may take to be closed."""
 LATECOMERS = 1.0
 """Seconds for the first request of those who had connected just before we stopped listening."""
 HURRY = 0.9
@@ -62,7 +63,7 @@ def run(path: str) -> int:
         return uvloop.run(_serve(path, Registry.discover()))
     except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
         message, code = cannot_start(exc)
-        print(message, file=sys.stderr)
+        complain(message)
         return code
 
 
@@ -243,6 +244,7 @@ class Daemon:
         server.leave()
         systemd.notify("STOPPING=1")
         seconds = live.current.config.server.drain_timeout
+        systemd.extend_timeout(seconds + CLOSING)
         log.info("draining", extra={"in_flight": live.in_flight, "drain_timeout": seconds})
         await listeners.close()
         await asyncio.sleep(0)  # what was accepted becomes a connection

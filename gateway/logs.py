@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import select
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -185,6 +186,12 @@ class LogHandler(logging.Handler):
     def close(self) -> None:
         self._writer.close(timeout=1.0)
         super().close()
+
+
+def complain(message: object, level: int = logging.ERROR, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the operator in plain words, on stderr; each line with a priority where the journal listens."""
+    prefix = _priority(level).decode() if _is_journal(2, environ) else ""
+    print("\n".join(prefix + line for line in str(message).splitlines()), file=sys.stderr)
 
 
 class StderrSink:

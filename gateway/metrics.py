@@ -27,7 +27,7 @@ FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 
 OVERHEAD_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 RELOADS = ("ok", "unchanged", "invalid")
 CACHE_EVENTS = ("hit", "miss", "coalesced")
-JOURNAL_EVENTS = ("dropped", "rejected", "damaged", "torn")
+JOURNAL_EVENTS = ("dropped", "rejected", "late", "damaged", "torn")
 TOKEN_TYPES = ("input", "cache_read", "cache_write", "audio_input", "output", "reasoning", "audio_output")
 
 _REQUEST = ("provider", "model", "client")
@@ -172,6 +172,8 @@ class Metrics:
         self._models: dict[tuple[str, str], ModelSeries] = {}
         self.gauges: Sequence[Sample] = ()
         """How the gauges stand; taken on the event loop, just before `render`."""
+        self.whole = True
+        """False: figures of others are missing. Only gauges are rendered: counters would seem to go back."""
         self._attempts = Counter("upstream_attempts", "Tries at upstreams.", ("provider", "key", "outcome"))
         self._errors = Counter("errors", "Requests that ended in an error.", ("provider", "code"))
         self._rate_limited = Counter("rate_limited", "Refusals by a limit.", ("scope", "id", "kind"))
@@ -248,11 +250,13 @@ class Metrics:
         )
         build.add_metric([self._version], 1)
         yield build
+        yield from self._gauge_families()
+        if not self.whole:
+            return
         yield from self._request_families()
         yield from self._model_families()
         for counter in self._counters:
             yield counter.family()
-        yield from self._gauge_families()
         yield from self._processes.collect()
 
     def snapshot(self) -> dict[str, Any]:

@@ -97,7 +97,11 @@ class Reloader:
     @property
     def waiting(self) -> list[str]:
         """The settings that wait for a restart."""
-        return restart_required(self._started, self._settings)
+        return self.would_wait(self._settings)
+
+    def would_wait(self, config: Config) -> list[str]:
+        """The settings that would wait for a restart with ``config``."""
+        return restart_required(self._started, config)
 
     async def reload(self, why: str) -> Reloaded:
         """An invalid configuration changes nothing: all its errors are logged, counted and returned."""
@@ -124,7 +128,7 @@ class Reloader:
         result = Reloaded(
             changed=loaded.version != live.current.version,
             errors=told(loaded.refused),
-            restart_required=restart_required(self._started, loaded.config),
+            restart_required=self.would_wait(loaded.config),
         )
         if not result.changed:
             return result

@@ -48,13 +48,12 @@ def serve_snapshots(live: Live) -> None:
 
 
 def _render(snapshots: Answers) -> bytes:
-    """Where the others could not be asked, gauges alone: counters would seem to have gone back."""
-    whole = Metrics(__version__, process=False)
-    nothing = whole.snapshot()
+    service = Metrics(__version__, process=False)
     for snapshot in snapshots:
-        whole.add(snapshot if snapshots.whole else {**nothing, "gauges": snapshot["gauges"]})
-    whole.gauges = [*together(whole.gauges), Sample("scrape_complete", (), float(snapshots.whole))]
-    return whole.render()
+        service.add(snapshot)
+    service.whole = snapshots.whole
+    service.gauges = [*together(service.gauges), Sample("scrape_complete", (), float(snapshots.whole))]
+    return service.render()
 
 
 async def _lag() -> float:

@@ -30,6 +30,11 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     return True
 
 
+def extend_timeout(seconds: float) -> None:
+    """Ask for so many seconds from now to start, reload or stop, whatever the unit's timeout is."""
+    notify(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
+
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
     """Seconds within which systemd expects each ``WATCHDOG=1``; None if it expects none of us.
 

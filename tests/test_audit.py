@@ -162,3 +162,16 @@ def test_pages_hold_every_entry_once_newest_first(
                 break
         assert verify(str(path) if lengths else "/dev/null").lines == len(lengths)
     assert found == list(reversed(range(len(lengths))))
+
+
+def test_only_what_is_wanted_page_by_page(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_LINES", 5)
+    log.open()
+    write(log.path, "me", 20)
+    found: list[int] = []
+    before, pages = None, 0
+    while pages == 0 or before is not None:
+        entries, before = log.newest(2, before, lambda entry: entry["number"] % 3 == 0)
+        found += [entry["number"] for entry in entries]
+        pages += 1
+    assert found == [18, 15, 12, 9, 6, 3, 0]

@@ -129,6 +129,7 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     printed = capsys.readouterr().out
     assert f"coo-llm -c {path}" in printed
+    assert "curl http://127.0.0.1:2906/v1/models" in printed
     assert "sk-coo-" not in printed
     assert cli.main(["check", str(path)]) == 0
     assert capsys.readouterr().err == ""
@@ -207,6 +208,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["audit"],
         ["demo", "--port", "65536"],
         ["demo", "--port", "x"],
+        ["check", ""],
+        ["-c", ""],
+        ["-c", "a.yaml", "check", "b.yaml"],
+        ["--validate", "demo"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ def test_commands(words: tuple[str, ...], offered: Callable[..., set[str]]) -> N
     assert {word for word in offered(*words, "") if word[0] != "-"} == set(subcommands(COMMANDS[words]))
 
 
-@pytest.mark.parametrize("words", [("-c",), ("--config",), ("check",), ("init",)])
+@pytest.mark.parametrize("words", [("-c",), ("--config",), ("check",), ("init",), ("revert",)])
 def test_configurations(words: tuple[str, ...], offered: Callable[..., set[str]]) -> None:
     assert offered(*words, "mi") == {"mine.yaml"}
 

@@ -198,6 +198,13 @@ def test_another_stream_gets_none(pipe: Pipe) -> None:
     assert pipe.read().startswith(b"{")
 
 
+def test_a_complaint_is_plain_text_with_a_priority_for_the_journal(capfd: pytest.CaptureFixture[str]) -> None:
+    stat = os.fstat(2)
+    logs.complain("one\ntwo", logging.WARNING, {"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"})
+    logs.complain("three", environ={})
+    assert capfd.readouterr().err == "<4>one\n<4>two\nthree\n"
+
+
 def test_a_blocked_reader_costs_lines_not_time(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "QUEUE_LINES", 20)
     handler = LogHandler(pipe.writer)

@@ -63,7 +63,7 @@ def test_man_has_nothing_to_say_about(pages: Path, page: str) -> None:
 def test_every_command_and_option(pages: Path) -> None:
     text = text_of(pages / "coo-llm.8")
     for words, parser in commands():
-        assert " ".join(words) in text
+        assert " ".join(("coo-llm", *words)) in text
         for option in options(parser):
             assert re.search(rf"(?<![\w-]){option}\b", text), option
 

@@ -12,8 +12,8 @@ _coo_llm() {
 
     local words='-h --help' files=''
     case $command in
-        '') words+=' -c --config -config --validate --version check demo init hash-password plugins audit' ;;
-        check | init) files='*.y*ml' ;;
+        '') words+=' -c --config -config --validate --version check demo init hash-password plugins revert audit' ;;
+        check | init | revert) files='*.y*ml' ;;
         demo) words+=' --port' ;;
         audit) if ((at + 1 == COMP_CWORD)); then words+=' verify'; else files='*.log'; fi ;;
     esac

@@ -1,6 +1,6 @@
 # Completion of coo-llm for fish: put this file into ~/.config/fish/completions or /usr/share/fish/vendor_completions.d.
 
-set -l commands check demo init hash-password plugins audit
+set -l commands check demo init hash-password plugins revert audit
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c coo-llm -f
@@ -14,9 +14,11 @@ complete -c coo-llm -n $none -a demo -d 'serve without any configuration, key or
 complete -c coo-llm -n $none -a init -d 'write a configuration to start from'
 complete -c coo-llm -n $none -a hash-password -d 'print the hash for webui.admin_password'
 complete -c coo-llm -n $none -a plugins -d 'list the plugins found'
+complete -c coo-llm -n $none -a revert \
+    -d 'take back what was set through the admin API, where that cannot be reached'
 complete -c coo-llm -n $none -a audit -d 'work with the audit log'
 
-complete -c coo-llm -n '__fish_seen_subcommand_from check init' -F
+complete -c coo-llm -n '__fish_seen_subcommand_from check init revert' -F
 complete -c coo-llm -n '__fish_seen_subcommand_from demo' -l port -x -d 'default: 2906'
 complete -c coo-llm -n '__fish_seen_subcommand_from audit; and not __fish_seen_subcommand_from verify' \
     -a verify -d 'check its chain'

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from gateway.admin.changing import Note, apply, outcome
+from gateway.admin.changing import Note, apply, outcome, revision_of
 from gateway.admin.errors import AdminError
-from gateway.admin.patching import change_of, patched, reverted, shown
+from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed
 from gateway.config.overlay import hidden, sources
@@ -20,10 +20,10 @@ _NOTED = 50
 """Paths that a line of the audit log names."""
 
 
-def effective(state: AdminState, *, with_sources: bool = False) -> dict[str, Any]:
+def effective(state: AdminState, *, with_sources: bool = False, with_clients: bool = True) -> dict[str, Any]:
     """The effective configuration, secrets masked, with its version, and where each value is from."""
     live = state.live
-    values = shown(live).masked
+    values = shown(live).masked if with_clients else shown_without_clients(live).masked
     body = {**values, "config_version": live.current.version}
     if with_sources:
         managed = live.managed.managed or Managed()
@@ -34,21 +34,32 @@ def effective(state: AdminState, *, with_sources: bool = False) -> dict[str, Any
 
 
 def overlay(state: AdminState) -> dict[str, Any]:
-    """What was set here, and why it is not in effect, if it is not."""
+    """What was set here, clients of the file among it, and why it is not in effect, if it is not.
+    ``revision`` names the configuration as it is, for a change that is to be made to nothing else."""
     live = state.live
     managed = live.managed.managed or Managed()
     return {
         "overlay": hidden(managed.overlay, live.managed.vault),
+        "clients": {
+            id_: {**client.settings, "key": "…"} if client.keys else client.settings
+            for id_, client in managed.clients.items()
+            if client.created_at is None
+        },
         "disabled": sorted(managed.disabled),
         "errors": live.reload_errors,
         "trouble": live.managed.trouble,
+        "revision": revision_of(live, managed),
     }
 
 
-async def change(state: AdminState, patch: dict[str, Any], note: Note) -> dict[str, Any]:
+async def change(
+    state: AdminState, patch: dict[str, Any], note: Note, revision: str | None = None
+) -> dict[str, Any]:
     """Merge a part of a configuration into what was set before. Raises as `apply` does."""
     touched: list[Path] = []
-    result = await apply(state, lambda managed: patched(managed, patch, state.live, touched))
+    result = await apply(
+        state, lambda managed: patched(managed, patch, state.live, touched), revision=revision
+    )
     for path in dict.fromkeys(render(path) for path in touched[:_NOTED]):
         note(path)
     return outcome(state, result)
@@ -56,19 +67,29 @@ async def change(state: AdminState, patch: dict[str, Any], note: Note) -> dict[s
 
 async def check(state: AdminState, patch: dict[str, Any]) -> dict[str, Any]:
     """Whether a part of a configuration could be merged, and if not, why; nothing is changed. If it could,
-    ``changes`` has what it would change: path, before and after, secrets masked."""
+    ``changes`` has what it would change (path, before and after, secrets masked), ``restart_required`` what
+    would wait for a restart, ``revision`` what it would be changed in."""
     live = state.live
+    managed = live.managed.managed or Managed()
     try:
-        wanted = patched(live.managed.managed or Managed(), patch, live, [])
-        changes = await asyncio.to_thread(change_of, live, wanted)
+        wanted = patched(managed, patch, live, [])
+        changes, config = await asyncio.to_thread(change_of, live, wanted)
     except ConfigError as error:
         return {"valid": False, "errors": told(error.errors)}
     except NoMasterKey as error:
         return {"valid": False, "errors": [{"path": "", "message": str(error)}]}
-    return {"valid": True, "errors": [], "changes": changes}
+    return {
+        "valid": True,
+        "errors": [],
+        "changes": changes,
+        "restart_required": state.reloader.would_wait(config),
+        "revision": revision_of(live, managed),
+    }
 
 
-async def set_policy(state: AdminState, policy: dict[str, Any], note: Note) -> dict[str, Any]:
+async def set_policy(
+    state: AdminState, policy: dict[str, Any], note: Note, revision: str | None = None
+) -> dict[str, Any]:
     """Replace all that was set of the policy. Raises as `apply` does."""
     set_ = {"policy": policy} if policy else {}
 
@@ -76,24 +97,24 @@ async def set_policy(state: AdminState, policy: dict[str, Any], note: Note) -> d
         others = {name: value for name, value in managed.overlay.items() if name != "policy"}
         return replace(managed, overlay={**others, **set_})
 
-    result = await apply(state, replaced)
+    result = await apply(state, replaced, revision=revision)
     note("policy")
     return outcome(state, result)
 
 
-async def revert_all(state: AdminState, note: Note) -> dict[str, Any]:
+async def revert_all(state: AdminState, note: Note, revision: str | None = None) -> dict[str, Any]:
     """Take back all settings that were made here; clients made here and disabled keys stay.
     Raises as `apply` does."""
-    result = await apply(state, lambda managed: replace(managed, overlay={}))
+    result = await apply(state, lambda managed: replace(managed, overlay={}), revision=revision)
     note("overlay")
     return outcome(state, result)
 
 
-async def revert(state: AdminState, where: str, note: Note) -> dict[str, Any]:
+async def revert(state: AdminState, where: str, note: Note, revision: str | None = None) -> dict[str, Any]:
     """Take back one setting, or all that lie in it: ``policy/retry``, ``llm_providers/openai-prod``.
     Raises as `apply` does, and `AdminError` 404 where nothing is set."""
     touched: list[str] = []
-    result = await apply(state, lambda managed: reverted(managed, where, touched))
+    result = await apply(state, lambda managed: reverted(managed, where, touched), revision=revision)
     note(touched[-1])
     return outcome(state, result)
 

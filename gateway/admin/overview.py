@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway import audit as audit_log
 from gateway.admin.errors import AdminError
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
+from gateway.admin.trail import SAFE
 from gateway.api import StoreUnavailable, Trouble
 from gateway.runtime import Live
 
@@ -60,13 +62,16 @@ async def plugins(state: AdminState) -> list[dict[str, Any]]:
     ]
 
 
-async def audit(state: AdminState, limit: int = 100, before: int | None = None) -> dict[str, Any]:
-    """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones.
-    Raises `AdminError` 503."""
+async def audit(
+    state: AdminState, limit: int = 100, before: int | None = None, *, changes: bool = False
+) -> dict[str, Any]:
+    """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones; with
+    ``changes`` without those of calls that only read. Raises `AdminError` 503."""
     if state.audit is None:
         return {"enabled": False, "entries": [], "next": None}
     try:
-        entries, rest = await asyncio.to_thread(state.audit.newest, limit, before)
+        wanted = _changes if changes else None
+        entries, rest = await asyncio.to_thread(state.audit.newest, limit, before, wanted)
     except OSError as exc:
         raise AdminError(503, f"The audit log cannot be read: {exc.strerror}.") from None
     return {"enabled": True, "entries": entries, "next": rest}
@@ -103,6 +108,10 @@ async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
         message = f"{count} lines were lost since the start: see the log for why."
         found.append(_dependency(f"sink {sink}", "log sink", Trouble(message, 0.0)))
     return found
+
+
+def _changes(entry: Mapping[str, Any]) -> bool:
+    return entry.get("method") not in SAFE
 
 
 def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Provider keys that were added here, on top of those in the file: which they are, adding and removing them."""
+"""Provider keys that were added here, on top of the file: which they are, adding and removing them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def added(live: Live, provider: str) -> frozenset[str]:
     place = (*PROVIDERS, provider, "api_keys")
     here, there = (
         by_id(place, keys) if found else {}
-        for found, keys in (find(values, place) for values in (managed.overlay, live.managed.effective.values))
+        for found, keys in (
+            find(values, place) for values in (managed.overlay, live.managed.effective.values)
+        )
     )
     return frozenset(here.keys() - there.keys())
 

@@ -30,9 +30,9 @@ _LIMITS = ("requests", "tokens", "parallel", "session", "session_seconds")
 _Totals = dict[tuple[str, ...], Total] | None
 
 
-async def listing(state: AdminState) -> list[dict[str, Any]]:
-    """Every provider with its keys."""
-    known, totals = await everywhere(state.live), await _recent(state, Filter())
+async def listing(state: AdminState, *, usage: bool = True) -> list[dict[str, Any]]:
+    """Every provider with its keys; without ``usage`` the store is not asked what these were used for."""
+    known, totals = await everywhere(state.live), await _recent(state, Filter()) if usage else None
     services = state.live.current.catalog.services.values()
     return [_service_json(state.live, service, known, totals) for service in services]
 

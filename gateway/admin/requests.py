@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
+from gateway.admin.costs import by_class
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, record_json
 from gateway.admin.state import AdminState
@@ -32,11 +33,12 @@ async def page(
 
 
 async def one(state: AdminState, id: str) -> dict[str, Any]:
-    """One record with its attempts, by its id or its request id. Raises `AdminError` 404."""
+    """One record with its attempts and what it cost by class, by its id or its request id.
+    Raises `AdminError` 404."""
     record = await ask(state, lambda: state.live.store.request(id))
     if record is None:
         raise AdminError(404, f"There is no request {quoted(id)}, or no longer.")
-    return record_json(record)
+    return {**record_json(record), "classes": by_class(state, record)}
 
 
 class Tail:

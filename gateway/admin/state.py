@@ -52,12 +52,24 @@ class Caller:
 
 ADMIN: web.AppKey[AdminState] = web.AppKey("gateway.admin", AdminState)
 CALLER: web.RequestKey[Caller] = web.RequestKey("gateway.admin.caller", Caller)
+TARGET: web.RequestKey[dict[str, str]] = web.RequestKey("gateway.admin.target", dict)
+QUESTION: web.RequestKey[bool] = web.RequestKey("gateway.admin.question", bool)
 CHANGES: web.RequestKey[list[str]] = web.RequestKey("gateway.admin.changes", list)
 
 
 def note_change(request: web.Request, *paths: str) -> None:
     """Let the audit log say what the call changed: paths of settings (``policy.algorithm``), never values."""
     request[CHANGES] = [*request.get(CHANGES, ()), *paths]
+
+
+def note_target(request: web.Request, **named: str) -> None:
+    """Let the audit log say what the call is about, where its path does not."""
+    request[TARGET] = named
+
+
+def note_question(request: web.Request) -> None:
+    """The call only asks something, whatever its method: where reading is not audited, nor is this."""
+    request[QUESTION] = True
 
 
 def make_state(live: Live, reloader: Reloader) -> AdminState:

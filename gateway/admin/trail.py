@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
-from gateway.admin.state import ADMIN, CALLER, CHANGES
+from gateway.admin.state import ADMIN, CALLER, CHANGES, QUESTION, TARGET
 from gateway.keys import LIVE, REQUEST_ID
 from gateway.logs import rfc3339
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
 TOO_MANY = 429
-"""Not in the audit log: whoever calls too often must not fill it."""
+"""Not in the audit log: whoever calls too often must not fill it. A client's own limit is another matter."""
 SAFE = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 
@@ -36,7 +36,8 @@ async def on_record(
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unknown"
         request.app[LIVE].metrics.admin_request(route, status)
-        if CALLER in request and status != TOO_MANY and (reads or request.method not in SAFE):
+        asks = request.method in SAFE or QUESTION in request
+        if CALLER in request and (status != TOO_MANY or TARGET in request) and (reads or not asks):
             await _audit(request, route, status, began)
 
 
@@ -52,7 +53,7 @@ async def _audit(request: web.Request, route: str, status: int, began: float) ->
         "address": caller.address,
         "method": request.method,
         "route": route,
-        "target": dict(request.match_info),
+        "target": {**request.match_info, **request.get(TARGET, {})},
         "status": status,
         "changes": request.get(CHANGES, []),
         "request_id": request[REQUEST_ID],

@@ -31,7 +31,7 @@ _WORDS: Mapping[str, bool | None] = {
 
 @dataclass(slots=True)
 class Document:
-    """A file's content: ``value`` as plain values (strings substituted), where each stands, what is wrong."""
+    """A text's content: ``value`` as plain values (strings substituted), where each stands, what is wrong."""
 
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
@@ -44,16 +44,17 @@ class Document:
         return self.lines.get(path)
 
 
-def parse(data: bytes, environ: Mapping[str, str]) -> Document:
-    """Read a configuration's bytes. Raises `ConfigError` where nothing at all can be made of them."""
+def parse(data: bytes, environ: Mapping[str, str] | None) -> Document:
+    """Read a configuration's bytes; without ``environ`` nothing is substituted.
+    Raises `ConfigError` where nothing at all can be made of them."""
     text = _decode(data)
     builder = _Builder(environ)
     try:
         builder.read(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = f"not valid YAML: {error.problem or error.context}"
-        raise _fatal(message, mark.line + 1 if mark else None) from None
+        message = _advice(text, mark) or error.problem or error.context
+        raise _fatal(f"not valid YAML: {message}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:
         raise _fatal("not valid YAML: it holds control characters") from None
     if builder.document.value is None and not builder.document.problems:
@@ -63,6 +64,15 @@ def parse(data: bytes, environ: Mapping[str, str]) -> Document:
 
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _advice(text: str, mark: yaml.Mark | None) -> str | None:
+    """What to do about a character that YAML does not take where it stands, as far as that is known."""
+    lines = text.split("\n")
+    found = lines[mark.line][mark.column : mark.column + 1] if mark and mark.line < len(lines) else ""
+    if found == "\t":
+        return "indent with spaces, not with tabs"
+    return f"put text that begins with {found} in quotes" if found in ("@", "`", "%") else None
 
 
 def _fatal(message: str, line: int | None = None) -> ConfigError:
@@ -84,7 +94,7 @@ def _decode(data: bytes) -> str:
 class _Builder:
     """Builds a `Document` from parser events, so that depth and aliases are caught before they cost."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
         self.document = Document()
         self._environ = environ
         self._events: Iterator[yaml.Event] = iter(())
@@ -145,7 +155,8 @@ class _Builder:
                 return float(text)
         line = _line(event)
         try:
-            text = expand(text, self._environ)
+            if self._environ is not None:
+                text = expand(text, self._environ)
             text.encode()
         except SubstitutionError as error:
             self._report(path, line, str(error))

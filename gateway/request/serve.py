@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -44,6 +46,18 @@ def handler(operation: Operation, work: Work | None = None) -> Handler:
                 live.idle.set()
 
     return handle
+
+
+def asking(body: dict[str, Any]) -> Work:
+    """Let a provider answer what ``body`` asks, in place of the body that the HTTP request has. Its answer is
+    given to nobody else."""
+
+    async def work(tx: Transaction) -> web.StreamResponse:
+        _check_room(tx)
+        _take(tx, body, orjson.dumps(body))
+        return await ask(tx, resolve(tx))
+
+    return work
 
 
 async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
@@ -87,7 +101,12 @@ def _check_room(tx: Transaction) -> None:
 
 async def _read(tx: Transaction) -> None:
     server = tx.runtime.config.server
-    tx.body, raw = await read_json(tx.http, server.max_body_mb * 1024 * 1024)
+    _take(tx, *await read_json(tx.http, server.max_body_mb * 1024 * 1024))
+
+
+def _take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
+    """What is asked; ``raw``: the same as bytes."""
+    tx.body = body
     tx.input_estimate = estimate_input(raw)
     tx.operation.check(tx.body)
     tx.alias = tx.body["model"]

@@ -76,4 +76,6 @@ class Member:
 
 def _search_path() -> list[str]:
     """Let a worker find the same modules: ``-m`` alone would look in the working directory first."""
+    if sys.flags.isolated:
+        return ["-I"]
     return [] if sys.path[:1] == [os.getcwd()] else ["-P"]

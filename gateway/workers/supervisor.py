@@ -110,6 +110,7 @@ class Supervisor:
         self._crew.stop()
         told = (await self._crew.ask("drain_timeout", None, ANSWER)).values()
         patience = max(map(float, told), default=self._loaded.config.server.drain_timeout)
+        systemd.extend_timeout(patience + 2 * AFTER_DRAIN + HURRIED)
         await first_of(patience + AFTER_DRAIN, ended, self._controls.hurrying)
         if not ended.is_set():
             hurrying = asyncio.create_task(self._crew.ask("hurry", None, HURRIED))

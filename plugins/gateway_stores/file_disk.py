@@ -8,8 +8,15 @@ from pathlib import Path
 
 
 def open_private(path: str, flags: int) -> int:
-    """For ``open(…, opener=open_private)``: a new file is its owner's alone."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    """For ``open(…, opener=open_private)``: a new file is its owner's alone.
+
+    What root makes anew (``O_EXCL``) is its folder's owner's: who mends must not lock the service out.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if flags & os.O_EXCL and os.geteuid() == 0:
+        folder = os.stat(os.path.dirname(os.path.abspath(path)))
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
 
 
 def sync_directory_of(path: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.api import StoreUnavailable
 from gateway_stores.memory import MemoryConfigStore
-from tests.daemon.running import ADMIN_KEY, Gateway, configured, running, until
+from tests.daemon.running import ADMIN, ADMIN_KEY, Gateway, configured, running, until
 from tests.fakes.daemon import free_port
 
 UP = {"id": "up", "type": "echo", "model": "m"}
@@ -179,7 +179,15 @@ async def test_validate_keeps_nothing(gateway: Gateway) -> None:
     before = gateway.live.current
     answered = await gateway.admin("POST", "config/validate", {"policy": {"algorithm": "round_robin"}})
     change = {"path": "policy.algorithm", "before": "hybrid", "after": "round_robin"}
-    assert answered == (200, {"valid": True, "errors": [], "changes": [change]})
+    revision = (await gateway.admin("GET", "config/overlay"))[1]["revision"]
+    body = {
+        "valid": True,
+        "errors": [],
+        "changes": [change],
+        "restart_required": [],
+        "revision": revision,
+    }
+    assert answered == (200, body)
     assert gateway.live.current is before
 
 
@@ -205,6 +213,54 @@ async def test_a_secret_that_changes_shows_even_where_its_mask_does_not(gateway:
     patch["llm_providers"][0]["headers"] = {"x-team": "two"}
     (change,) = (await gateway.admin("POST", "config/validate", patch))[1]["changes"]
     assert change == {"path": "llm_providers.openai.headers.x-team", "before": "…", "after": "…"}
+
+
+async def test_validate_says_what_would_wait_for_a_restart(gateway: Gateway) -> None:
+    patch = {"server": {"listen": "127.0.0.1:1", "max_body_mb": 1}}
+    body = (await gateway.admin("POST", "config/validate", patch))[1]
+    assert body["restart_required"] == ["server.listen"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "config", {"policy": {"algorithm": "round_robin"}}),
+        ("PUT", "config/policy", {"algorithm": "round_robin"}),
+        ("DELETE", "config/overlay/policy.priority", None),
+        ("DELETE", "config/overlay", None),
+    ],
+)
+async def test_what_somebody_else_has_changed_since_is_not_overwritten(
+    gateway: Gateway, method: str, path: str, body: Any
+) -> None:
+    await gateway.admin("POST", "config", {"policy": {"priority": "cost"}})
+    seen = (await gateway.admin("GET", "config/overlay"))[1]["revision"]
+    await gateway.admin("POST", "config", {"policy": {"on_exhausted": "burst"}})
+    after = (await gateway.admin("GET", "config/overlay"))[1]
+    url = f"{gateway.url}/admin/v1/{path}"
+    for revision, status in ((seen, 412), (after["revision"], 200)):
+        headers = {**ADMIN, "if-match": f'"{revision}"'}
+        async with gateway.session.request(method, url, headers=headers, json=body) as response:
+            assert response.status == status
+        if status == 412:
+            assert (await gateway.admin("GET", "config/overlay"))[1] == after
+
+
+async def test_another_file_is_another_revision(gateway: Gateway) -> None:
+    before = (await gateway.admin("GET", "config/overlay"))[1]["revision"]
+    gateway.write({**keyed(), "policy": {"priority": "cost"}})
+    await gateway.post_reload()
+    assert (await gateway.admin("GET", "config/overlay"))[1]["revision"] != before
+
+
+async def test_what_was_set_of_the_clients_of_the_file_is_told(gateway: Gateway) -> None:
+    await gateway.admin("POST", "config", {"api_keys": [{"id": "one", "limits": {"req_per_min": 5}}]})
+    await gateway.admin("POST", "clients", {"id": "two", "key": "sk-client-two"})
+    body = (await gateway.admin("GET", "config/overlay"))[1]
+    assert body["clients"] == {"one": {"limits": {"req_per_min": 5}}}
+    await gateway.admin("POST", "clients/one/rotate", {"key": "sk-canary-of-one"})
+    body = (await gateway.admin("GET", "config/overlay"))[1]
+    assert body["clients"] == {"one": {"limits": {"req_per_min": 5}, "key": "…"}}
 
 
 async def test_the_policy_is_replaced_as_a_whole(gateway: Gateway) -> None:

@@ -76,7 +76,15 @@ async def test_one_with_its_attempts(gateway: Gateway) -> None:
     assert one["attempts"][0]["outcome"] == "ok"
     assert one["cost_usd"] == one["cost_nano_usd"] / 1e9
     for id in (one["id"], one["request_id"]):
-        assert await call(gateway, f"GET /requests/{id}") == (200, one)
+        status, found = await call(gateway, f"GET /requests/{id}")
+        classes = found.pop("classes")
+        assert (status, found) == (200, one)
+        assert [(part["class"], part["tokens"], part["price"], part["cost_usd"]) for part in classes] == [
+            ("input", 1, 0.002, 0.000002),
+            ("cache_read", 0, 0.002, 0),
+            ("output", 1, 0.01, 0.00001),
+            ("reasoning", 0, 0.01, 0),
+        ]
     assert (await call(gateway, "GET /requests/none"))[0] == 404
 
 

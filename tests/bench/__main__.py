@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench import growth, nginx, requests, stores, streams
+from tests.bench import dashboard, growth, nginx, requests, stores, streams
 from tests.bench.config import Shape
 from tests.bench.measure import Void, raise_open_files
 from tests.bench.runs import Row
@@ -31,6 +31,7 @@ TABLES = {
     "streams": streams.measure,
     "stores": stores.measure,
     "growth": growth.measure,
+    "dashboard": dashboard.measure,
 }
 
 
@@ -64,7 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="all tables (the default)")
     parser.add_argument("--quick", action="store_true", help="one short run of everything")
     parser.add_argument("--runs", type=int, help="runs to take the median of (3, quick: 1)")
-    parser.add_argument("--long", action="store_true", help="memory after a million requests, not 100,000")
+    parser.add_argument("--long", action="store_true", help="a million requests or records, not 100,000")
     parser.add_argument("--control", action="store_true", help="nginx in the gateway's place: ratios near 1")
     parser.add_argument("--profile", action="store_true", help="where the gateway's time goes, no tables")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the numbers there as well")

@@ -7,6 +7,7 @@ from typing import Any
 
 _MODELS = {"openai": "gpt-bench", "claude": "claude-bench", "gemini": "gemini-bench"}
 STREAM_MODELS = ("mock-paced", "mock-burst", "mock-short", "mock-idle")
+ADMIN_KEY = "bench-admin-key"
 _PLENTY = 1_000_000_000
 _CLIENT_LIMITS = {"req_per_min": 100_000_000, "tokens_per_min": 100_000_000}
 
@@ -24,6 +25,8 @@ class Shape:
     store: str = "memory"
     """``memory``, ``file``, or the address of a Redis."""
     workers: int = 1
+    records: int = 0
+    """Usage records of the last month that the ``file`` store begins with; with any, there is a dashboard."""
 
 
 def client_key(number: int) -> str:
@@ -37,7 +40,12 @@ def config(upstream: str, shape: Shape) -> dict[str, Any]:
     ]
     return {
         "version": "1.0",
-        "server": {"max_inflight": 8000, "workers": shape.workers, "webui": {"enabled": False}},
+        "server": {
+            "max_inflight": 8000,
+            "workers": shape.workers,
+            "webui": {"enabled": shape.records > 0},
+            "admin_api_key": ADMIN_KEY,
+        },
         "logging": {
             "level": "info",
             "file": {"enabled": True, "path": "./logs/bench.log"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from tests.bench.config import Shape, config
 from tests.bench.load import Result, Spec
 from tests.bench.measure import LOAD_CORE, SERVER_CORE, Void
 from tests.bench.work import Work
+from tests.browser.history import DAY, Served, fill, past
 from tests.fakes.daemon import ROOT, Daemon, free_port
 
 
@@ -46,7 +48,7 @@ class Plan:
     seconds: int
     control: bool = False
     many: int = 100_000
-    """Requests after which memory is read."""
+    """Requests after which memory is read, and usage records that a dashboard looks at."""
 
 
 @asynccontextmanager
@@ -65,12 +67,24 @@ async def gateway(to: int, plan: Plan, shape: Shape, *, profiled: bool = False) 
         return
     folder = plan.folder / f"gateway-{free_port()}"
     folder.mkdir()
+    if shape.records:
+        await _remember(folder, shape)
     module = ("-m", "tests.bench.profiled") if profiled else ("-m", "gateway")
     daemon = Daemon(config(f"http://127.0.0.1:{to}", shape), folder, wrapper=SERVER_CORE, module=module)
     async with daemon:
         yield Target("gateway", daemon.port, daemon.pid, False)
     if profiled:
         print(daemon.stderr.partition("function calls")[2])
+
+
+async def _remember(folder: Path, shape: Shape) -> None:
+    """Begin with usage records of the last month."""
+    served = [
+        Served(f"p{n}", f"p{n}-{n}", f"{kind}-bench", f"alias-{n}", 900.0, 5)
+        for n, kind in enumerate(shape.kinds)
+    ]
+    clients = [f"c{number}" for number in range(50)]
+    await fill(folder / "data" / "coo-llm.db", past(shape.records, 29 * DAY, time.time(), clients, served))
 
 
 @asynccontextmanager

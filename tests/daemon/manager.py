@@ -43,6 +43,12 @@ class Manager(asyncio.DatagramProtocol):
         assert self.said.count(word) == before
 
     @property
+    def seconds_asked_for(self) -> list[float]:
+        """How much more time the service wanted, each time."""
+        extensions = [word for word in self.said if word.startswith("EXTEND_TIMEOUT_USEC=")]
+        return [int(word.partition("=")[2]) / 1e6 for word in extensions]
+
+    @property
     def states(self) -> list[str]:
         """What was said of the service's state, in order: ``READY``, ``RELOADING``, ``STOPPING``."""
         return [word.partition("=")[0] for word in self.said if word.partition("=")[0] in _STATES]

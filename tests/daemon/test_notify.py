@@ -34,6 +34,18 @@ async def test_ready_reloading_stopping(tmp_path: Path) -> None:
     assert manager.states == ["READY", "RELOADING", "READY", "RELOADING", "READY", "STOPPING"]
 
 
+async def test_a_drain_is_announced_with_the_time_it_may_take(tmp_path: Path) -> None:
+    """So that ``TimeoutStopSec`` need not be changed with ``drain_timeout``."""
+    config = configured(ECHO, server={"drain_timeout": "300s"})
+    async with managing(tmp_path) as manager:
+        async with Daemon(config, tmp_path, env=manager.environ) as daemon:
+            await daemon.stop()
+        async with working(tmp_path, config, env=manager.environ) as running:
+            await running.daemon.stop()
+        await eventually(lambda: len(manager.seconds_asked_for) == 2)
+        assert min(manager.seconds_asked_for) > 300
+
+
 async def test_not_ready_before_it_serves(tmp_path: Path) -> None:
     """A daemon that cannot start has never been ready."""
     async with managing(tmp_path) as manager:

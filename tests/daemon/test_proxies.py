@@ -133,8 +133,17 @@ async def test_addresses_are_those_of_clients(stand: Stand) -> None:
         assert response.status == 200
     log = stand.folder / "logs" / "audit.log"
     await eventually(log.exists)
-    [line] = [json.loads(text) for text in log.read_text().splitlines()]
-    assert line["address"] == "127.0.0.2"
+    assert json.loads(log.read_text().splitlines()[-1])["address"] == "127.0.0.2"
+
+
+async def test_the_dashboard_knows_that_it_is_reached_by_tls(stand: Stand) -> None:
+    login = {"id": "admin", "password": ADMIN_KEY}
+    for url, secure in ((stand.url, True), (stand.daemon.url, False)):
+        async with stand.session.post(f"{url}/admin/login", json=login) as response:
+            assert response.status == 200
+            assert ("Secure" in response.headers["set-cookie"]) is secure
+    async with stand.session.get(f"{stand.url}/ui/") as response:
+        assert (response.status, response.content_type) == (200, "text/html")
 
 
 async def test_who_comes_through_a_proxy_is_not_from_this_machine(stand: Stand) -> None:

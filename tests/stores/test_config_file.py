@@ -76,6 +76,15 @@ async def test_it_is_private(store: FileConfigStore, path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for others")
+async def test_what_root_writes_is_the_service_s(store: FileConfigStore, path: Path) -> None:
+    await store.write(b"{}", "")
+    os.chown(path.parent, 1234, 4321)
+    await store.write(b"[]", await store.version())
+    found = os.stat(path)
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 4321, 0o600)
+
+
 async def test_an_edit_by_hand_is_another_version(store: FileConfigStore, path: Path) -> None:
     version = await store.write(b'{"a":1}', "")
     put(path, b'{"b":12}')

@@ -27,7 +27,8 @@ async def get_overlay(request: web.Request) -> web.Response:
 async def post_config(request: web.Request) -> web.Response:
     """Merge a part of a configuration into what was set before."""
     patch = await read_object(request)
-    return answer(await config.change(request.app[ADMIN], patch, partial(note_change, request)))
+    note = partial(note_change, request)
+    return answer(await config.change(request.app[ADMIN], patch, note, _revision(request)))
 
 
 async def validate(request: web.Request) -> web.Response:
@@ -38,23 +39,31 @@ async def validate(request: web.Request) -> web.Response:
 async def put_policy(request: web.Request) -> web.Response:
     """Replace all that was set of the policy."""
     policy = await read_object(request)
-    return answer(await config.set_policy(request.app[ADMIN], policy, partial(note_change, request)))
+    note = partial(note_change, request)
+    return answer(await config.set_policy(request.app[ADMIN], policy, note, _revision(request)))
 
 
 async def delete_overlay(request: web.Request) -> web.Response:
     """Take back all settings that were made here; clients made here and disabled keys stay."""
-    return answer(await config.revert_all(request.app[ADMIN], partial(note_change, request)))
+    note = partial(note_change, request)
+    return answer(await config.revert_all(request.app[ADMIN], note, _revision(request)))
 
 
 async def delete_setting(request: web.Request) -> web.Response:
     """Take back one setting, or all that lie in it."""
-    where = request.match_info["path"]
-    return answer(await config.revert(request.app[ADMIN], where, partial(note_change, request)))
+    where, note = request.match_info["path"], partial(note_change, request)
+    return answer(await config.revert(request.app[ADMIN], where, note, _revision(request)))
 
 
 async def post_reload(request: web.Request) -> web.Response:
     """Read all again, as SIGHUP does; 422 with every error if it cannot be used."""
     return answer(await config.reload(request.app[ADMIN]))
+
+
+def _revision(request: web.Request) -> str | None:
+    """What the call wants to change, and nothing that came later: its ``if-match``."""
+    value = request.headers.get("if-match", "*").strip()
+    return None if value == "*" else value.removeprefix("W/").strip('"')
 
 
 routes = (

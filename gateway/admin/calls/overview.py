@@ -27,10 +27,11 @@ async def get_plugins(request: web.Request) -> web.Response:
 
 async def get_audit(request: web.Request) -> web.Response:
     """The newest entries of the audit log, newest first, and what to give as ``before`` for older ones."""
-    query = Query(request, "limit", "before")
+    query = Query(request, "limit", "before", "only")
     limit = query.whole("limit", 1, MAX_ENTRIES) or 100
     before = query.whole("before", 1, _LATEST_OFFSET)
-    return answer(await overview.audit(request.app[ADMIN], limit, before))
+    changes = query.choice("only", ("all", "changes"), "all") == "changes"
+    return answer(await overview.audit(request.app[ADMIN], limit, before, changes=changes))
 
 
 async def get_verified(request: web.Request) -> web.Response:

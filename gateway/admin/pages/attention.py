@@ -102,7 +102,7 @@ def _prices(models: Sequence[str]) -> Iterator[Finding]:
 
 def _service(service: Json) -> Iterator[Finding]:
     keys: Sequence[Json] = service["keys"]
-    at = {"section": "Providers", "query": f"#{service['id']}"}
+    at = {"section": "Providers", "query": f"/{service['id']}"}
     for state, title, advice in _STATES:
         of_it = [key for key in keys if _state(key) == state]
         if of_it:

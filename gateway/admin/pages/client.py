@@ -27,7 +27,9 @@ from gateway.api import Filter, StoreUnavailable
 
 EVERY = 5.0
 _ADDRESS = "/ui/clients"
-_MEANWHILE = "Somebody changed this client in the meantime. This is how it is now; what you filled in is kept."
+_MEANWHILE = (
+    "Somebody changed this client in the meantime. This is how it is now; what you filled in is kept."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ async def _revoke(request: web.Request, id: str, note: Callable[[str], None]) ->
 
 async def _delete(request: web.Request, id: str, note: Callable[[str], None]) -> web.Response:
     await clients.remove(request.app[ADMIN], id, note)
-    return see_other(request, _ADDRESS, f"{id} is deleted, and its keys are refused. Its usage stays in the records.")
+    return see_other(
+        request, _ADDRESS, f"{id} is deleted, and its keys are refused. Its usage stays in the records."
+    )
 
 
 async def _revert(request: web.Request, id: str, note: Callable[[str], None]) -> web.Response:

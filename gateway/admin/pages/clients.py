@@ -35,9 +35,10 @@ _PART = 500
 """Clients that the CSV holds before other requests get their turn."""
 _ADDRESS = "/ui/clients"
 _COLUMNS = (
-    ("id", "source", "changed", "expired", "description", "allowed_providers", "allowed_models")
-    + ("req_per_min", "tokens_per_min", "max_parallel", "budget_usd", "budget_window_seconds", "budget_used_usd")
-    + ("expires_at", "created_at", "requests", "errors", "input_tokens", "output_tokens", "cost_usd", "unpriced")
+    *("id", "source", "changed", "expired", "description", "allowed_providers", "allowed_models"),
+    *("req_per_min", "tokens_per_min", "max_parallel", "budget_usd", "budget_window_seconds"),
+    *("budget_used_usd", "expires_at", "created_at"),
+    *("requests", "errors", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
 )
 """Of the CSV."""
 
@@ -97,7 +98,9 @@ async def post_new(request: web.Request) -> web.Response:
     return see_other(request, at, text, secret=made["key"])
 
 
-def _new(request: web.Request, fields: Mapping[str, str], errors: Mapping[str, str], status: int = 200) -> Page:
+def _new(
+    request: web.Request, fields: Mapping[str, str], errors: Mapping[str, str], status: int = 200
+) -> Page:
     values = {
         "fields": fields,
         "errors": errors,

@@ -42,7 +42,7 @@ def dollars(amount: Decimal | None) -> str:
     if amount is None:
         return NONE
     whole, _, decimals = f"{amount:,f}".partition(".")
-    return f"${whole}.{decimals.ljust(2, '0')}"
+    return f"${whole}.{decimals:0<2}"
 
 
 def count(number: float | None) -> str:

@@ -33,7 +33,7 @@ async def overview(request: web.Request) -> Page:
     """The page; while the store cannot be reached, without its figures."""
     span = read_span(Query(request, "range"))
     state = request.app[ADMIN]
-    standing, services = await asyncio.gather(health(state), providers.listing(state))
+    standing, services = await asyncio.gather(health(state), providers.listing(state, usage=False))
     try:
         figures = await _figures(state, span)
     except (StoreUnavailable, AdminError):

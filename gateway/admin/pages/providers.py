@@ -33,11 +33,7 @@ async def listing(request: web.Request) -> Page:
         (f"All {len(services)}", _ADDRESS, show == "all"),
         (f"In trouble {len(troubled)}", f"{_ADDRESS}?show=trouble", show == "trouble"),
     ]
-    values = {
-        "services": services if show == "all" else troubled,
-        "choices": choices,
-        "exist": bool(services),
-    }
+    values = {"services": services if show == "all" else troubled, "choices": choices}
     return Page("providers.html", values, every=EVERY)
 
 
@@ -68,7 +64,9 @@ async def post_key(request: web.Request) -> web.Response:
             done = "is removed"
         case _:
             await providers.switch(state, provider, key, note, on=action == "enable")
-            done = "is used again" if action == "enable" else "is used no longer; what is in flight on it ends"
+            done = (
+                "is used again" if action == "enable" else "is used no longer; what is in flight on it ends"
+            )
     back = _ADDRESS if request[FORM].get("from") == "list" else f"{_ADDRESS}/{provider}"
     return see_other(request, back, f"The key {key} of {provider} {done}.")
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.pages import clients, login, models, overview, providers, static, usage
+from gateway.admin.pages import (
+    audit,
+    clients,
+    config,
+    login,
+    models,
+    overview,
+    playground,
+    providers,
+    requests,
+    static,
+    usage,
+)
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
 from gateway.admin.pages.static import STATIC, Static
@@ -13,10 +25,14 @@ from gateway.keys import LIVE
 
 SECTIONS = (
     overview.section,
+    requests.section,
     providers.section,
     clients.section,
     models.section,
     usage.section,
+    config.section,
+    playground.section,
+    audit.section,
 )
 """In the order of the menu."""
 

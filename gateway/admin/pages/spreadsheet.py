@@ -19,7 +19,10 @@ async def send_csv(
 ) -> web.StreamResponse:
     """Send rows as the file ``name``, part by part."""
     response = web.StreamResponse(
-        headers={"content-type": "text/csv; charset=utf-8", "content-disposition": f'attachment; filename="{name}"'}
+        headers={
+            "content-type": "text/csv; charset=utf-8",
+            "content-disposition": f'attachment; filename="{name}"',
+        }
     )
     await response.prepare(request)
     await response.write(_lines([columns]))

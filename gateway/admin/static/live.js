@@ -52,7 +52,7 @@
     }
     while (at) {
       const next = at.nextSibling;
-      at.remove();
+      if (!at.contains(document.activeElement)) at.remove();  // what has the focus goes when it has it no longer
       at = next;
     }
   };
