@@ -91,6 +91,11 @@ def test_a_key_says_why_and_for_how_long() -> None:
     assert finding.advice.startswith("For 1 min 30 s yet. Last error: slow\\u202edown. ")
 
 
+def test_the_last_error_ends_with_one_full_stop() -> None:
+    (finding,) = found(key("cooling", last_error="The upstream cannot be reached."))
+    assert "cannot be reached. " in finding.advice and ".." not in finding.advice
+
+
 def test_traffic_and_prices_and_the_gravest_first() -> None:
     recent = Total(requests=100, errors=7)
     problems = findings({**SOUND, "draining": True}, [], recent, ["a", "b", "c", "d"])
