@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.admin.changing import Note, apply, outcome, revision_of
 from gateway.admin.errors import AdminError
-from gateway.admin.patching import change_of, patched, reverted, shown
+from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed
 from gateway.config.overlay import hidden, sources
@@ -20,10 +20,10 @@ _NOTED = 50
 """Paths that a line of the audit log names."""
 
 
-def effective(state: AdminState, *, with_sources: bool = False) -> dict[str, Any]:
+def effective(state: AdminState, *, with_sources: bool = False, with_clients: bool = True) -> dict[str, Any]:
     """The effective configuration, secrets masked, with its version, and where each value is from."""
     live = state.live
-    values = shown(live).masked
+    values = shown(live).masked if with_clients else shown_without_clients(live).masked
     body = {**values, "config_version": live.current.version}
     if with_sources:
         managed = live.managed.managed or Managed()

@@ -28,14 +28,25 @@ def shown(live: Live) -> Shown:
     return _shown(live.current.config, live.managed.clients)
 
 
+def shown_without_clients(live: Live) -> Shown:
+    """The same less the clients: of these there may be thousands."""
+    return _without_clients(live.current.config)
+
+
 def change_of(live: Live, wanted: Managed) -> tuple[list[dict[str, Any]], Config]:
     """What would be other settings with the document ``wanted``, those that wait for a restart included, and
     all settings as they would be then. Raises `ConfigError`. It takes its time: to be called in a thread."""
     managed = live.managed
     config = managed.combined(wanted.overlay)
+    if managed.managed is not None and wanted.clients == managed.managed.clients:
+        return differences(*map(_without_clients, (managed.effective.config, config))), config
     clients, _ = roster(config, managed.file.values, wanted, managed.clients)
     now = _shown(managed.effective.config, managed.clients)
     return differences(now, _shown(config, clients)), config
+
+
+def _without_clients(config: Config) -> Shown:
+    return _shown(config.model_copy(update={"api_keys": None}), {})
 
 
 def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
@@ -58,7 +69,8 @@ def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[P
     Raises `ConfigError` and `NoMasterKey`. Only of clients it is said here whether what is set is valid.
     """
     patch = {name: value for name, value in patch.items() if name not in _ONLY_IN_ANSWERS}
-    delta = changes(patch, shown(live))
+    now = shown(live) if "api_keys" in patch else shown_without_clients(live)
+    delta = changes(patch, now)
     touched[:] = leaves(delta) if delta else []
     if "api_keys" in delta:
         managed = _clients_patched(managed, delta.pop("api_keys"), live)

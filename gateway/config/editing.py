@@ -51,10 +51,11 @@ def scalar(text: str) -> Any:
     if not text.strip():
         return None
     try:
-        value = parse(text.strip().encode("utf-8", "replace"), None).value
+        document = parse(text.strip().encode("utf-8", "replace"), None)
     except ConfigError:
         return text
-    return text if isinstance(value, dict | list) else value
+    plain = not document.problems and not isinstance(document.value, dict | list)
+    return document.value if plain else text
 
 
 def nested(path: Path, value: Any) -> dict[str, Any]:

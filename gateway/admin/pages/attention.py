@@ -146,7 +146,7 @@ def _why(keys: Iterable[Json]) -> str:
     pause = max((key["cooled_seconds"] for key in keys), default=0)
     error = next((key["last_error"] for key in keys if key["last_error"]), None)
     return (f"For {duration(pause)} yet. " if pause else "") + (
-        f"Last error: {name(error, 200)}. " if error else ""
+        f"Last error: {name(error, 200).rstrip('.')}. " if error else ""
     )
 
 

@@ -60,7 +60,7 @@ async def post_policy(request: web.Request) -> web.Response:
     """The same for what the policy's form would change: it is put in the editor."""
     note_question(request)
     form = request[FORM]
-    patch = policy.patch_of(form, config.effective(request.app[ADMIN]))
+    patch = policy.patch_of(form, config.effective(request.app[ADMIN], with_clients=False))
     if not patch:
         return see_other(request, _ADDRESS, "Nothing in the form differs from what is in force.")
     text = written(patch)
@@ -138,7 +138,7 @@ async def _page(request: web.Request, edit: _Edit, status: int = 200) -> Page:
         "text": edit.text or _begun(settings, query.text("edit")),
         "review": edit.review,
         "trouble": edit.trouble,
-        "policy": edit.policy or policy.in_force(settings),
+        "policy": {**policy.in_force(settings), **(edit.policy or {})},
         "fields": policy.fields(state.live.managed.known.algorithms),
         "search": search,
         "source": source,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from aiohttp import web
 from gateway.admin import playground
 from gateway.admin.access import on_admin_listener
 from gateway.admin.errors import AdminError
+from gateway.admin.pages.figures import count, ms, usd
 from gateway.admin.pages.forms import FORM
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.render import whole
@@ -21,7 +23,7 @@ from gateway.admin.query import Query
 from gateway.admin.state import ADMIN
 from gateway.api import ApiError
 from gateway.config.editing import scalar
-from gateway.keys import LIVE
+from gateway.keys import LIVE, REQUEST_ID
 from gateway.peer import host_asked_for, is_secure
 from gateway.request.accept import read_json
 from gateway.server import Direct
@@ -34,12 +36,35 @@ _ELSEWHERE = "http://GATEWAY:2906"
 """The client API's address, as far as who looks at the admin listener knows it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of a question."""
+
+    problem: str = ""
+    text: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
+    ms: float | None = None
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """In figures."""
+        usage, cost = self.usage, self.usage.get("cost")
+        figures = [
+            ("Tokens in", count(usage.get("prompt_tokens"))),
+            ("Tokens out", count(usage.get("completion_tokens"))),
+            ("Cost", "unknown" if cost is None else usd(round(cost * 10**9))),
+        ]
+        return [*(figures if usage else ()), ("Total", ms(self.ms))]
+
+
 async def get_playground(request: web.Request) -> Page:
     """The form, filled in as the address says."""
     query = Query(request, "client", "model")
     live = request.app[LIVE]
     clients, models = playground.senders(live), [*live.current.catalog.names()]
     given = {
+        **dict.fromkeys(_FIELDS, ""),
         "client": query.text("client") or next(iter(clients), ""),
         "model": query.text("model") or next(iter(models), ""),
     }
@@ -54,8 +79,8 @@ async def post_playground(request: web.Request) -> web.Response:
     try:
         response = await playground.chat(request, given["client"], _body(given))
     except AdminError as error:
-        return await whole(request, _page(request, given, {"problem": error.message}, error.status))
-    answer = {**_read(response), "ms": (time.monotonic() - began) * 1000}
+        return await whole(request, _page(request, given, _Answer(error.message), error.status))
+    answer = _read(response, (time.monotonic() - began) * 1000)
     return await whole(request, _page(request, given, answer, response.status))
 
 
@@ -80,19 +105,19 @@ def _body(given: Mapping[str, str]) -> dict[str, Any]:
     return {"model": given["model"], "messages": messages, **numbers}
 
 
-def _read(response: web.StreamResponse) -> dict[str, Any]:
-    """An answer as a template shows it."""
+def _read(response: web.StreamResponse, took: float) -> _Answer:
     assert isinstance(response, Direct)
     head, body = response.payload.split(b"\r\n\r\n", 1)
     lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
     found = orjson.loads(body)
     error = found.get("error")
-    return {
-        "headers": [(name, value) for name, _, value in lines if name.startswith(("x-", "retry-"))],
-        "problem": error and f"{response.status} {error['code']}: {error['message']}",
-        "text": None if error else _text(found),
-        "usage": found.get("usage") or {},
-    }
+    return _Answer(
+        f"{response.status} {error['code']}: {error['message']}" if error else "",
+        None if error else _text(found),
+        found.get("usage") or {},
+        [(name, value) for name, _, value in lines if name.startswith(("x-", "retry-"))],
+        took,
+    )
 
 
 def _text(answer: Mapping[str, Any]) -> str:
@@ -101,7 +126,7 @@ def _text(answer: Mapping[str, Any]) -> str:
 
 
 def _page(
-    request: web.Request, given: Mapping[str, str], answer: Mapping[str, Any] | None = None, status: int = 200
+    request: web.Request, given: Mapping[str, str], answer: _Answer | None = None, status: int = 200
 ) -> Page:
     live, base = request.app[ADMIN].live, _base(request)
     body = _body(given)
@@ -110,6 +135,7 @@ def _page(
         "models": [*live.current.catalog.names()][:OFFERED],
         "given": given,
         "answer": answer,
+        "request_id": request[REQUEST_ID],
         "curl": curl(base, body),
         "python": python(base, body),
     }

@@ -34,8 +34,8 @@ class Field:
 _FIELDS = (
     Field("algorithm", "Algorithm"),
     Field("priority", "Priority"),
-    Field("on_exhausted", "When every key is at a limit"),
-    Field("fallback.enabled", "Fall back to other providers", _SWITCH),
+    Field("on_exhausted", "When all keys are limited"),
+    Field("fallback.enabled", "Fallback", _SWITCH),
     Field("retry.max_attempts", "Attempts", hint="In all, over all candidates."),
     Field("retry.timeout", "Timeout of an attempt", hint="Such as 30s; empty: the provider's own."),
     Field("cache.enabled", "Response cache", _SWITCH),

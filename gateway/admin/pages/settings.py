@@ -13,11 +13,11 @@ from gateway.admin.state import AdminState
 from gateway.config.problems import Path, render
 from gateway.config.tree import find, has_ids, indexed, leaves
 
-AT_ONCE = 200
+AT_ONCE = 100
 """Rows on one page."""
 SOURCES = {"all": "anywhere", "file": "the file", "overlay": "set here", "default": "defaults"}
 """What rows can be narrowed down to, in words."""
-_ALSO_SHOWN = ("config_version", "sources")
+_ALSO_SHOWN = ("config_version", "sources", "api_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def told(value: Any) -> str:
 
 
 def in_force(state: AdminState) -> list[Setting]:
-    """Every setting. It takes its time: to be called in a thread."""
-    body = effective(state, with_sources=True)
+    """Every setting but the clients, who have a page of their own. To be called in a thread."""
+    body = effective(state, with_sources=True, with_clients=False)
     values = {name: value for name, value in body.items() if name not in _ALSO_SHOWN}
     found = indexed(values)
     return [

@@ -12,15 +12,22 @@
     const response = await fetch(form.action, {
       method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "x-part": "review" }, redirect: "error",
     });
-    if (!response.ok || mine !== asked) return;
+    if (!response.ok) throw new Error(String(response.status));
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("review");
     if (mine === asked && fresh) document.getElementById("review").replaceWith(document.importNode(fresh, true));
   };
 
+  const fail = () => {
+    const said = document.createElement("p");
+    said.className = "error";
+    said.textContent = "The text could not be checked. Try again with the button below it.";
+    document.getElementById("review").replaceChildren(said);
+  };
+
   const soon = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => look().catch(() => {}), PAUSE);
+    timer = setTimeout(() => look().catch(fail), PAUSE);
   };
 
   text.addEventListener("input", () => {

@@ -56,6 +56,7 @@
     const text = element("p", "", "said");
     made.append(name, text);
     turns.append(made);
+    turns.scrollTop = turns.scrollHeight;
     empty.hidden = true;
     return { made, text };
   };
@@ -65,17 +66,20 @@
 
   const sum = (made, answer) => {
     const cost = answer.usage.cost;
-    made.append(facts([
+    const figures = [
       ["Tokens in", count(answer.usage.prompt_tokens)],
       ["Tokens out", count(answer.usage.completion_tokens)],
       ["Cost", cost === undefined || cost === null ? "unknown" : `$${cost}`],
       ["First token", answer.first ? seconds(answer.first) : "–"],
-      ["Total", seconds(answer.total)],
-    ]));
-    if (!answer.headers.length) return;
+    ];
+    made.append(facts([...(answer.text ? figures : []), ["Total", seconds(answer.total)]]));
+    const headers = new Map(answer.headers);
+    if (!headers.has("x-coo-attempts")) return; // it never was a request of the client's
+    const record = element("a", "Its record");
+    record.href = `${turns.dataset.requests}/${encodeURIComponent(headers.get("x-request-id"))}`;
     const details = element("details");
     details.append(element("summary", "Response headers"), facts(answer.headers));
-    made.append(details);
+    made.append(details, record);
   };
 
   const problem = (made, text) => {
@@ -110,7 +114,9 @@
     if (!piece) return;
     answer.first = answer.first || performance.now() - answer.began;
     answer.text += piece;
+    const atEnd = turns.scrollHeight - turns.scrollTop - turns.clientHeight < 40;
     text.append(piece);
+    if (atEnd) turns.scrollTop = turns.scrollHeight;
   };
 
   const read = async (response, answer, text) => {
@@ -166,6 +172,7 @@
       said.push(question, { role: "assistant", content: answer.text });
       message.value = "";
     }
+    turns.scrollTop = turns.scrollHeight;
     busy(false);
     asPrograms();
     message.focus();
