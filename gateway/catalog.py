@@ -135,6 +135,10 @@ class Catalog:
         pool = self._pools.get(name)
         return pool if pool is not None else self._resolve_unlisted(name)
 
+    def knows(self, address: str) -> bool:
+        """Whether ``ID:MODEL`` or ``TYPE:MODEL`` names a service."""
+        return bool(self._explicit(address))
+
     def names(self) -> Mapping[str, Pool]:
         """Every name that is listed: aliases, ``ID:MODEL``, bare model names."""
         return self._pools

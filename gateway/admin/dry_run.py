@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from gateway.admin.body import only, text
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import dollars
 from gateway.admin.state import AdminState
+from gateway.admin.verdict import Verdict, why
 from gateway.api import ApiError, Meter, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
@@ -30,20 +31,6 @@ from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
 _HELLO = [{"role": "user", "content": "Hello"}]
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What is found of one candidate."""
-
-    target: Target
-    fallback: bool
-    reasons: list[str] = field(default_factory=list)
-    """Why it cannot be asked; empty if it can."""
-    held_back: bool = False
-    """Its circuit has just closed: others come first for a while."""
-    score: float | None = None
-    terms: dict[str, float] = field(default_factory=dict)
 
 
 def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +156,10 @@ def full_windows(meter: Meter, tokens: int, cost: int = 0) -> list[str]:
     found = []
     for kind, limit, used, reset in meter.readings():
         if used + min(needs.get(kind, 1), limit) > limit:
-            found.append(f"its {kind} window is full: {used} of {limit}, all free in {_seconds(reset)}")
+            filled = (
+                f"${dollars(used):f} of ${dollars(limit):f}" if kind == "budget" else f"{used} of {limit}"
+            )
+            found.append(f"its {kind} window is full: {filled}, all free in {_seconds(reset)}")
     return found
 
 
@@ -210,12 +200,7 @@ def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> st
         return (
             f"No candidate can be asked now; policy.on_exhausted is {tx.runtime.config.policy.on_exhausted}."
         )
-    first, *others = usable
-    algorithm = tx.runtime.config.policy.algorithm
-    equals = [verdict for verdict in others if verdict.score == first.score]
-    if equals and algorithm != "round_robin":
-        return f"One of {len(equals) + 1} that {algorithm} puts first alike: they take turns."
-    return f"The first of {len(usable)} that can be asked, in the order of {algorithm}."
+    return why(usable, tx.runtime.config.policy.algorithm)
 
 
 def _candidate_json(tx: Transaction, verdict: Verdict) -> dict[str, Any]:

@@ -8,16 +8,24 @@ from typing import Any
 
 from gateway.admin.state import AdminState
 from gateway.api import Prices
-from gateway.catalog import Pool, Target
+from gateway.catalog import Catalog, Pool, Target
+from gateway.config.schema_clients import ResolvedAlias
 
 
 def listing(state: AdminState) -> list[dict[str, Any]]:
     """Aliases, models and ``ID:MODEL``, each with what it stands for in the order of the configuration."""
     catalog, aliases = state.live.current.catalog, state.live.current.config.model_aliases
-    return [
-        {"name": name, "kind": _kind(pool, name in aliases), "serves": _serves(pool.targets)}
-        for name, pool in catalog.names().items()
-    ]
+    found = []
+    for name, pool in catalog.names().items():
+        kind = _kind(pool, name in aliases)
+        targets = _targets(catalog, aliases[name]) if kind == "alias" else []
+        found.append({"name": name, "kind": kind, "targets": targets, "serves": _serves(pool.targets)})
+    return found
+
+
+def _targets(catalog: Catalog, alias: ResolvedAlias) -> list[dict[str, Any]]:
+    """What an alias is set to, also where no provider is called so."""
+    return [{"target": one.target, "weight": one.weight, "known": catalog.knows(one.target)} for one in alias]
 
 
 def _kind(pool: Pool, is_alias: bool) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.admin.breakdown import Breakdown, breakdown
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, dollars, latency_json, total_json
+from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
 from gateway.api import Dimension, Filter, Total
 from gateway.request.errors import quoted
@@ -40,14 +42,22 @@ async def stats(state: AdminState, wanted: Filter, group_by: Sequence[Dimension]
     return {**body, "stats": _nested(rows, group_by) if group_by else body["total"]}
 
 
-async def series(state: AdminState, name: str, wanted: Filter, step: int | None = None) -> dict[str, Any]:
-    """One figure of `SERIES` over time, or all at once, a point for each ``step`` seconds. A range that is
-    open is the last day. Raises `AdminError` 400 for steps that cannot be."""
+async def series(
+    state: AdminState,
+    name: str,
+    wanted: Filter,
+    step: int | None = None,
+    group_by: Sequence[Dimension] = (),
+) -> dict[str, Any]:
+    """One figure of `SERIES` over time, or all at once, a point for each ``step`` seconds; with ``group_by``
+    that of each group, too. A range that is open is the last day. Raises `AdminError` 400 for steps that
+    cannot be."""
     start, end, step = _steps(wanted, step)
-    wanted = replace(wanted, start=start, end=end)
-    found = dict(await ask(state, lambda: state.live.store.series(wanted, step)))
-    points = [_point(name, moment, found.get(moment, Total())) for moment in range(start, end, step)]
-    return {"name": name, "start": start, "end": end, "step": step, "points": points}
+    found = await breakdown(state, replace(wanted, start=start, end=end), step, group_by)
+    steps = await found.by_step()
+    points = [_point(name, moment, steps.get(moment, Total())) for moment in range(start, end, step)]
+    body = {"name": name, "start": start, "end": end, "step": step, "points": points}
+    return {**body, "groups": await _groups(name, found, group_by)} if group_by else body
 
 
 async def whole(state: AdminState, span: Filter) -> dict[str, Any]:
@@ -69,6 +79,17 @@ async def of_provider(state: AdminState, id: str, span: Filter) -> dict[str, Any
     if not total.requests and id not in state.live.current.catalog.services:
         raise AdminError(404, f"There is no provider {quoted(id)}, and no request to one.")
     return _totals(span, total, provider=id)
+
+
+async def _groups(name: str, found: Breakdown, group_by: Sequence[Dimension]) -> list[dict[str, Any]]:
+    """The points of each group, but those that are empty."""
+    return [
+        {
+            **dict(zip(group_by, group, strict=True)),
+            "points": [_point(name, moment, total) for moment, total in steps],
+        }
+        async for group, steps in paced(sorted(found.steps_by_group().items()))
+    ]
 
 
 async def _whole(state: AdminState, wanted: Filter) -> Total:

@@ -206,9 +206,12 @@ class Store(Protocol):
         is widened to whole minutes at its ends. Only `Filter.start`, ``end`` and dimensions are looked at.
         """
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds (whole minutes) from ``start`` to ``end``, which both must be
-        given: the beginning of each step that is not empty, and its total."""
+        given, one for each combination of the dimensions' values: the beginning of each step that is not
+        empty, and its totals, all of one moment."""
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget some (a few thousand at most) of the records from before ``requests`` and of the roll-ups

@@ -105,9 +105,11 @@ class FileStore(Leasing):
         """As `Store.totals`."""
         return await self._reports.run("totals", file_totals.totals, filter, group_by)
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """As `Store.series`."""
-        return await self._reports.run("series", file_totals.series, filter, step)
+        return await self._reports.run("series", file_totals.series, filter, step, group_by)
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """As `Store.prune`; totals go by whole days."""

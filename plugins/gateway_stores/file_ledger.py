@@ -13,8 +13,9 @@ import orjson
 from gateway.api import Filter, Record
 from gateway.api.ledger import DIMENSIONS
 from gateway_stores.file_schema import note, noted
+from gateway_stores.file_search import stretches
 from gateway_stores.file_totals import COUNTED, LAG, MINUTE, PRUNED, count, day_of, roll_up
-from gateway_stores.file_transaction import transaction
+from gateway_stores.file_transaction import snapshot, transaction
 
 PRUNED_AT_ONCE = 2000
 INSERTED_AT_ONCE = 50
@@ -96,11 +97,20 @@ def among(ids: Iterable[str]) -> tuple[str, list[Any]]:
 
 def requests(connection: sqlite3.Connection, filter: Filter, limit: int, before: str | None) -> list[Record]:
     """The newest that match, newest first."""
-    terms, values = _terms(connection, filter)
+    found: list[Record] = []
+    terms, values = _terms(filter)
     if before is not None:
         terms.append("id < ?")
         values.append(before)
-    return list(_found(connection, " AND ".join(terms) or "TRUE", [*values, limit]))
+    with snapshot(connection):
+        oldest = connection.execute("SELECT min(time) FROM requests").fetchone()[0]
+        for start, end in () if oldest is None else stretches(connection, filter, oldest):
+            bounds, ids = _between(connection, start, end)
+            where = " AND ".join([*bounds, *terms])
+            found += _found(connection, where, [start, end, *ids, *values, limit - len(found)])
+            if len(found) >= limit:
+                break
+    return found
 
 
 def request(connection: sqlite3.Connection, id: str) -> Record | None:
@@ -132,8 +142,22 @@ def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
             continue
 
 
-def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], list[Any]]:
-    """What a row must fulfil, and the values in it."""
+def _between(connection: sqlite3.Connection, start: float, end: float) -> tuple[list[str], list[str]]:
+    """What a row must fulfil to be of this time, whose bounds are the first two values, and the further
+    values. Ids are in the order of times: where the range begins and ends in them, an index knows."""
+    terms, ids = ["+time >= ?", "+time < ?"], []
+    for moment, compare in ((start, ">="), (end, "<")):
+        first = connection.execute(
+            "SELECT id FROM requests WHERE time >= ? ORDER BY time, id LIMIT 1", [moment]
+        ).fetchone()
+        if first is not None:
+            terms.append(f"id {compare} ?")
+            ids.append(first[0])
+    return terms, ids
+
+
+def _terms(filter: Filter) -> tuple[list[str], list[Any]]:
+    """What a row must fulfil but for its time, and the values in it."""
     terms: list[str] = []
     values: list[Any] = []
 
@@ -141,20 +165,11 @@ def _terms(connection: sqlite3.Connection, filter: Filter) -> tuple[list[str], l
         terms.append(term)
         values.extend(given)
 
-    for bound, compare in ((filter.start, ">="), (filter.end, "<")):
-        if bound is not None:
-            must(f"+time {compare} ?", bound)
-            # Ids are in the order of times: where the range begins and ends in them, an index knows.
-            first = connection.execute(
-                "SELECT id FROM requests WHERE time >= ? ORDER BY time, id LIMIT 1", [bound]
-            ).fetchone()
-            if first is not None:
-                must(f"id {compare} ?", first[0])
     for name in DIMENSIONS:
         if (wanted := getattr(filter, name)) is not None:
             must(f"{name} = ?", wanted)
     if filter.status is not None:
-        must("(status = ? OR status / 100 = ?)", filter.status, filter.status)
+        must("status / 100 = ?" if filter.status < 10 else "status = ?", filter.status)
         if filter.status >= 400 or 4 <= filter.status < 10:
             must("failed = 1")
     if filter.error is not None:

@@ -41,6 +41,13 @@ MIGRATIONS = (
     CREATE INDEX requests_request_id ON requests(request_id);
     CREATE INDEX requests_failed ON requests(failed) WHERE failed = 1
     """,
+    # A rare error is found among many others; what succeeds is in none of these.
+    """
+    DROP INDEX requests_failed;
+    CREATE INDEX requests_error ON requests(error) WHERE failed = 1;
+    CREATE INDEX requests_status ON requests(status) WHERE failed = 1;
+    CREATE INDEX requests_status_class ON requests(status / 100) WHERE failed = 1
+    """,
 )
 """The n-th makes version n of version n - 1. What was released once never changes: add another.
 

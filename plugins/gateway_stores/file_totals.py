@@ -86,7 +86,9 @@ def totals(connection: sqlite3.Connection, filter: Filter, group_by: Sequence[Di
     return [found[group] for group in sorted(found)]
 
 
-def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[tuple[float, Total]]:
+def series(
+    connection: sqlite3.Connection, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+) -> list[tuple[float, Total]]:
     """The totals of each step that is not empty."""
     assert filter.start is not None
     assert filter.end is not None
@@ -99,7 +101,8 @@ def series(connection: sqlite3.Connection, filter: Filter, step: float) -> list[
             number = (max(first, moment) - start) // step
             begins, moment = start + number * step, start + (number + 1) * step
             part = replace(filter, start=begins, end=min(moment, filter.end))
-            found += [(begins, total) for total in _sums(connection, part, known).values()]
+            sums = _sums(connection, part, known, group_by)
+            found += [(begins, sums[group]) for group in sorted(sums)]
     return found
 
 

@@ -121,16 +121,18 @@ class HttpStore(Leasing):
         body = {"filter": asdict(filter), "group_by": list(group_by)}
 
         def read(answer: Any) -> list[Total]:
-            return [_total(values) for values in answer["totals"]]
+            return [_total(values, group_by) for values in answer["totals"]]
 
         return await self._post("totals", ("records", "totals"), body, read)
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds."""
-        body = {"filter": asdict(filter), "step": step}
+        body = {"filter": asdict(filter), "step": step, "group_by": list(group_by)}
 
         def read(answer: Any) -> list[tuple[float, Total]]:
-            return [(float(begins), _total(values)) for begins, values in answer["points"]]
+            return [(float(begins), _total(values, group_by)) for begins, values in answer["points"]]
 
         return await self._post("series", ("records", "series"), body, read)
 
@@ -202,5 +204,8 @@ def _anything(answer: Any) -> None:
     """Of an answer that says nothing."""
 
 
-def _total(values: dict[str, Any]) -> Total:
-    return Total(**{**values, "group": tuple(values["group"])})
+def _total(values: dict[str, Any], group_by: Sequence[Dimension]) -> Total:
+    group = tuple(values["group"])
+    if len(group) != len(group_by):
+        raise ValueError("a total is not of the group that was asked for")
+    return Total(**{**values, "group": group})

@@ -119,14 +119,17 @@ class MemoryStore:
             found.setdefault(group, Total(group)).count(record)
         return [found[group] for group in sorted(found)]
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds from the filter's start on."""
         assert filter.start is not None
-        found: dict[float, Total] = {}
+        found: dict[tuple[float, tuple[str, ...]], Total] = {}
         for record in self._matching(_counted(filter)):
             begins = filter.start + (record.time - filter.start) // step * step
-            found.setdefault(begins, Total()).count(record)
-        return sorted(found.items(), key=lambda item: item[0])
+            group = group_of(record, group_by)
+            found.setdefault((begins, group), Total(group)).count(record)
+        return [(begins, found[begins, group]) for begins, group in sorted(found)]
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget records that are too old."""

@@ -96,9 +96,11 @@ class RedisStore(Leasing):
         """One total for each combination of the dimensions' values."""
         return await self._counted("totals", self._ledger.totals(filter, group_by))
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds from the filter's start on."""
-        return await self._counted("series", self._ledger.series(filter, step))
+        return await self._counted("series", self._ledger.series(filter, step, group_by))
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget some of what is too old; sums go by whole days."""

@@ -72,20 +72,22 @@ class RedisLedger:
         found: dict[tuple[str, ...], Total] = {}
         for piece in await self._pieces(filter, DAY):
             async for _, group, total in self._summed(piece, filter):
-                names = tuple(group[DIMENSIONS.index(dimension)] for dimension in group_by)
+                names = _chosen(group, group_by)
                 found.setdefault(names, Total(names)).add(total)
         return [found[names] for names in sorted(found)]
 
-    async def series(self, filter: Filter, step: float) -> list[tuple[float, Total]]:
+    async def series(
+        self, filter: Filter, step: float, group_by: Sequence[Dimension] = ()
+    ) -> list[tuple[float, Total]]:
         """Totals of each ``step`` seconds from the filter's start on."""
         start = filter.start or 0.0
         level = next((one for one in (DAY, HOUR, MINUTE) if start % one == step % one == 0), 0)
-        found: dict[float, Total] = {}
+        found: dict[tuple[float, tuple[str, ...]], Total] = {}
         for piece in await self._pieces(filter, level):
-            async for moment, _, total in self._summed(piece, filter):
-                begins = start + (max(moment, start) - start) // step * step
-                found.setdefault(begins, Total()).add(total)
-        return sorted(found.items(), key=lambda item: item[0])
+            async for moment, group, total in self._summed(piece, filter):
+                begins, names = start + (max(moment, start) - start) // step * step, _chosen(group, group_by)
+                found.setdefault((begins, names), Total(names)).add(total)
+        return [(begins, found[begins, names]) for begins, names in sorted(found)]
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget some of what is too old: records, and sums of whole days."""
@@ -184,6 +186,11 @@ def _cut(start: float, end: float, level: int) -> list[Piece]:
             return [*_cut(start, first, finer), *_cut(first, end, finer)]
         return _cut(start, end, finer)
     return [*_cut(start, first, finer), Piece(level, first, last), *_cut(last, end, finer)]
+
+
+def _chosen(group: tuple[str, ...], group_by: Sequence[Dimension]) -> tuple[str, ...]:
+    """The values of some dimensions among those of all."""
+    return tuple(group[DIMENSIONS.index(dimension)] for dimension in group_by)
 
 
 def _names(filter: Filter) -> tuple[str | None, ...]:

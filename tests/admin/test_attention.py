@@ -83,7 +83,7 @@ def test_the_gateway(health: dict[str, Any], level: str, words: str) -> None:
 def test_keys(keys: list[dict[str, Any]], level: str, title: str) -> None:
     (finding,) = found(*keys)
     assert (finding.level, finding.title) == (level, title)
-    assert (finding.section, finding.query) == ("Providers", "#up")
+    assert (finding.section, finding.query) == ("Providers", "/up")
 
 
 def test_a_key_says_why_and_for_how_long() -> None:

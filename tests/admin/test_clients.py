@@ -244,3 +244,32 @@ async def test_ten_thousand_clients(tmp_path: Path, store: MemoryConfigStore) ->
         assert await status_of(gateway, "sk-9999") == 200
         assert (await gateway.admin("DELETE", "clients/c9999"))[0] == 200
         assert [await status_of(gateway, key) for key in ("sk-9999", "sk-9998")] == [401, 200]
+
+
+async def test_some_of_the_clients_are_found_in_order_part_by_part(gateway: Gateway) -> None:
+    for id, expires in (("four", "2099-01-01"), ("three", "2098-01-01"), ("Two", None)):
+        await gateway.admin("POST", "clients", {"id": id, "description": "of team X", "expires_at": expires})
+
+    async def ids(query: str) -> list[str]:
+        status, found = await gateway.admin("GET", f"clients?{query}")
+        assert status == 200
+        return [client["id"] for client in found["clients"]]
+
+    assert await ids("") == ["four", "one", "three", "Two"]
+    assert await ids("search=TEAM&sort=expiry") == ["three", "four", "Two"]
+    assert await ids("sort=newest") == ["Two", "three", "four", "one"]
+    assert await ids("limit=2&after=four") == ["one", "three"]
+    _, found = await gateway.admin("GET", "clients?limit=3&search=team")
+    assert (found["matching"], found["next"]) == (3, None)
+    _, found = await gateway.admin("GET", "clients?limit=1&search=team")
+    assert (found["matching"], found["next"]) == (3, "four")
+    for wrong in ("sort=age", "limit=0", "limit=1001", "order=up"):
+        assert (await gateway.admin("GET", f"clients?{wrong}"))[0] == 400
+
+
+async def test_what_was_changed_of_a_client_of_the_file(gateway: Gateway) -> None:
+    assert (await gateway.admin("GET", "clients/one"))[1]["changes"] == []
+    await gateway.admin("POST", "clients/one/rotate")
+    assert (await gateway.admin("GET", "clients/one"))[1]["changes"] == ["key"]
+    await gateway.admin("PUT", "clients/one", {"limits": {"max_parallel": 3}})
+    assert (await gateway.admin("GET", "clients/one"))[1]["changes"] == ["limits.max_parallel", "key"]

@@ -65,6 +65,13 @@ async def test_what_is_not_there(gateway: Gateway) -> None:
     assert body["details"] == {"keys": ["first", "second"]}
 
 
+async def test_one_key_alone_can_be_tried(gateway: Gateway) -> None:
+    status, body = await call(gateway, "POST /providers/up/test", {"key": "second"})
+    assert status == 200
+    assert [(one["key"], one["ok"]) for one in body["results"]] == [("second", True)]
+    assert (await call(gateway, "POST /providers/up/test", {"key": "third"}))[0] == 404
+
+
 async def test_a_disabled_key_is_used_no_longer_until_it_is_enabled(gateway: Gateway) -> None:
     for key in ("first", "second"):
         status, body = await call(gateway, f"POST /providers/up/keys/{key}/disable")

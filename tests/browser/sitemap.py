@@ -30,7 +30,7 @@ def name_of(path: str) -> str:
 
 async def _links(page: Page, selector: str) -> list[str]:
     """The dashboard's own pages among the links, without query and place in the page."""
-    found = await page.eval_on_selector_all(selector, _LINKS)
+    found = await page.eval_on_selector_all(f"{selector}:not([download])", _LINKS)
     paths = (re.split("[?#]", link)[0] for link in found)
     return list(
         dict.fromkeys(path for path in paths if path.startswith(HOME) and not path.startswith(_FILES))

@@ -46,3 +46,16 @@ async def test_who_has_left_is_outside(visit: Visits, busy: Busy) -> None:
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     await page.goto("/ui/")
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+async def test_it_works_without_scripts(visit: Visits, busy: Busy) -> None:
+    page = await visit(busy, inside=False, scripts=False)
+    await page.goto("/ui/?range=7d")
+    await page.get_by_label("Name").fill("admin")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page).to_have_url(re.compile(r"/ui/\?range=7d$"))
+    await expect(page.locator("#tiles")).to_be_visible()
+    await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    await page.get_by_role("button", name="Log out").and_(page.locator(":visible")).click()
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()

@@ -34,7 +34,9 @@ class Visits:
         self._watch = watch
         self._contexts: list[BrowserContext] = []
 
-    async def __call__(self, gateway: Busy, view: View = USUAL, *, inside: bool = True) -> Page:
+    async def __call__(
+        self, gateway: Busy, view: View = USUAL, *, inside: bool = True, scripts: bool = True
+    ) -> Page:
         """A page of ``gateway``, with nothing in it yet; who looks is logged in if ``inside``."""
         context = await self._logins.browser.new_context(
             base_url=gateway.url,
@@ -42,6 +44,7 @@ class Visits:
             viewport={"width": view.width, "height": HEIGHT},
             storage_state=await self._logins.at(gateway) if inside else None,
             timezone_id="Asia/Kathmandu",
+            java_script_enabled=scripts,
         )
         self._contexts.append(context)
         await self._watch.over(context, gateway.url)

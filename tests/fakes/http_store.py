@@ -149,7 +149,7 @@ class HttpStoreServer:
 
     async def _series(self, request: web.Request) -> web.Response:
         body = await request.json()
-        found = await self._records.series(Filter(**body["filter"]), body["step"])
+        found = await self._records.series(Filter(**body["filter"]), body["step"], body["group_by"])
         return web.json_response({"points": [[begins, asdict(total)] for begins, total in found]})
 
     async def _prune(self, request: web.Request) -> web.Response:

@@ -27,10 +27,15 @@ def may_boot() -> bool:
 
 
 def bootstrap(root: Path) -> None:
-    """Make a minimal system in ``root``, from the mirrors that this machine's apt is set to use."""
+    """Make a minimal system in ``root``, from the mirrors that this machine's apt is set to use.
+
+    In a mount namespace of its own: whatever happens to it, who removes ``root`` finds none of this machine's
+    ``/dev`` in it.
+    """
     fetching = f'chroot "$1" apt-get install -qq --download-only --no-install-recommends {" ".join(LATER)}'
-    options = ("--quiet", "--variant=apt", "--skip=cleanup/apt", "--include=systemd-sysv,dbus,curl")
-    command = ["mmdebstrap", *options, f"--customize-hook={fetching} >&2", RELEASES[0], str(root), "-"]
+    alone = ("unshare", "--mount", "mmdebstrap", "--quiet", "--variant=apt", "--skip=cleanup/apt")
+    options = ("--include=systemd-sysv,dbus,curl", f"--customize-hook={fetching} >&2")
+    command = [*alone, *options, RELEASES[0], str(root), "-"]
     done = subprocess.run(command, input="\n".join(_mirrors()), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -18,17 +18,17 @@ from gateway.api.ledger import DIMENSIONS
 async def get_stats(request: web.Request) -> web.Response:
     """Totals of each group, nested in the order of ``group_by``."""
     query = Query(request, "group_by", *RANGE, *NAMES)
-    group_by = cast(list[Dimension], query.choices("group_by", DIMENSIONS))
-    return answer(await usage.stats(request.app[ADMIN], by_names(query, read_range(query)), group_by))
+    wanted = by_names(query, read_range(query))
+    return answer(await usage.stats(request.app[ADMIN], wanted, _group_by(query)))
 
 
 async def get_series(request: web.Request) -> web.Response:
     """One figure over time, or all, a point for each step."""
-    query = Query(request, "name", "step", *RANGE, *NAMES)
+    query = Query(request, "name", "step", "group_by", *RANGE, *NAMES)
     name = query.choice("name", usage.SERIES, "requests")
     step = query.whole("step", usage.MINUTE, 400 * int(usage.DAY))
-    wanted = by_names(query, read_range(query))
-    return answer(await usage.series(request.app[ADMIN], name, wanted, step))
+    wanted, group_by = by_names(query, read_range(query)), _group_by(query)
+    return answer(await usage.series(request.app[ADMIN], name, wanted, step, group_by))
 
 
 async def get_global(request: web.Request) -> web.Response:
@@ -47,6 +47,10 @@ async def get_provider(request: web.Request) -> web.Response:
     """Totals of one provider's requests."""
     span = read_range(Query(request, *RANGE))
     return answer(await usage.of_provider(request.app[ADMIN], request.match_info["id"], span))
+
+
+def _group_by(query: Query) -> list[Dimension]:
+    return cast(list[Dimension], query.choices("group_by", DIMENSIONS))
 
 
 routes = (

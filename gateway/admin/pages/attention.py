@@ -102,7 +102,7 @@ def _prices(models: Sequence[str]) -> Iterator[Finding]:
 
 def _service(service: Json) -> Iterator[Finding]:
     keys: Sequence[Json] = service["keys"]
-    at = {"section": "Providers", "query": f"#{service['id']}"}
+    at = {"section": "Providers", "query": f"/{service['id']}"}
     for state, title, advice in _STATES:
         of_it = [key for key in keys if _state(key) == state]
         if of_it:
@@ -146,7 +146,7 @@ def _why(keys: Iterable[Json]) -> str:
     pause = max((key["cooled_seconds"] for key in keys), default=0)
     error = next((key["last_error"] for key in keys if key["last_error"]), None)
     return (f"For {duration(pause)} yet. " if pause else "") + (
-        f"Last error: {name(error, 200)}. " if error else ""
+        f"Last error: {name(error, 200).rstrip('.')}. " if error else ""
     )
 
 

@@ -38,7 +38,11 @@ class Span:
 
 def read_span(query: Query) -> Span:
     """The query's ``range``. Raises `AdminError` 400."""
-    name = query.choice("range", tuple(RANGES), USUAL)
+    return last(query.choice("range", tuple(RANGES), USUAL))
+
+
+def last(name: str) -> Span:
+    """The range that is called so in `RANGES`."""
     seconds, step, words = RANGES[name]
     end = (int(time.time()) // step + 1) * step
     return Span(name, f"the last {words}", end - seconds, end, step)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from aiohttp import web
 from gateway import __version__
 from gateway.admin.errors import AdminError
 from gateway.admin.login import COOKIE
+from gateway.admin.pace import paced
 from gateway.admin.pages.figures import FILTERS
 from gateway.admin.pages.flash import forget_flash, read_flash
 from gateway.admin.pages.page import Page, Section
@@ -25,8 +25,6 @@ from gateway.keys import LIVE
 SECTIONS: web.AppKey[tuple[Section, ...]] = web.AppKey("gateway.admin.sections", tuple)
 LIVE_BLOCK = "live_"
 """What the names of blocks begin with that are sent anew while somebody watches."""
-_SLICE = 0.0005
-"""Seconds of rendering after which requests of clients get their turn."""
 
 
 def set_up(app: web.Application, sections: tuple[Section, ...]) -> None:
@@ -81,14 +79,7 @@ async def _template(request: web.Request, page: Page) -> jinja2.Template:
 
 
 async def _joined(pieces: Iterable[str]) -> str:
-    found: list[str] = []
-    resumed = time.perf_counter()
-    for piece in pieces:
-        found.append(piece)
-        if time.perf_counter() - resumed > _SLICE:
-            await asyncio.sleep(0)
-            resumed = time.perf_counter()
-    return "".join(found)
+    return "".join([piece async for piece in paced(pieces)])
 
 
 def _everything(request: web.Request, page: Page) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from gateway.admin.pages import (
     clients,
     config,
     login,
+    models,
     overview,
     playground,
     providers,
     requests,
     static,
+    usage,
 )
 from gateway.admin.pages.border import border, harden
 from gateway.admin.pages.render import set_up
@@ -26,6 +28,8 @@ SECTIONS = (
     requests.section,
     providers.section,
     clients.section,
+    models.section,
+    usage.section,
     config.section,
     playground.section,
     audit.section,

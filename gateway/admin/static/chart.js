@@ -2,8 +2,11 @@
 "use strict";
 (() => {
   const HEIGHT = 200;
-  const LOOKS = ["--series-1", "--series-2", "--series-3", "--series-4"];
+  const LOOKS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5"];
+  const OTHERS = "--edge";
   const charts = new Map();
+  // What the tables hold, by the figure's id; a stack is drawn from sums of it.
+  const known = new Map();
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
@@ -30,6 +33,12 @@
     return { titles, columns };
   };
 
+  // Each column with all that are stacked below it, so that those behind are drawn first.
+  const stacked = ([moments, ...columns]) => {
+    const heights = moments.map(() => 0);
+    return [moments, ...columns.reverse().map((column) => column.map((value, i) => (heights[i] += value))).reverse()];
+  };
+
   const DAY = 86400;
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const calendar = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -54,14 +63,24 @@
     return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
   };
 
-  const series = (title, at, shape, unit) => {
-    const stroke = colour(LOOKS[at % LOOKS.length]);
+  const series = (figure, title, at, last) => {
+    const unit = UNITS[figure.dataset.unit];
+    const line = figure.dataset.shape === "line";
+    const stroke = colour(last && "others" in figure.dataset ? OTHERS : LOOKS[at % LOOKS.length]);
     const bars = { paths: uPlot.paths.bars({ size: [0.8, 40], radius: 0.1 }), fill: stroke, width: 0 };
-    const line = { width: 2, spanGaps: false };
-    return {
-      label: title, stroke, points: { show: shape === "line", size: 4, filter: lonely },
-      value: (_, value) => (value == null ? "–" : unit.text(value)), ...(shape === "bars" ? bars : line),
+    const text = (_, __, place, i) => {
+      const value = i == null ? null : known.get(figure.id)[place][i];
+      return value == null ? "–" : unit.text(value);
     };
+    return {
+      label: title, stroke, points: { show: line, size: 4, filter: lonely }, value: text,
+      ...(line ? { width: 2, spanGaps: false } : bars),
+    };
+  };
+
+  const data = (figure, columns) => {
+    known.set(figure.id, columns);
+    return figure.dataset.shape === "stack" ? stacked(columns) : columns;
   };
 
   const draw = (figure) => {
@@ -76,8 +95,8 @@
       scales: { x: { range: wider }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text), ...(unit.steps && { incrs: unit.steps }) })],
       series: [{ label: titles[0], value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
-        ...titles.slice(1).map((title, at) => series(title, at, figure.dataset.shape, unit))],
-    }, columns, plot));
+        ...titles.slice(1).map((title, at, { length }) => series(figure, title, at, at === length - 1))],
+    }, data(figure, columns), plot));
   };
 
   const all = () => document.querySelectorAll("figure.chart");
@@ -93,7 +112,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   document.addEventListener("coo:changed", () => {
     for (const figure of all()) {
-      charts.get(figure.id)?.setData(read(figure, UNITS[figure.dataset.unit].scale).columns);
+      charts.get(figure.id)?.setData(data(figure, read(figure, UNITS[figure.dataset.unit].scale).columns));
     }
   });
 })();

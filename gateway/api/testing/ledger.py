@@ -134,20 +134,22 @@ class LedgerConformance:
         self._for_any(check, records(), filters(), st.integers(1, 5))
 
     def test_a_series_is_the_totals_of_its_steps(self) -> None:
-        async def check(kept: list[Record], filter: Filter, minutes: int) -> None:
+        async def check(kept: list[Record], filter: Filter, minutes: int, group_by: list[Dimension]) -> None:
             filter = replace(filter, start=filter.start or BEGINNING, end=filter.end or BEGINNING + SPAN)
             assert filter.start is not None
             step = minutes * 60.0
-            expected: dict[float, Total] = {}
+            expected: dict[tuple[float, tuple[str, ...]], Total] = {}
             for record in kept:
                 if filter.matches(record):
                     begins = filter.start + (record.time - filter.start) // step * step
-                    expected.setdefault(begins, Total()).count(record)
+                    group = group_of(record, group_by)
+                    expected.setdefault((begins, group), Total(group)).count(record)
             async with self.opened(ManualClock()) as store:
                 await store.append(kept)
-                assert await store.series(filter, step) == sorted(expected.items(), key=lambda one: one[0])
+                found = await store.series(filter, step, group_by)
+            assert found == [(begins, expected[begins, group]) for begins, group in sorted(expected)]
 
-        self._for_any(check, records(), ranges(), st.sampled_from([1, 2, 60, 1440]))
+        self._for_any(check, records(), ranges(), st.sampled_from([1, 2, 60, 1440]), GROUPINGS)
 
     def test_totals_outlive_their_records(self) -> None:
         async def check(kept: list[Record], pruned: float, group_by: list[Dimension]) -> None:

@@ -1,0 +1,73 @@
+"""Models and aliases: who serves what at which price, and what is amiss with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from gateway.admin import models
+from gateway.admin.pages import routing
+from gateway.admin.pages.page import Page, Section
+from gateway.admin.pages.show import shown
+from gateway.admin.query import Query
+from gateway.admin.state import ADMIN
+
+MOST = 500
+"""Rows of a table; a search finds the others."""
+
+Json = Mapping[str, Any]
+
+
+async def listing(request: web.Request) -> Page:
+    """What the configuration lists, as far as it has what is searched for in a name."""
+    query, state = Query(request, "q"), request.app[ADMIN]
+    text, names = query.text("q") or "", models.listing(state)
+    aliases = [name for name in names if name["kind"] == "alias"]
+    served = list(_served(names, aliases))
+    values = {
+        "q": text,
+        "served": _found(text, served, ("model", "provider", "aliases")),
+        "aliases": _found(text, aliases, ("name", "targets")),
+        "exist": bool(served),
+        "most": MOST,
+        "unpriced": [f"{one['provider']}:{one['model']}" for one in served if one["prices"] is None],
+        "astray": [(alias["name"], lost) for alias in aliases if (lost := _lost(alias))],
+        "algorithm": state.live.current.config.policy.algorithm,
+    }
+    return Page("models.html", values)
+
+
+def _served(names: Sequence[Json], aliases: Sequence[Json]) -> Iterator[dict[str, Any]]:
+    """Each model of each provider, with the aliases that lead to it."""
+    called: dict[tuple[str, str], list[str]] = {}
+    for alias in aliases:
+        for one in alias["serves"]:
+            called.setdefault((one["provider"], one["model"]), []).append(alias["name"])
+    for name in names:
+        if name["kind"] == "address":
+            for one in name["serves"]:
+                yield {**one, "aliases": called.get((one["provider"], one["model"]), [])}
+
+
+def _lost(alias: Json) -> list[str]:
+    """Its targets that no provider is called by."""
+    return [one["target"] for one in alias["targets"] if not one["known"]]
+
+
+def _found(text: str, things: Sequence[Json], fields: Sequence[str]) -> list[Json]:
+    wanted = text.casefold()
+    return [one for one in things if any(wanted in word.casefold() for word in _words(one, fields))]
+
+
+def _words(thing: Json, fields: Iterable[str]) -> Iterator[str]:
+    for field in fields:
+        value = thing[field]
+        if isinstance(value, str):
+            yield value
+        else:
+            yield from (one if isinstance(one, str) else one["target"] for one in value)
+
+
+section = Section("Models", "/models", (web.get("/models", shown(listing)), *routing.routes))
