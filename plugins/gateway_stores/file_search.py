@@ -61,4 +61,7 @@ def _terms(filter: Filter) -> tuple[list[str], list[Any]]:
     if filter.dearer_than_nano is not None:
         terms.append("cost_nano > ?")
         values.append(filter.dearer_than_nano)
+    status = filter.status or 0
+    if terms and (filter.error is not None or status >= 400 or 4 <= status < 10):  # else an index knows
+        terms.append("errors > 0")
     return terms, values
