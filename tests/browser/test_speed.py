@@ -33,7 +33,6 @@ async def test_no_page_takes_long_with_many_records(visit: Visits, large: Busy) 
     page = await visit(large)
     for path in (*await sitemap(page), *_LOOKED_FOR):
         taken = [await _seconds(page, path) for _ in range(_TRIES)]
-        print(f"{min(taken) * 1000:6.0f} ms  {path}")
         assert min(taken) < MOST, f"{path}: {taken}"
 
 
