@@ -47,6 +47,7 @@ async def test_every_candidate_with_its_score_and_cost(tmp_path: Path) -> None:
         assert found["expected"] == {"input_tokens": 1000, "output_tokens": 100}
         assert found["chosen"] == {"provider": "cheap", "key": "k", "model": "m"}
         cheap, dear = found["candidates"]
+        assert found["why"].endswith("most of that is cost_ratio: 0.050 against 0.500.")
         assert cheap["expected_cost_nano_usd"] == 1_500_000  # 0.001 + 0.1 * 0.005 dollars
         assert cheap["score"] < dear["score"]
         assert abs(sum(dear["terms"].values()) - dear["score"]) < 1e-9

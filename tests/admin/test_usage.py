@@ -122,6 +122,18 @@ async def test_series_have_a_point_for_each_step(gateway: Gateway) -> None:
     assert series["requests"][-1] == 0
 
 
+async def test_series_of_groups_add_up_to_that_of_all(gateway: Gateway) -> None:
+    span = {"start": str(MIDNIGHT), "end": str(MIDNIGHT + 1200), "step": "120"}
+    _, body = await call(gateway, "GET /metrics", query=span, name="cost", group_by="client,provider")
+    found = {(group["client"], group["provider"]): group["points"] for group in body["groups"]}
+    assert len(found) == 6
+    for (client, provider), points in found.items():
+        mine = [one for one in RECORDS if (one.client, one.provider or "") == (client, provider)]
+        assert sum(point["cost_nano_usd"] for point in points) == cost(mine)
+    assert sum(point["cost_nano_usd"] for point in body["points"]) == cost(RECORDS)
+    assert "groups" not in (await call(gateway, "GET /metrics", query=span))[1]
+
+
 async def test_all_figures_at_once_are_those_of_the_series(gateway: Gateway) -> None:
     span = {"start": str(MIDNIGHT), "end": str(MIDNIGHT + 1200), "step": "120"}
     _, body = await call(gateway, "GET /metrics", query=span, name="all")

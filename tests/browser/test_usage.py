@@ -1,0 +1,69 @@
+"""The usage page in the browser: charts that are drawn, what can be chosen, and the CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.axe import accessible
+from tests.browser.chromium import VIEWS, View
+from tests.browser.watch import Watch
+
+WEEK = "/ui/usage?range=7d"
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+async def test_every_chart_is_drawn_and_the_page_is_accessible(page: Page, view: View) -> None:
+    await page.goto(f"{WEEK}&by=provider&then=model")
+    await expect(page.locator("figure.chart canvas")).to_have_count(4)
+    await expect(page.locator("#chart-spend .u-legend")).to_contain_text("openai-prod")
+    await accessible(page)
+
+
+async def test_groups_filters_and_order_are_chosen_by_keyboard(page: Page) -> None:
+    await page.goto(WEEK)
+    await page.get_by_label("Group by").select_option("model")
+    await page.get_by_text("Narrow down").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Provider", exact=True).fill("openai-prod")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="2 models")).to_be_visible()
+    rows = page.locator("#groups tbody th")
+    await expect(rows).to_have_text(["gpt-4o", "gpt-4o-mini", "All"])
+    await page.get_by_role("link", name="Spend").focus()
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_text(["gpt-4o-mini", "gpt-4o", "All"])
+    await page.get_by_role("link", name="gpt-4o", exact=True).click()
+    await expect(page.get_by_label("Model", exact=True)).to_have_value("gpt-4o")
+    await expect(page.get_by_label("Group by")).to_have_value("client")
+
+
+async def test_the_csv_is_what_is_shown(page: Page) -> None:
+    await page.goto("/ui/usage?range=last-month&by=provider")
+    await page.goto(f"{WEEK}&by=provider")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="CSV").click()
+    path = await (await download.value).path()
+    rows = list(csv.DictReader(io.StringIO(Path(path).read_text())))
+    shown = await page.locator("#groups tbody th").all_text_contents()
+    assert [row["provider"] or "(none)" for row in rows] == shown[:-1]
+
+
+async def test_a_time_of_ones_own(page: Page) -> None:
+    await page.goto(WEEK)
+    await page.get_by_label("From, UTC").fill("2020-01-01T00:00")
+    await page.get_by_label("Until, UTC").fill("2020-02-01T00:00")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.get_by_text("There was no request in this time.")).to_be_visible()
+    await expect(page.get_by_label("From, UTC")).to_have_value("2020-01-01T00:00")
+
+
+async def test_an_impossible_time_is_said_in_place(page: Page, watch: Watch) -> None:
+    watch.expect("400")
+    await page.goto("/ui/usage?start=2026-02-01T00:00&end=2026-01-01T00:00")
+    await expect(page.get_by_label("Until, UTC")).to_have_attribute("aria-invalid", "true")
+    await accessible(page)
