@@ -93,6 +93,9 @@ def test_piuparts(package: Path, request: pytest.FixtureRequest, tmp_path: Path,
         pytest.skip("only with --long")
     base: Path = request.getfixturevalue("base")
     done = subprocess.run(
-        ["piuparts", "--existing-chroot", base, package], capture_output=True, text=True, cwd=tmp_path
+        ["piuparts", "--distribution=bookworm", "--keep-sources-list", f"--existing-chroot={base}", package],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-5000:]
