@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from math import inf
+from math import ceil, inf
 
 from gateway_stores.holdings import Holdings
 from gateway_stores.pool import Reported
@@ -12,6 +12,9 @@ from gateway_stores.quota import Answer, Ask, Use
 
 FRESH = 0.25
 """Seconds for which what an answer said is good enough to refuse by."""
+TOGETHER = 0.5
+"""Subjects that rest for long come back at whole multiples of this, so that one exchange is for many."""
+LONG = 2.0
 
 
 class Correspondence:
@@ -84,7 +87,8 @@ class Correspondence:
 
     def rest(self, now: float) -> None:
         """Nothing need be written for as long as what is held, as of ``now``, will do."""
-        self.leisure_until = now + self._holdings.lasts(self.holders)
+        lasts = self._holdings.lasts(self.holders)
+        self.leisure_until = now + lasts if lasts < LONG else ceil((now + lasts) / TOGETHER) * TOGETHER
 
     def _report(self, now: float, delay: float) -> list[Use]:
         """All uses that were not acknowledged, the new ones included."""
