@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from math import ceil, inf
@@ -87,8 +88,11 @@ class Correspondence:
 
     def rest(self, now: float) -> None:
         """Nothing need be written for as long as what is held, as of ``now``, will do."""
-        lasts = self._holdings.lasts(self.holders)
-        self.leisure_until = now + lasts if lasts < LONG else ceil((now + lasts) / TOGETHER) * TOGETHER
+        until = now + (lasts := self._holdings.lasts(self.holders))
+        if lasts >= LONG:
+            until -= random.uniform(0.0, lasts / 4)  # or all that began together would come back together
+            until = ceil(until / TOGETHER) * TOGETHER
+        self.leisure_until = until
 
     def _report(self, now: float, delay: float) -> list[Use]:
         """All uses that were not acknowledged, the new ones included."""
