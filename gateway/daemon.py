@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -19,6 +18,7 @@ from gateway import __version__, systemd
 from gateway.api import Site
 from gateway.app import make_app
 from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
+from gateway.collector import tune_collector
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
@@ -140,7 +140,7 @@ class Daemon:
                 self.addresses = listeners.addresses
                 with self._watching():
                     await self._announce(live)
-                    _tune_collector()
+                    tune_collector()
                     if started is not None:
                         started.set()
                     await self._controls.stopping.wait()
@@ -280,10 +280,3 @@ async def _ping_watchdog() -> None:
     while interval is not None:
         systemd.notify("WATCHDOG=1")
         await asyncio.sleep(interval / 2)
-
-
-def _tune_collector() -> None:
-    """What was made at the start stays: keep the garbage collector from walking it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,11 +32,9 @@ from gateway.scrape import TOPIC as METRICS
 from gateway.workers.channel import CallFailed, Channel, ChannelClosed
 from gateway.workers.linked import Linked
 from gateway.workers.reloading import unpack
+from gateway.workers.telling import keep_telling
 
 log = logging.getLogger(__name__)
-
-PUSH_SECONDS = 1.0
-"""Between two signs of life, each with the metrics of the moment."""
 
 
 class Worker(Daemon):
@@ -147,10 +146,7 @@ class Worker(Daemon):
 
     async def _push(self) -> None:
         with suppress(ChannelClosed):
-            while True:
-                snapshot = await self._link.peers.answer(METRICS, None)
-                await self._link.channel.call("snapshot", orjson.dumps(snapshot))
-                await asyncio.sleep(PUSH_SECONDS)
+            await keep_telling(self._link.channel.call, partial(self._link.peers.answer, METRICS, None))
 
 
 class _Relayed(Reloader):

@@ -12,6 +12,7 @@ import orjson
 from gateway import __version__, systemd
 from gateway.api import Hosting, Site
 from gateway.build import build_plugins, build_store
+from gateway.collector import tune_collector
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
@@ -46,6 +47,7 @@ class Supervisor:
         self._metrics = Metrics(__version__)
         """Of this process, and what workers that have ended had counted."""
         self._store = build_store(self._loaded.config, registry)
+        self._host = self._store if isinstance(self._store, Hosting) else None
         self._crew: Crew
         self._reloading = Reloading(path, beginning, registry)
 
@@ -67,18 +69,18 @@ class Supervisor:
             finally:
                 pinging.cancel()
                 await self._drain(running)
-                if isinstance(self._store, Hosting):
+                if self._host is not None:
                     await self._store.close()
         return 0
 
     async def _open_store(self) -> None:
         store, section = self._store, self._loaded.config.storage
-        if not (store.shared or isinstance(store, Hosting)):
+        if not (store.shared or self._host is not None):
             message = (
                 f"{section.runtime.type} is for one process, and server.workers asks for {self._workers}"
             )
             raise ConfigError([Problem("storage.runtime.type", None, message)])
-        if isinstance(store, Hosting):
+        if self._host is not None:
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
             site.cache_entries = self._loaded.config.policy.cache.max_entries
@@ -94,6 +96,7 @@ class Supervisor:
                 log.info("listening", extra={"addresses": addresses(self._sockets), "workers": self._workers})
                 systemd.notify("READY=1")
                 with self._controls.watching(self._path, self._loaded.digest):
+                    tune_collector()
                     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
@@ -124,8 +127,10 @@ class Supervisor:
         """Answer a worker."""
         match topic:
             case "store":
-                assert isinstance(self._store, Hosting)
-                return await self._store.answer(member.holder, body)
+                assert self._host is not None
+                return await self._host.answer(member.holder, body)
+            case "alive":
+                pass  # any message is a sign of life
             case "snapshot":
                 member.snapshot = body
             case "gather":
@@ -152,7 +157,7 @@ class Supervisor:
             "workers": self._workers,
             "holder": member.holder,
             "sockets": [sock.fileno() for sock in self._sockets],
-            "asks": isinstance(self._store, Hosting),
+            "asks": self._host is not None,
             **self._reloading.orders(member),
         }
 
@@ -181,8 +186,8 @@ class Supervisor:
             last = orjson.loads(member.snapshot)
             process = {CPU: last["process"].get(CPU, 0.0)}
             self._metrics.add({**last, "gauges": [], "process": process})
-        if isinstance(self._store, Hosting):
-            self._store.lost(member.holder)
+        if self._host is not None:
+            self._host.lost(member.holder)
 
     async def _ping_watchdog(self) -> None:
         """Tell systemd that this process runs and its workers answer."""

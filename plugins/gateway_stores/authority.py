@@ -32,7 +32,8 @@ class _Window:
         return (index + 1) * self.width + self.seconds
 
     def slide(self, now: float) -> None:
-        for index in [index for index in self.buckets if self.leaves(index) <= now]:
+        width, seconds = self.width, self.seconds
+        for index in [index for index in self.buckets if (index + 1) * width + seconds <= now]:
             del self.buckets[index]
 
     def count(self, time: float, amount: int) -> None:
@@ -40,6 +41,7 @@ class _Window:
         index = int(time // self.width)
         if amount > 0:
             self.buckets[index] = self.buckets.get(index, 0) + amount
+            return
         for place in (index, index + 1):
             back = min(-amount, self.buckets.get(place, 0))
             if back > 0:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterator, Sequence
-from math import inf
+from math import ceil, inf
 
 from gateway_stores.holdings import Holdings
 from gateway_stores.pool import Reported
@@ -12,6 +13,9 @@ from gateway_stores.quota import Answer, Ask, Use
 
 FRESH = 0.25
 """Seconds for which what an answer said is good enough to refuse by."""
+TOGETHER = 0.5
+"""Subjects that rest for long come back at whole multiples of this, so that one exchange is for many."""
+LONG = 2.0
 
 
 class Correspondence:
@@ -84,7 +88,11 @@ class Correspondence:
 
     def rest(self, now: float) -> None:
         """Nothing need be written for as long as what is held, as of ``now``, will do."""
-        self.leisure_until = now + self._holdings.lasts(self.holders)
+        until = now + (lasts := self._holdings.lasts(self.holders))
+        if lasts >= LONG:
+            until -= random.uniform(0.0, lasts / 4)  # or all that began together would come back together
+            until = ceil(until / TOGETHER) * TOGETHER
+        self.leisure_until = until
 
     def _report(self, now: float, delay: float) -> list[Use]:
         """All uses that were not acknowledged, the new ones included."""

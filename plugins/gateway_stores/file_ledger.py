@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from math import inf, nextafter
 from typing import Any
@@ -103,6 +104,8 @@ def requests(connection: sqlite3.Connection, filter: Filter, limit: int, before:
         terms.append("id < ?")
         values.append(before)
     with snapshot(connection):
+        if before is not None:
+            filter = _ending(connection, filter, before)
         oldest = connection.execute("SELECT min(time) FROM requests").fetchone()[0]
         for start, end in () if oldest is None else stretches(connection, filter, oldest):
             bounds, ids = _between(connection, start, end)
@@ -140,6 +143,15 @@ def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
             yield Record.from_json(orjson.loads(data))
         except (ValueError, TypeError, KeyError):
             continue
+
+
+def _ending(connection: sqlite3.Connection, filter: Filter, before: str) -> Filter:
+    """The same that ends where ``before`` stands in time."""
+    found = connection.execute(
+        "SELECT time FROM requests WHERE id < ? ORDER BY id DESC LIMIT 1", [before]
+    ).fetchone()
+    end = nextafter(found[0], inf) if found else 0.0
+    return replace(filter, end=end if filter.end is None else min(end, filter.end))
 
 
 def _between(connection: sqlite3.Connection, start: float, end: float) -> tuple[list[str], list[str]]:

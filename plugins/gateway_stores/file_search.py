@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gateway.api import Filter
@@ -31,16 +31,26 @@ def stretches(connection: sqlite3.Connection, filter: Filter, oldest: float) -> 
     if counted < end:
         yield max(start, counted), end
     known = _first_total(connection) or counted
-    busy = (
-        'SELECT DISTINCT begins FROM totals JOIN groups ON number = "group" '
+    busy = (  # a cross join: through the totals in their order, whatever SQLite thinks of it
+        'SELECT DISTINCT begins FROM totals CROSS JOIN groups ON number = "group" '
         f"WHERE span = ? AND begins > ? AND begins < ? AND {' AND '.join(terms)} ORDER BY begins DESC"
     )
     for (day,) in connection.execute(busy, [_DAY, start - _DAY, min(end, counted), *values]).fetchall():
         within = [_HOUR, max(start - _HOUR, day - 1), min(end, counted, day + _DAY), *values]
-        for (hour,) in connection.execute(busy, within).fetchall():
-            yield max(start, hour), min(end, counted, hour + _HOUR)
+        for first, last in _runs([hour for (hour,) in connection.execute(busy, within)]):
+            yield max(start, first), min(end, counted, last + _HOUR)
     if start < min(end, known):
         yield start, min(end, known)
+
+
+def _runs(hours: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of those that follow each other; ``hours`` go back in time."""
+    last = None
+    for at, hour in enumerate(hours):
+        last = hour if last is None else last
+        if at + 1 == len(hours) or hours[at + 1] != hour - _HOUR:
+            yield hour, last
+            last = None
 
 
 def _first_total(connection: sqlite3.Connection) -> float:
@@ -61,4 +71,7 @@ def _terms(filter: Filter) -> tuple[list[str], list[Any]]:
     if filter.dearer_than_nano is not None:
         terms.append("cost_nano > ?")
         values.append(filter.dearer_than_nano)
+    status = filter.status or 0
+    if terms and (filter.error is not None or status >= 400 or 4 <= status < 10):  # else an index knows
+        terms.append("errors > 0")
     return terms, values

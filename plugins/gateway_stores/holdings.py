@@ -11,7 +11,7 @@ from gateway_stores.pool import Pool
 from gateway_stores.quota import Answer, Span
 from gateway_stores.slots import Slots
 
-TTL = 30.0
+TTL = 60.0
 """Seconds for which what is held may be used; renewed at half of it."""
 SLOT_TTL = 10.0
 """The same where slots are among it: those of a process that was killed are free after so long."""

@@ -72,6 +72,11 @@ class LeasedMeter:
         """As many processes used this subject when it was last heard of; 0 if it never was."""
         return self._letters.holders
 
+    @property
+    def rests_until(self) -> float:
+        """Until then no exchange is of use, unless somebody waits (monotonic seconds)."""
+        return self._letters.leisure_until
+
     def configure(self, limits: Limits) -> None:
         """Go on with other limits; a window that stays limited keeps what was used."""
         self.limits = limits

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from itertools import count
 from weakref import WeakValueDictionary
 
@@ -54,6 +55,10 @@ class LeasedWindows:
         """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
         self._numbers = count(1)
         self._awake: dict[LeasedMeter, None] = {}
+        self._watched: dict[LeasedMeter, None] = {}
+        """Those of them that are looked at with every tick."""
+        self._resting: list[tuple[float, int, LeasedMeter]] = []
+        """A heap of the others, by the time (of our clock) until which no exchange is of use."""
         self._queued: dict[LeasedMeter, None] = {}
         self._due: deque[LeasedMeter] = deque()
         self._tick_at = self._beat_at = 0.0
@@ -138,9 +143,9 @@ class LeasedWindows:
     def _rouse(self, meter: LeasedMeter) -> None:
         """The meter takes part in the exchanges in the background from now on."""
         meter.asleep = False
-        if not self._awake:
+        if not self._watched:
             self._wake.set()
-        self._awake[meter] = None
+        self._awake[meter] = self._watched[meter] = None
 
     async def _wait(self, meter: LeasedMeter, tokens: int, cost: int) -> Reservation | Refusal:
         """Queue for what the next exchanges bring."""
@@ -168,7 +173,7 @@ class LeasedWindows:
             self._wake.clear()
             moments = [meter.again_at for meter in self._queued]
             if self._awake:
-                moments.append(max(self._tick_at, self._breaker.probe_at if self._breaker.open else 0.0))
+                moments.append(max(self._look_at(now), self._breaker.probe_at if self._breaker.open else 0.0))
             try:
                 async with asyncio.timeout_at(min(moments, default=None)):
                     await self._wake.wait()
@@ -182,10 +187,7 @@ class LeasedWindows:
             return ()
         if now >= self._tick_at and not self._due:
             self._tick_at = now + TICK
-            clock = self._clock()
-            self._due.extend(meter for meter in self._awake if meter.due(clock))
-            for meter in [meter for meter in self._awake if meter.asleep]:
-                del self._awake[meter]
+            self._look(self._clock())
             if now >= self._beat_at and self._awake and not self._due:
                 meter = next(iter(self._awake))
                 self._awake[meter] = self._awake.pop(meter)  # the last to have a turn again
@@ -194,6 +196,28 @@ class LeasedWindows:
         while self._due and len(chosen) < MOST_ASKS:
             chosen[self._due.popleft()] = None
         return list(chosen)
+
+    def _look(self, now: float) -> None:
+        """Find those that are due, that rest and that have fallen asleep."""
+        while self._resting and self._resting[0][0] <= now:
+            moment, _, meter = heappop(self._resting)
+            if moment == meter.rests_until:  # it has not been asked for in the meantime
+                self._watched[meter] = None
+        for meter in list(self._watched):
+            if meter.due(now):
+                self._due.append(meter)
+            elif meter.asleep:
+                del self._watched[meter], self._awake[meter]
+            elif meter.rests_until > now:
+                del self._watched[meter]
+                heappush(self._resting, (meter.rests_until, next(self._numbers), meter))
+
+    def _look_at(self, now: float) -> float:
+        """When (loop time) to look again: with the next tick, if only because of those that rest."""
+        if self._watched or not self._resting:
+            return self._tick_at
+        rest = self._resting[0][0] - self._clock()
+        return max(self._tick_at, min(now + rest, self._beat_at))
 
     async def _exchange(self, meters: Sequence[LeasedMeter], *, final: bool = False) -> bool:
         """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
@@ -224,6 +248,7 @@ class LeasedWindows:
         self._breaker.succeeded()
         self._delay = max(loop.time() - began, self._delay * 0.9)
         for meter in meters:
+            self._watched[meter] = None
             self._serve(meter, now, loop.time())
         return True
 

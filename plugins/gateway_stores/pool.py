@@ -12,11 +12,15 @@ from gateway_stores.window import Bucket, Window
 
 CUTS = 600
 """How finely a window is cut for own uses; they are reported with the time of the newest in their bucket."""
+LARGE = 1000
+COARSE = 12
+"""The same of a limit as large as that, while less than one part in `SPARE` of it is used: then some seconds
+decide nothing, and what many small requests use is told in a few figures."""
 DEMAND = 0.25
 """Seconds of demand to hold quota for; also how fast the measure of demand follows it."""
 SPARE = 16
 """Of such a limit all processes together hold at most this part ahead of demand."""
-AHEAD = 8
+AHEAD = 32
 """For so many requests like those that wait quota is held ahead."""
 
 
@@ -135,6 +139,8 @@ class Pool:
 
     def report(self, now: float) -> list[tuple[Bucket, int]]:
         """What is to be reported from now on; nothing of it is given twice."""
+        far = self.limit >= LARGE and self.used <= self.limit // SPARE
+        self.mine.cut(COARSE if far else CUTS)
         known, self.unsent = self.unsent, {}
         unsent = [(bucket, amount) for bucket, amount in known.items() if amount and bucket.leaves > now]
         self.sent = {bucket: amount for bucket, amount in self.sent.items() if bucket.leaves > now}

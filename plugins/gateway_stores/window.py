@@ -37,6 +37,10 @@ class Window:
         self.used = 0
         self.buckets: deque[Bucket] = deque()
 
+    def cut(self, cuts: int) -> None:
+        """Go on more or less finely, beginning with the next bucket."""
+        self.cuts, self.width = cuts, self.seconds / cuts
+
     def slide(self, now: float) -> None:
         """Let go of what has left the window."""
         buckets = self.buckets

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway_stores.memory import MemoryConfigStore
 from tests.admin.browsing import Answer, Browser, browsing
 from tests.admin.calling import administered, audited
 from tests.daemon.running import running
@@ -218,6 +219,25 @@ async def test_what_somebody_else_has_changed_since_is_not_lost(browser: Browser
     await post(browser, "revert", path="policy.priority", revision=seen)
     assert "Somebody else has changed" in (await browser.get("/ui/config")).words
     assert priority(browser) == "cost"
+
+
+async def test_a_change_made_through_another_gateway_is_shown_at_once(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    store, text = MemoryConfigStore(), "policy: {priority: cost}"
+    async with (
+        running(administered(storage=STORAGE), folders[0], config_store=store) as here,
+        running(administered(storage=STORAGE), folders[1], config_store=store) as there,
+        browsing(here) as browser,
+    ):
+        await browser.log_in()
+        seen = revision_in(await review(browser, text))
+        await there.admin("POST", "config", {"policy": {"priority": "latency"}})
+        answer = await post(browser, "apply", patch=text, revision=seen)
+        assert answer.status == 412
+        assert "policy.priority latency cost" in answer.words
+        assert (await post(browser, "apply", patch=text, revision=revision_in(answer))).status == 303
 
 
 async def test_what_waits_for_a_restart_is_said_before_and_after(browser: Browser) -> None:

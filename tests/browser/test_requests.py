@@ -92,7 +92,7 @@ async def test_a_wrong_filter_is_said_beside_it(page: Page, watch: Watch) -> Non
 async def test_page_by_page_and_back(page: Page) -> None:
     await page.goto("/ui/requests")
     newest = await page.locator(ROWS).first.get_attribute("id")
-    seen = set()
+    seen: set[str] = set()
     for _ in range(3):
         ids = await page.eval_on_selector_all(ROWS, "rows => rows.map(row => row.id)")
         assert len(ids) == 50 and not seen & set(ids)

@@ -8,10 +8,12 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trustme
 
+from tests.daemon.beside import beside
 from tests.fakes.daemon import ROOT, free_port
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -86,17 +88,8 @@ async def proxied(proxy: Proxy, folder: Path, to: int, authority: trustme.CA) ->
     port = free_port()
     _configure(proxy, folder, authority, {"port": port, "to": to, "folder": folder})
     assert proxy.program is not None
-    process = await asyncio.create_subprocess_exec(*proxy.command(proxy.program, folder))
-    try:
-        async with asyncio.timeout(10):
-            while not await _listens(port):
-                assert process.returncode is None
-                await asyncio.sleep(0.02)
+    async with beside(proxy.command(proxy.program, folder), partial(_listens, port)):
         yield port
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 def _configure(proxy: Proxy, folder: Path, authority: trustme.CA, places: Mapping[str, object]) -> None:

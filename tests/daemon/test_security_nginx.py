@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from pytest import TempPathFactory
 
+from tests.daemon.beside import beside
 from tests.daemon.raw import Answer, Gone, chunked, connected, exchange, message
 from tests.daemon.stand import BEARER, CHAT, Stand, chat, stand
 from tests.fakes.daemon import free_port
@@ -57,19 +58,9 @@ async def nginx(stand: Stand, tmp_path_factory: TempPathFactory) -> AsyncIterato
     user = "user root;" if os.geteuid() == 0 else ""
     path = folder / "nginx.conf"
     path.write_text(CONFIG.format(user=user, folder=folder, to=stand.port, port=port))
-    process = await asyncio.create_subprocess_exec(
-        NGINX, "-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")
-    )
-    try:
-        async with asyncio.timeout(10):
-            while not await serves(port):
-                assert process.returncode is None
-                await asyncio.sleep(0.02)
+    command = (NGINX, "-p", str(folder), "-c", str(path), "-e", str(folder / "error.log"))
+    async with beside(command, partial(serves, port)):
         yield port
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 async def serves(port: int) -> bool:

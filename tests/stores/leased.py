@@ -22,6 +22,9 @@ class NearAuthority:
     windows: WindowAuthority
     clock: Callable[[], float]
     asks: int = 0
+    exchanges: int = 0
+    uses: int = 0
+    """So many figures were reported, some of them perhaps twice."""
     delay: Callable[[], Awaitable[None]] | None = None
     """Awaited before an exchange; may raise."""
     instead: Answer | None = None
@@ -29,6 +32,8 @@ class NearAuthority:
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         self.asks += len(asks)
+        self.exchanges += 1
+        self.uses += sum(len(ask.uses) for ask in asks)
         if self.delay is not None:
             await self.delay()
         if self.instead is not None:

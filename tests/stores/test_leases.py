@@ -332,6 +332,33 @@ async def test_far_from_its_limits_a_subject_is_seldom_asked_for(holders: Holder
 
 
 @played
+async def test_what_small_requests_use_of_large_limits_is_told_in_few_figures(holders: Holders) -> None:
+    """Twenty subjects, a request a second for each, which counts in two windows."""
+    async with holders.store() as store:
+        limits = Limits(requests=100_000, tokens=10_000_000)
+        meters = [store.meter(f"client:{number}", limits) for number in range(20)]
+        for meter in meters * 120:
+            await store.settle(await granted(store, meter, 300), 250)
+            await asyncio.sleep(0.05)
+        assert store.authority.uses < 120 * 20 * 2 / 3
+        assert 60 <= used(meters[0])["requests"] <= 67  # a twelfth of the window more, and a sixtieth
+        await asyncio.sleep(66.1)
+        assert used(meters[0]) == {"requests": 0, "tokens": 0}
+
+
+@played
+async def test_subjects_that_rest_are_asked_for_together(holders: Holders) -> None:
+    """A hundred subjects that all rest: an exchange is for all that come back in the same half second."""
+    async with holders.store() as store:
+        meters = [store.meter(f"client:{number}", Limits(requests=100_000)) for number in range(100)]
+        for meter in meters * 20:
+            await store.settle(await granted(store, meter, 0), 0)
+            await asyncio.sleep(0.05)
+        assert store.authority.asks < 600  # 100 to begin with, then one in 24 seconds for each
+        assert store.authority.exchanges < 100 + 95 * 2
+
+
+@played
 async def test_subjects_that_nobody_refers_to_are_forgotten_once_all_is_told(holders: Holders) -> None:
     async with holders.store() as store:
         limits = Limits(requests=5, tokens=1000, parallel=2, budget=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,13 +76,16 @@ class Use:
 class World:
     """Holders, and a list of all that was ever admitted."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, scale: int) -> None:
+        """``scale``: of tokens, for large limits are counted less finely while little is used."""
         self.clock = clock
+        self.scale = scale
+        self.limits = replace(LIMITS, tokens=LIMITS.tokens * scale)
         self.late: list[Sequence[Ask]] = []
         authority = WindowAuthority()
         self.links = [Link(authority, clock, self.late) for _ in range(HOLDERS)]
         self.holders = [LeasedWindows(link, clock) for link in self.links]
-        self.meters = [holder.meter("key:p/k", LIMITS) for holder in self.holders]
+        self.meters = [holder.meter("key:p/k", self.limits) for holder in self.holders]
         self.stopped: set[int] = set()
         self.admitted: list[Use] = []
         self.flying: list[Use] = []
@@ -106,6 +109,7 @@ class World:
     async def reserve(self, number: int, tokens: int) -> bool:
         if number in self.stopped:
             return False
+        tokens *= self.scale
         try:
             reservation = await self.holders[number].reserve(self.meters[number], tokens)
         except StoreUnavailable:
@@ -118,7 +122,7 @@ class World:
         self.flying.append(use)
         recent = [use for use in self.admitted if use.time > self.clock.now - 60.0]
         assert len(recent) <= LIMITS.requests
-        assert sum(use.tokens for use in recent) <= LIMITS.tokens
+        assert sum(use.tokens for use in recent) <= self.limits.tokens
         assert len([use for use in self.flying if use.holder not in self.stopped]) <= LIMITS.parallel
         return True
 
@@ -126,7 +130,7 @@ class World:
         if not self.flying:
             return
         use = self.flying.pop(place % len(self.flying))
-        use.tokens = min(tokens, use.tokens)
+        use.tokens = min(tokens * self.scale, use.tokens)
         if use.holder not in self.stopped:
             await self.holders[use.holder].settle(use.reservation, use.tokens)
 
@@ -149,8 +153,8 @@ class World:
 
 
 @settings(max_examples=200, deadline=None)
-@given(steps=STEPS)
-def test_any_history(steps: list[tuple[str, object, object]]) -> None:
+@given(steps=STEPS, scale=st.sampled_from([1, 1000]))
+def test_any_history(steps: list[tuple[str, object, object]], scale: int) -> None:
     clock = ManualClock()
     with asyncio.Runner(loop_factory=lambda: ManualLoop(clock)) as runner:
-        runner.run(World(clock).play(steps))
+        runner.run(World(clock, scale).play(steps))

@@ -25,7 +25,7 @@ from gateway.admin.state import ADMIN, note_change, note_question
 from gateway.admin.stream import wants_events
 from gateway.config.editing import nested, written
 
-EVERY = 5.0
+EVERY = 2.0
 _ADDRESS = "/ui/config"
 
 
@@ -78,8 +78,8 @@ async def post_apply(request: web.Request) -> web.Response:
     try:
         result = await config.change(state, found.patch, partial(note_change, request), revision)
     except AdminError as error:
-        found = await review(state, text)
-        edit = _Edit(text, found, trouble=error.message)
+        await state.reloader.refresh()  # what somebody else has changed may not have come here yet
+        edit = _Edit(text, await review(state, text), trouble=error.message)
         return await whole(request, await _page(request, edit, error.status))
     return _done(request, result, "Applied")
 
