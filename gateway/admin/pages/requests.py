@@ -14,10 +14,11 @@ from gateway.admin import requests
 from gateway.admin.errors import AdminError
 from gateway.admin.filters import NAMES, RANGE, chosen, read_range
 from gateway.admin.pages import one_request
+from gateway.admin.pages.known_names import known_names
 from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.show import shown
 from gateway.admin.query import Query
-from gateway.admin.state import ADMIN, AdminState
+from gateway.admin.state import ADMIN
 from gateway.api import Filter, StoreUnavailable
 
 EVERY = 2.0
@@ -34,10 +35,6 @@ _QUICK: tuple[tuple[str, dict[str, str]], ...] = (
     ("Over $0.10", {"dearer_than_usd": "0.1"}),
 )
 _CHANGED_BY_QUICK = ("status", "slower_than_ms", "dearer_than_usd")
-_SUGGESTED = 200
-"""Names that a field offers at most."""
-_LONGEST = 100
-"""Characters of a name that is worth offering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ async def listing(request: web.Request) -> Page:
         "first": _address(asked.fields) if asked.before else "",
         "next": _address(asked.fields, before=found["next"]) if found and found["next"] else "",
         "quick": _quick(asked.fields),
-        "names": _suggestions(request.app[ADMIN]),
+        "names": known_names(request.app[ADMIN]),
     }
     lives = asked.before is None and asked.wanted.end is None and not asked.fault[0]
     return Page(
@@ -115,23 +112,6 @@ def _quick(fields: Mapping[str, str]) -> list[tuple[str, str, bool]]:
     kept = {name: value for name, value in fields.items() if name not in _CHANGED_BY_QUICK}
     set_now = {name: value for name, value in fields.items() if name in _CHANGED_BY_QUICK}
     return [(text, _address({**kept, **change}), change == set_now) for text, change in _QUICK]
-
-
-def _suggestions(state: AdminState) -> dict[str, list[str]]:
-    """The names that there are by now, for the fields that take one."""
-    catalog = state.live.current.catalog
-    services = catalog.services.values()
-    pools = catalog.names().values()
-    found = {
-        "client": set(state.live.managed.clients),
-        "provider": set(catalog.services),
-        "key": {key.id for service in services for key in service.keys},
-        "model": {target.model for pool in pools for target in pool.targets},
-    }
-    return {
-        field: sorted(one for one in names if len(one) <= _LONGEST)[:_SUGGESTED]
-        for field, names in found.items()
-    }
 
 
 section = Section(
