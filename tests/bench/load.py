@@ -265,10 +265,14 @@ async def run(spec: Spec) -> Result:
 
 def main() -> None:
     """Print the result, or the reason why there is none."""
+    spec = Spec(**orjson.loads(sys.stdin.read()))
     try:
-        print(orjson.dumps(asdict(uvloop.run(run(Spec(**orjson.loads(sys.stdin.read())))))).decode())
+        result = asdict(uvloop.run(run(spec)))
     except Void as why:
-        print(orjson.dumps({"void": str(why)}).decode())
+        result = {"void": str(why)}
+    # Not by `print`: with PYTHONUNBUFFERED it may write only a part of what is long.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(orjson.dumps(result))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 
 from tests.bench import nginx
@@ -13,7 +12,7 @@ from tests.bench.redis import redis
 from tests.bench.requests import once
 from tests.bench.runs import Numbers, Row, compare, medians
 from tests.bench.table import show
-from tests.bench.target import Plan, Target, gateway
+from tests.bench.target import Plan, gateway
 from tests.bench.work import works
 from tests.bench.wrk import saturate
 
@@ -45,10 +44,9 @@ async def measure(plan: Plan) -> list[Row]:
                 for workers in (1, 2)
             },
         }
-        measures: dict[str, Callable[[], Awaitable[Numbers]]] = {}
-        for name, shape in shapes.items():
-            target = await stack.enter_async_context(gateway(upstream, plan, shape))
-            measures[name] = partial(_warm, replace(target, name=name), shape, plan)
+        measures: dict[str, Callable[[], Awaitable[Numbers]]] = {
+            name: partial(_alone, upstream, shape, plan) for name, shape in shapes.items()
+        }
         rows = compare("1 KB", await medians(plan.runs, "stores", measures), base="memory, 1")
     for row in rows:
         paced, memory = row.get("paced_us"), rows[0].get("paced_us")
@@ -58,7 +56,9 @@ async def measure(plan: Plan) -> list[Row]:
     return rows
 
 
-async def _warm(target: Target, shape: Shape, plan: Plan) -> Numbers:
-    """As `once`, when the leases of limits have settled: after a pause each client has none."""
-    await saturate(target, works()[0], shape.clients, _WARM_SECONDS, plan.folder)
-    return await once(target, works()[0], shape, plan, RATE)
+async def _alone(upstream: int, shape: Shape, plan: Plan) -> Numbers:
+    """As `once`, of a gateway just started, when the leases of its limits have settled. Others that only wait
+    would have a share in the core: there are none."""
+    async with gateway(upstream, plan, shape) as target:
+        await saturate(target, works()[0], shape.clients, _WARM_SECONDS, plan.folder)
+        return await once(target, works()[0], shape, plan, RATE)
