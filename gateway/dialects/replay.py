@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from gateway.dialects.chat_usage import encode_chunk
-from gateway.dialects.sse import Splitter
+from gateway.dialects.sse import Event, Splitter
 
 _CHUNK = {"chat": "chat.completion.chunk", "completions": "text_completion"}
 _WHOLE = {"chat": "chat.completion", "completions": "text_completion"}
@@ -74,28 +74,51 @@ def as_whole(stream: bytes, operation: str) -> dict[str, Any]:
 
     Raises `Inexact` for fields whose pieces may belong together in ways unknown here.
     """
-    splitter = Splitter()
-    frame: dict[str, Any] = {}
-    choices: dict[int, dict[str, Any]] = {}
-    usage = None
-    try:
-        for event in [*splitter.feed(stream), *splitter.finish()]:
+    assembly = Assembly(operation)
+    assembly.feed(stream)
+    return assembly.whole()
+
+
+class Assembly:
+    """Puts a stream together as it comes."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+        self._splitter = Splitter()
+        self._frame: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._usage: Any = None
+
+    def feed(self, stream: bytes) -> None:
+        """The next piece. Raises `Inexact`."""
+        try:
+            self._add(self._splitter.feed(stream))
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise Inexact(str(exc)) from exc
+
+    def whole(self) -> dict[str, Any]:
+        """As `as_whole`, of all that came."""
+        try:
+            self._add(self._splitter.finish())
+            found = [_closed(index, self._choices[index]) for index in sorted(self._choices)]
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise Inexact(str(exc)) from exc
+        if self._usage is not None and not isinstance(self._usage, dict):
+            raise Inexact("usage")
+        whole = {**self._frame, "object": _WHOLE[self._operation], "choices": found}
+        return whole if self._usage is None else {**whole, "usage": self._usage}
+
+    def _add(self, events: Iterable[Event]) -> None:
+        for event in events:
             if not event.data or event.data == b"[DONE]":
                 continue
             chunk = orjson.loads(event.data)
-            usage = chunk.get("usage") or usage
+            self._usage = chunk.get("usage") or self._usage
             for choice in chunk["choices"]:
-                _add_choice(choices.setdefault(choice.get("index", 0), {}), choice)
-            for name in _FIRST & frame.keys():
+                _add_choice(self._choices.setdefault(choice.get("index", 0), {}), choice)
+            for name in _FIRST & self._frame.keys():
                 chunk.pop(name, None)
-            _add(frame, chunk, without=_OF_CHUNKS)
-        found = [_closed(index, choices[index]) for index in sorted(choices)]
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise Inexact(str(exc)) from exc
-    if usage is not None and not isinstance(usage, dict):
-        raise Inexact("usage")
-    whole = {**frame, "object": _WHOLE[operation], "choices": found}
-    return whole if usage is None else {**whole, "usage": usage}
+            _add(self._frame, chunk, without=_OF_CHUNKS)
 
 
 def _add_choice(into: dict[str, Any], choice: Mapping[str, Any]) -> None:
