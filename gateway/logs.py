@@ -21,14 +21,20 @@ import orjson
 MAX_STRING = 2048
 """Bytes of UTF-8 that are kept of a string."""
 QUEUE_LINES = 10_000
-"""Lines waiting for a slow reader; what comes after them is dropped and counted."""
+QUEUE_BYTES = 64 * 1024 * 1024
+"""Lines waiting for a slow reader, and their bytes; what comes after them is dropped and counted."""
+HIDDEN = "***"
+"""Stands in place of a credential."""
 
 SECRET = re.compile(
-    r"(?P<prefix>\b(?:(?:sk|rk|pk)-|gsk_|xai-|AIza|ya29\.|AKIA|(?i:bearer)\s+))[\w\-.~+/]{8,}=*"
-    r"|(?P<name>(?i:api[-_]?key|passw(?:or)?d|secret|[?&]key)\\?[\"']?\s*[=:]\s*\\?[\"']?)[^\s\"'\\&,;}]{4,}"
+    r"(?=[srpgxAybBaPS?&])"  # what any of it begins with: most characters are passed over at once
+    r"(?:(?P<prefix>(?:\b|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
+    r"(?:(?:sk|rk|pk)-|gsk_|xai-|AIza|ya29\.|AKIA|(?i:bearer)\s+))[\w\-.~+/]{8,}=*"
+    r"|(?P<name>(?i:api[-_]?key|passw(?:or)?d|secret|[?&]key)\\?[\"']?\s*[=:]\s*\\?[\"']?)[^\s\"'\\&,;}]{4,})"
 )
-"""What looks like a credential: the last net, for nobody should log one to begin with."""
-_SECRET_FIELD = re.compile(r"(?i)(?:api[-_]?key|password|secret|authorization|cookie)$")
+"""What looks like a credential, in plain text as in JSON: the last net, for nobody should log one to begin
+with."""
+SECRET_FIELD = re.compile(r"(?i)(?:api[-_]?key|password|secret|authorization|cookie)$")
 _DECEPTIVE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _MAX_DEPTH = 8
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
@@ -51,8 +57,17 @@ def encode(fields: Mapping[str, Any]) -> bytes:
     Strings are cut at `MAX_STRING`; secrets are masked; control characters, Unicode line
     breaks and direction overrides are escaped, lone surrogates spelt out.
     """
-    text = orjson.dumps(_plain(fields)).decode()
-    return _DECEPTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+    return harmless(orjson.dumps(_plain(fields)))
+
+
+def harmless(json: bytes) -> bytes:
+    """JSON with escapes for what a terminal or a pager would act on."""
+    return _DECEPTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.decode()).encode()
+
+
+def hidden(match: re.Match[str]) -> str:
+    """What stands in place of a match of `SECRET`."""
+    return (match["prefix"] or match["name"]) + HIDDEN
 
 
 def _plain(value: object, depth: int = 0) -> object:
@@ -63,7 +78,7 @@ def _plain(value: object, depth: int = 0) -> object:
     if depth < _MAX_DEPTH:
         if isinstance(value, Mapping):
             return {
-                _text(name): "***" if _SECRET_FIELD.search(str(name)) else _plain(item, depth + 1)
+                _text(name): HIDDEN if SECRET_FIELD.search(str(name)) else _plain(item, depth + 1)
                 for name, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset):
@@ -76,7 +91,7 @@ def _text(value: object) -> str:
     text = data.decode()
     if len(data) > MAX_STRING:
         text = data[: MAX_STRING - 3].decode("utf-8", "ignore") + "…"
-    return SECRET.sub(lambda match: (match["prefix"] or match["name"]) + "***", text)
+    return SECRET.sub(hidden, text)
 
 
 class JsonFormatter(logging.Formatter):
@@ -115,14 +130,18 @@ class LineWriter:
         self._fd = fd
         self._dropped = dropped
         self._queue: queue.Queue[tuple[bytes, int] | None] = queue.Queue(QUEUE_LINES)
+        self._bytes = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"log writer {fd}", daemon=True)
         self._thread.start()
 
     def put(self, data: bytes, lines: int = 1) -> None:
         """Queue ``lines`` whole lines. Never blocks."""
         try:
+            self._count(len(data))
             self._queue.put_nowait((data, lines))
         except queue.Full:
+            self._count(-len(data))
             self._dropped(lines)
 
     def close(self, timeout: float) -> None:
@@ -140,6 +159,14 @@ class LineWriter:
                 self._write(data)
             except OSError:
                 self._dropped(lines)
+            self._count(-len(data))
+
+    def _count(self, size: int) -> None:
+        """So many bytes wait more, or less. Raises `queue.Full`."""
+        with self._counting:
+            self._bytes += size
+            if size > 0 and self._bytes > QUEUE_BYTES:
+                raise queue.Full
 
     def _write(self, data: bytes) -> None:
         while data:

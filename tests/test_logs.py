@@ -127,6 +127,9 @@ def test_a_value_that_holds_itself_ends() -> None:
         '{"api_key": "CANARY"}',
         "password=CANARY",
         "line\nsk-CANARYCANARY",
+        '"line\\nsk-CANARYCANARY"',
+        '"line\\u0085sk-CANARYCANARY"',
+        "PASSWORD=CANARY",
         '{\\"api_key\\": \\"CANARY\\"}',
         "'secret': 'CANARY'",
     ],
@@ -205,8 +208,12 @@ def test_a_complaint_is_plain_text_with_a_priority_for_the_journal(capfd: pytest
     assert capfd.readouterr().err == "<4>one\n<4>two\nthree\n"
 
 
-def test_a_blocked_reader_costs_lines_not_time(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "QUEUE_LINES", 20)
+@pytest.mark.parametrize("bound", [{"QUEUE_LINES": 20}, {"QUEUE_BYTES": 20_000}])
+def test_a_blocked_reader_costs_lines_not_time(
+    bound: dict[str, int], pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bound.items():
+        monkeypatch.setattr(logs, name, value)
     handler = LogHandler(pipe.writer)
     lost: list[tuple[str, int]] = []
     handler.dropped = lambda sink, count: lost.append((sink, count))
