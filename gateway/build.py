@@ -16,6 +16,7 @@ from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provide
 from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
+from gateway.config.cautions import own_secrets
 from gateway.config.checks import PLANNED_ALGORITHMS
 from gateway.config.problems import gather
 from gateway.config.read import Loaded
@@ -81,6 +82,7 @@ def build_runtime(
         catalog=_catalog(config, built, memory),
         clients=build_clients(loaded, store, memory, before),
         algorithm=plugins.algorithm,
+        masked=[Redactor(secret) for secret in own_secrets(config)] if config.logging.content else None,
     )
 
 

@@ -38,12 +38,13 @@ class Redactor:
         """``outcome`` without the secret in its words."""
         return replace(
             outcome,
-            message=self._without(outcome.message),
+            message=self.without(outcome.message),
             code=None if outcome.code and self.in_text(outcome.code) else outcome.code,
-            param=None if outcome.param is None else self._without(outcome.param),
+            param=None if outcome.param is None else self.without(outcome.param),
         )
 
-    def _without(self, text: str) -> str:
+    def without(self, text: str) -> str:
+        """``text`` without the secret, and without its beginning where the text was cut in its middle."""
         for form in self._forms:
             text = text.replace(form, REMOVED)
             text = _without_start(text, form)

@@ -12,11 +12,15 @@ import orjson
 
 from gateway.api.record import Record
 from gateway.api.sink import Batch, LogSink
-from gateway.logs import MAX_STRING, QUEUE_LINES, SECRET, encode, rfc3339
+from gateway.content import Content
+from gateway.logs import MAX_STRING, QUEUE_BYTES, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
 
 _FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecond
+_FLUSH_BYTES = 256 * 1024  # with content they go on to the sinks sooner, and are made in many turns
+_CONTENT_BYTES = 16 * 1024 * 1024
+"""Of content that waits to become lines, what a stop can still take the time for; more is left out."""
 _COMPLAINT_SECONDS = 10.0
 _AT_ONCE = Batch(size=1000, interval_seconds=0)
 _ONE_BY_ONE = Batch(size=1, interval_seconds=0)
@@ -70,19 +74,24 @@ class RequestLog:
         self._queues = {name: SinkQueue(name, sink, dropped) for name, sink in sinks.items()}
         self._dropped = dropped
         self._interval = interval
-        self._records: deque[tuple[Record, bytes]] = deque()
-        self._armed = False
+        self._records: deque[tuple[Record, bytes, Content | None]] = deque()
+        self._content_bytes = 0
+        self._making: asyncio.Task[None] | None = None
 
-    def put(self, record: Record, payload: bytes) -> None:
-        """Log a finished request; ``payload`` is what `frame.encode` made of it. Never waits, never fails."""
+    def put(self, record: Record, payload: bytes, content: Content | None = None) -> None:
+        """Log a finished request; ``payload`` is what `frame.encode` made of it, ``content`` is for its line
+        alone. Never waits, never fails."""
         if len(self._records) >= QUEUE_LINES:
             for name in self._queues:
                 self._dropped(name, 1)
             return
-        self._records.append((record, payload))
-        if not self._armed:
-            self._armed = True
-            self._loop.call_later(self._interval, self._flush)
+        if content is not None:
+            if self._content_bytes + content.size > _CONTENT_BYTES:
+                content.forget()
+            self._content_bytes += content.size
+        self._records.append((record, payload, content))
+        if self._making is None:
+            self._making = self._loop.create_task(self._make_lines(self._interval))
 
     def inlet(self, name: str) -> Callable[[bytes], None]:
         """A function that hands finished lines to the sink ``name`` alone, from any thread."""
@@ -98,19 +107,33 @@ class RequestLog:
 
     async def close(self, timeout: float = 5.0) -> None:
         """Deliver what is queued, within ``timeout`` seconds, and close the sinks. The rest is dropped."""
-        while self._records:
-            self._flush()
+        if self._making is not None:
+            await self._making
         await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
 
-    def _flush(self) -> None:
-        records = self._records
-        batch = [records.popleft() for _ in range(min(len(records), _FLUSH_RECORDS))]
-        lines = [record_line(record, payload) for record, payload in batch]
-        for queue in self._queues.values():
-            queue.put(lines)
-        self._armed = bool(records)
-        if records:
-            self._loop.call_soon(self._flush)
+    async def _make_lines(self, delay: float) -> None:
+        """Of all records, those included that come meanwhile."""
+        await asyncio.sleep(delay)
+        while self._records:
+            lines = await self._next_lines()
+            for queue in self._queues.values():
+                queue.put(lines)
+            await asyncio.sleep(0)
+        self._making = None
+
+    async def _next_lines(self) -> list[bytes]:
+        """The next ones that go to the sinks together."""
+        records, room = self._records, _FLUSH_BYTES
+        lines: list[bytes] = []
+        while records and len(lines) < _FLUSH_RECORDS and room > 0:
+            record, payload, content = records.popleft()
+            line = record_line(record, payload)
+            if content is not None:
+                line = b'%b,"content":%b}' % (line[:-1], await content.encoded())
+                self._content_bytes -= content.size
+                room -= len(line)
+            lines.append(line)
+        return lines
 
 
 class SinkQueue:
@@ -123,6 +146,7 @@ class SinkQueue:
         batch = getattr(sink, "batch", _AT_ONCE)
         self._batch: Batch = batch if batch.enabled else _ONE_BY_ONE
         self._lines: deque[bytes] = deque()
+        self._bytes = 0
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -130,10 +154,14 @@ class SinkQueue:
         self._task = asyncio.create_task(self._run(), name=f"log sink {name}")
 
     def put(self, lines: Sequence[bytes]) -> None:
-        room = 0 if self._closing else QUEUE_LINES - len(self._lines)
-        self._lines.extend(lines[:room])
-        if len(lines) > room:
-            self._dropped(self._name, len(lines) - room)
+        taken = lines[: 0 if self._closing else QUEUE_LINES - len(self._lines)]
+        size = sum(map(len, taken))
+        if self._bytes + size > QUEUE_BYTES:
+            taken, size = (), 0
+        self._lines.extend(taken)
+        self._bytes += size
+        if len(lines) > len(taken):
+            self._dropped(self._name, len(lines) - len(taken))
         if len(self._lines) >= self._batch.size:
             self._due.set()
         elif self._timer is None and self._lines:
@@ -167,6 +195,7 @@ class SinkQueue:
 
     async def _deliver(self) -> int:
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), self._batch.size))]
+        self._bytes -= sum(map(len, lines))
         try:
             await self._sink.write(lines)
         except Exception as error:

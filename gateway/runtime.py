@@ -16,6 +16,7 @@ from gateway.ledger.journal import Journal
 from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
+from gateway.redact import Redactor
 from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -35,6 +36,8 @@ class Runtime:
     catalog: Catalog
     clients: Clients
     algorithm: Algorithm
+    masked: Sequence[Redactor] | None = None
+    """Prompts and answers are logged, without these secrets; None: they are not."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ import pytest
 from gateway import request_log
 from gateway.api import Attempt, LogSink, Record
 from gateway.api.sink import Batch
+from gateway.content import Content
 from gateway.ledger import frame
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
@@ -190,6 +191,56 @@ async def test_records_are_bounded_before_they_are_lines(monkeypatch: pytest.Mon
     assert drops == {"one": 15}
     await log.close()
     assert len(sink.ids()) == 10
+
+
+def content_of(*texts: str) -> list[Content]:
+    return [Content(orjson.dumps({"prompt": text}), "chat", ()) for text in texts]
+
+
+async def test_content_is_the_last_field_of_its_own_line() -> None:
+    sink = Memory()
+    log = RequestLog({"one": sink}, Drops(), interval=0)
+    [content] = content_of("canary")
+    content.answered(b'{"id": 1}')
+    same = record()
+    for given in (None, content, None):
+        log.put(same, frame.encode(same), given)
+    await log.close()
+    before, line, after = [line for batch in sink.batches for line in batch]
+    assert before == after == line_of(same)
+    assert line == before[:-1] + b',"content":{"request":{"prompt":"canary"},"answer":{"id":1}}}'
+
+
+async def test_content_that_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = content_of("one", "two", "six")
+    monkeypatch.setattr(request_log, "_CONTENT_BYTES", 2 * contents[0].size)
+    sink = Memory()
+    log = RequestLog({"one": sink}, Drops(), interval=0)
+    for content in contents:
+        log.put(record(), frame.encode(record()), content)
+    monkeypatch.undo()
+    await sink.arrived.wait()
+    log.put(record(), frame.encode(record()), *content_of("new"))
+    await log.close()
+    found = [orjson.loads(line)["content"]["request"] for batch in sink.batches for line in batch]
+    assert found == [{"prompt": "one"}, {"prompt": "two"}, None, {"prompt": "new"}]
+
+
+async def test_the_bytes_that_wait_for_a_slow_sink_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(line_of(record("r-1")))
+    monkeypatch.setattr(request_log, "QUEUE_BYTES", 3 * size)
+    slow, quick, drops = Memory(gate=asyncio.Event()), Memory(), Drops()
+    log = RequestLog({"slow": slow, "quick": quick}, drops, interval=0)
+    for number in range(8):
+        put(log, record(f"r-{number}"))
+        await quick.arrived.wait()
+        quick.arrived.clear()
+    assert slow.gate is not None
+    slow.gate.set()
+    await log.close()
+    assert len(quick.ids()) == 8
+    assert len(slow.ids()) + drops["slow"] == 8
+    assert 3 <= len(slow.ids()) <= 4
 
 
 async def test_a_failing_sink_is_counted_and_complained_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 
 from gateway.config.checks import PLANNED_ALGORITHMS
+from gateway.config.masked import is_secret
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
-from gateway.config.section import Section
+from gateway.config.schema_logging import Logging
+from gateway.config.section import PluginSection, Section
 
 _MIN_ADMIN_KEY = 16
-_UNSERVED = (
-    "server.max_upload_mb",
-    "logging.content",
-)
+_UNSERVED = ("server.max_upload_mb",)
 """What this version accepts and does not act on: named where it is set, to whatever."""
 
 
@@ -31,12 +30,28 @@ def warnings(config: Config) -> Iterator[str]:
             if given in provider.api_keys[:j]:
                 path = render(("llm_providers", i, "api_keys", j))
                 yield f"{path}: is the same as an earlier key of this provider; it counts once"
+    if config.logging.content:
+        places = ", ".join(_request_logs(config.logging))
+        yield f"logging.content: prompts and answers are written to {places}"
     served = {name for provider in config.llm_providers for name in (provider.id, provider.type)}
     for alias, targets in config.model_aliases.items():
         for target in targets:
             if (name := target.target.partition(":")[0]) not in served:
                 path = render(("model_aliases", alias))
                 yield f'{path}: there is no provider "{name}"; its answer will be 404'
+
+
+def _request_logs(logging: Logging) -> Iterator[str]:
+    """Where request lines go."""
+    yield logging.file.path if logging.file.enabled else "stderr"
+    for sink in logging.providers:
+        yield f"the sink {sink.name}"
+
+
+def own_secrets(config: Config) -> list[str]:
+    """The secrets that the gateway holds itself; not its clients' keys, which may be many."""
+    own = config.model_copy(update={"api_keys": None})
+    return list(dict.fromkeys(secret.get_secret_value() for _, secret in _secrets(own, ())))
 
 
 def literal_secrets(config: Config, text: str) -> list[str]:
@@ -54,6 +69,10 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
     elif isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _secrets(getattr(value, name), (*path, name))
+        own = value.settings if isinstance(value, PluginSection) else {}
+        for name, setting in own.items():
+            if isinstance(setting, str) and is_secret((name,)):
+                yield (*path, name), SecretStr(setting)
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from _secrets(item, (*path, i))

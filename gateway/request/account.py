@@ -76,4 +76,4 @@ def close_books(tx: Transaction) -> None:
     series.done(tx.status, total, overhead, first_token)
     payload = encode(record)
     tx.live.journal.put(record, payload)
-    tx.live.log.put(record, payload)
+    tx.live.log.put(record, payload, tx.content)

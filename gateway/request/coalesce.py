@@ -18,7 +18,7 @@ from gateway.request.errors import draining, error_event, from_outcome
 from gateway.request.head import stream_head
 from gateway.request.relay import DONE, Relay, sent
 from gateway.request.tape import Tape
-from gateway.request.transaction import Transaction
+from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ async def _stream(tx: Transaction, flight: Flight) -> Direct | None:
         tx.target, tx.dropped, tx.clamped = leader.target, leader.dropped, leader.clamped
         return stream_head(tx.http, tx.headers())
 
-    relay = Relay(tx.http, make_head, tx.runtime.config.server.sse_keepalive)
+    relay = relay_to(tx, make_head)
     flight.tape.join(relay)
     try:
         return await _listen(tx, flight, relay)

@@ -18,8 +18,8 @@ from gateway.request.errors import draining, error_event, from_outcome
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
-from gateway.request.relay import DONE, Relay, sent
-from gateway.request.transaction import Transaction
+from gateway.request.relay import DONE, sent
+from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
 
 
@@ -117,6 +117,8 @@ class WholeAnswer:
         body = b"".join([encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks])
         if tx.tape is not None:
             tx.tape.write(b"".join([encode(chunk, tx.usage, 0) for chunk in attempt.chunks]))
+        if tx.content is not None:
+            tx.content.answered(body)
         lines = tx.headers()
         if tx.cost is not None:
             lines += line("x-coo-cost", usd(tx.cost))
@@ -138,11 +140,7 @@ class StreamAnswer:
         self._tx = tx
         self._choice: Choice | None = None
         self._attempt: StreamAttempt | None = None
-        self._relay = Relay(
-            tx.http,
-            lambda: stream_head(tx.http, tx.headers()),
-            tx.runtime.config.server.sse_keepalive,
-        )
+        self._relay = relay_to(tx, lambda: stream_head(tx.http, tx.headers()))
         self.first_token: float | None = None
 
     @property

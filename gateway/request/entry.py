@@ -65,6 +65,8 @@ def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
     tx.target, tx.dropped, tx.clamped = target, entry.dropped, entry.clamped
     tx.usage, tx.cost = Usage(), 0
     tx.status = 200
+    if tx.content is not None:
+        tx.content.answered(entry.body)
     if tx.stream:
         return _stream(tx, entry)
     lines = tx.headers() + line("x-coo-cost", usd(0))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from gateway.content import Content
 from gateway.server import Connection, Direct
 
 STALL_LIMIT = 60.0
@@ -122,6 +123,23 @@ class Relay:
             self.write(_COMMENT)
         due = self._last_write + self._beat
         self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)
+
+
+class RecordedRelay(Relay):
+    """Hands the answer it writes to the log as well; its own comments are none of it."""
+
+    __slots__ = ("_content",)
+
+    def __init__(
+        self, content: Content, request: web.Request, make_head: Callable[[], bytes], keepalive: float
+    ) -> None:
+        super().__init__(request, make_head, keepalive)
+        self._content = content
+
+    def write(self, data: bytes) -> None:
+        if data is not _COMMENT:
+            self._content.streamed(data)
+        super().write(data)
 
 
 def sent(request: web.Request) -> Direct:

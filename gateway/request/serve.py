@@ -12,9 +12,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.api import ApiError, StoreUnavailable
+from gateway.content import Content
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
+from gateway.redact import Redactor
 from gateway.request.accept import read_json
 from gateway.request.account import close_books
+from gateway.request.authenticate import presented_key
 from gateway.request.cache import ANSWERS
 from gateway.request.dispatch import ask
 from gateway.request.errors import draining, error_response
@@ -100,8 +103,12 @@ def _check_room(tx: Transaction) -> None:
 
 
 async def _read(tx: Transaction) -> None:
-    server = tx.runtime.config.server
-    _take(tx, *await read_json(tx.http, server.max_body_mb * 1024 * 1024))
+    runtime = tx.runtime
+    body, raw = await read_json(tx.http, runtime.config.server.max_body_mb * 1024 * 1024)
+    if runtime.masked is not None:
+        key = Redactor(presented_key(tx.http) or "")
+        tx.content = Content(raw, tx.operation.name, [*runtime.masked, key])
+    _take(tx, body, raw)
 
 
 def _take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,8 +13,10 @@ from aiohttp import web
 from gateway.api import ApiError, Attempt, Demand, Usage
 from gateway.catalog import Pool, Target
 from gateway.clients import Client
+from gateway.content import Content
 from gateway.request.head import line
 from gateway.request.operations import Operation
+from gateway.request.relay import RecordedRelay, Relay
 from gateway.request.tape import Tape
 from gateway.runtime import Live, Runtime
 
@@ -63,6 +66,8 @@ class Transaction:
     """What the response cache did: see `Record.cache`."""
     tape: Tape | None = None
     """Where its answer is recorded for others."""
+    content: Content | None = None
+    """What it asks and is answered, where that is logged."""
     left: bool = False
     """Its client went away, but its call goes on for others: its books stay open until that ends."""
 
@@ -107,6 +112,14 @@ class Transaction:
                     f"x-ratelimit-reset-{kind}: {go_duration(reading.reset)}\r\n"
                 )
         return lines
+
+
+def relay_to(tx: Transaction, make_head: Callable[[], bytes]) -> Relay:
+    """The client's side of the stream that answers ``tx``."""
+    keepalive = tx.runtime.config.server.sse_keepalive
+    if tx.content is None:
+        return Relay(tx.http, make_head, keepalive)
+    return RecordedRelay(tx.content, tx.http, make_head, keepalive)
 
 
 def go_duration(seconds: float) -> str:

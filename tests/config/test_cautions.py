@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.cautions import unserved
+from gateway.config.cautions import own_secrets, unserved
 from gateway.config.read import read
 from tests.config.conftest import ECHO, KNOWN, Load
 
@@ -23,6 +23,28 @@ MEMORY = ECHO + "storage: {config: {type: memory}, runtime: {type: memory}}\n"
 def test_warnings(load: Load, text: str, start: str) -> None:
     (warning,) = load(ECHO + text).warnings
     assert warning.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("content: true, file: {path: /log}, providers: [{type: stdout, name: ops}]", "/log, the sink ops"),
+        ("content: true, file: {enabled: false}", "stderr"),
+    ],
+)
+def test_where_prompts_are_written(load: Load, text: str, places: str) -> None:
+    (warning,) = load(f"{ECHO}logging: {{{text}}}").warnings
+    assert warning == f"logging.content: prompts and answers are written to {places}"
+
+
+def test_the_own_secrets(load: Load) -> None:
+    text = """
+        llm_providers: [{type: openai, api_keys: [k, l, k], headers: {x-title: Ours}}]
+        server: {admin_api_key: 0123456789abcdef}
+        api_keys: [{key: sk-client}]
+        logging: {providers: [{type: webhook, endpoint: "https://host/", secret: of-the-hook}]}
+    """
+    assert sorted(own_secrets(load(text).config)) == ["0123456789abcdef", "k", "l", "of-the-hook"]
 
 
 def test_a_key_that_is_given_twice(load: Load) -> None:
@@ -52,7 +74,7 @@ def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytes
         ("server: {webui: {enabled: true}}", []),
         ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.affinity"]),
         ("policy: {algorithm: adaptive}", ["policy.algorithm adaptive"]),
-        ("logging: {audit: {enabled: true}}", []),
+        ("logging: {audit: {enabled: true}, content: true}", []),
         ("server: {trusted_proxies: [10.0.0.0/8], admin_rate_limit: 7}", []),
     ],
 )
