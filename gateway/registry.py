@@ -90,7 +90,7 @@ class Registry:
         try:
             _model(loaded)
         except Exception as exc:  # annotations that name what is not there when it runs
-            raise _refused(path, f"the settings of the plugin {name!r} cannot be read: {_words(exc)}") from exc
+            raise _refused(path, f"the plugin {name!r} has unreadable settings: {_words(exc)}") from exc
         self._classes[group, name] = loaded
         return loaded
 

@@ -106,7 +106,7 @@ def test_what_a_plugin_itself_refuses(registry: Registry, settings: dict[str, ob
         ("dely", "p: no plugin is called 'dely'; did you mean \"delay\"?"),
         ("function", "p: the plugin 'function' is not a dataclass, so it has no settings to read"),
         ("missing", "p: the plugin 'missing' fails to import: AttributeError: "),
-        ("unreadable", "p: the settings of the plugin 'unreadable' cannot be read: NameError: "),
+        ("unreadable", "p: the plugin 'unreadable' has unreadable settings: NameError: "),
     ],
 )
 def test_what_is_no_plugin(registry: Registry, name: str, said: str) -> None:
@@ -119,7 +119,7 @@ def test_the_listing_says_what_fails(registry: Registry) -> None:
     assert listed["delay"] is None
     assert "not a dataclass" in str(listed["function"])
     assert "AttributeError" in str(listed["missing"])
-    assert "cannot be read" in str(listed["unreadable"])
+    assert "NameError" in str(listed["unreadable"])
 
 
 def test_what_is_installed_loads() -> None:

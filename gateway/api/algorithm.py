@@ -54,8 +54,8 @@ class Score:
 
 
 class Algorithm(Protocol):
-    """Its dataclass fields are its settings: ``policy.priority`` and ``policy.hybrid_weights`` if it has fields
-    of these names, and there are no others. One instance serves the whole process until the configuration
+    """Its dataclass fields are its settings: ``policy.priority`` and ``policy.hybrid_weights``, if it has
+    fields of these names, and no others. One instance serves the whole process until the configuration
     changes; state it keeps (a cycle's position) begins anew then."""
 
     def rank(self, candidates: Sequence[Candidate], demand: Demand, now: float) -> Sequence[Candidate]:
