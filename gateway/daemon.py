@@ -14,11 +14,10 @@ from functools import partial
 
 import uvloop
 
-from gateway import __version__, systemd
+from gateway import __version__, interpreter, systemd
 from gateway.api import Site
 from gateway.app import make_app
 from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
-from gateway.collector import tune_collector
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
@@ -140,7 +139,7 @@ class Daemon:
                 self.addresses = listeners.addresses
                 with self._watching():
                     await self._announce(live)
-                    tune_collector()
+                    interpreter.tune()
                     if started is not None:
                         started.set()
                     await self._controls.stopping.wait()

@@ -320,6 +320,7 @@ class Server(web.Server):
         """Those that no request has come from yet."""
         self.all_heard = asyncio.Event()
         """Set while there are none."""
+        self.all_heard.set()
         self.leaving = False
         """No further connection is wanted; some may have been accepted already, and are still to be made."""
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway import runner, server
 from gateway.runner import Runner
-from gateway.server import Direct
+from gateway.server import Direct, Server
 
 
 @dataclass
@@ -85,6 +85,13 @@ async def talk(port: int, sent: bytes) -> bytes:
         return await asyncio.wait_for(reader.read(), 10)
     finally:
         writer.close()
+
+
+async def test_who_never_had_a_client_waits_for_none() -> None:
+    async def nothing(request: web.BaseRequest) -> web.StreamResponse:
+        raise AssertionError("nobody asks")
+
+    assert Server(nothing).all_heard.is_set()
 
 
 CLOSE = b"Host: x\r\nConnection: close\r\n\r\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.admin.clients import with_usage
+from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
 from gateway.api import Total
 from gateway.config.roster import KnownClient
@@ -63,23 +64,27 @@ class Found:
     """The `Wanted.after` of the following part."""
 
 
-def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | None) -> Found:
+async def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | None) -> Found:
     """The clients that are ``wanted``. ``used``: what each came to (`clients.used`), None if not known."""
-    ids = _sorted(state.live, wanted, used or {})
+    ids = await _sorted(state.live, wanted, used or {})
     start = ids.index(wanted.after) + 1 if wanted.after in ids else 0
     end = len(ids) if wanted.limit is None else start + wanted.limit
-    clients = [with_usage(state.live, id_, used) for id_ in ids[start:end]]
+    clients = [
+        with_usage(state.live, id_, used)
+        async for id_ in paced(ids[start:end])
+        if id_ in state.live.managed.clients  # deleted meanwhile
+    ]
     return Found(clients, len(ids), ids[end - 1] if end < len(ids) else None)
 
 
-def _sorted(live: Live, wanted: Wanted, used: Mapping[str, Total]) -> list[str]:
+async def _sorted(live: Live, wanted: Wanted, used: Mapping[str, Total]) -> list[str]:
     text, order, none = wanted.text.casefold(), _ORDERS[wanted.sort], Total()
-    found = {id_: client for id_, client in live.managed.clients.items() if _matches(id_, client, text)}
-
-    def place(id_: str) -> tuple[float, str, str]:
-        return order(live, id_, found[id_], used.get(id_, none)), id_.casefold(), id_
-
-    return sorted(found, key=place)
+    places = [
+        (order(live, id_, client, used.get(id_, none)), id_.casefold(), id_)
+        async for id_, client in paced(live.managed.clients.items())
+        if _matches(id_, client, text)
+    ]
+    return [id_ for *_, id_ in sorted(places)]
 
 
 def _matches(id_: str, client: KnownClient, text: str) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.admin.pace import paced
 from gateway.catalog import Key
 from gateway.routing.memory import KeyState
 from gateway.routing.penalty import KeyState as State
@@ -21,28 +22,15 @@ Standing = dict[str, Any]
 _GRAVEST = (State.DISABLED, State.COOLING, State.OPEN, State.LIMITED, State.ACTIVE)
 
 
-def standing(live: Live) -> dict[str, Standing]:
+async def standing(live: Live) -> dict[str, Standing]:
     """Every key of the current configuration, by its subject, as this process knows it."""
-    now = time.monotonic()
-    return {
-        key.state.meter.subject: _of_key(key, now)
-        for service in live.current.catalog.services.values()
-        for key in service.keys
-    }
+    keys = [key for service in live.current.catalog.services.values() for key in service.keys]
+    return {key.state.meter.subject: key_standing(key) async for key in paced(keys)}
 
 
-def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
-    """What all processes know: requests in flight are added up, of states the gravest counts, of all other
-    figures the greatest, and of errors and headroom the newest that any has seen."""
-    found: dict[str, Standing] = {}
-    for part in parts:
-        for subject, theirs in part.items():
-            found[subject] = _merged(found[subject], theirs) if subject in found else theirs
-    return found
-
-
-def _of_key(key: Key, now: float) -> Standing:
-    state = key.state
+def key_standing(key: Key) -> Standing:
+    """One key, as this process knows it."""
+    state, now = key.state, time.monotonic()
     readings = state.meter.readings()  # also lets the windows slide, before the state is told
     circuits = [model.circuit for model in state.models.values()]
     cooled = max(state.meter.cooled_until - now, 0.0)
@@ -60,6 +48,21 @@ def _of_key(key: Key, now: float) -> Standing:
         "models": _models(state, now),
         "upstream_headroom": _headroom(state, now),
     }
+
+
+def of_all(known: Mapping[str, Standing], key: Key) -> Standing:
+    """One key, as all processes know it. If it came with a reload only after they were asked: as we do."""
+    return known.get(key.state.meter.subject) or key_standing(key)
+
+
+def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
+    """What all processes know: requests in flight are added up, of states the gravest counts, of all other
+    figures the greatest, and of errors and headroom the newest that any has seen."""
+    found: dict[str, Standing] = {}
+    for part in parts:
+        for subject, theirs in part.items():
+            found[subject] = _merged(found[subject], theirs) if subject in found else theirs
+    return found
 
 
 def _models(state: KeyState, now: float) -> dict[str, Any]:

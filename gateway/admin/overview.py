@@ -12,6 +12,7 @@ from typing import Any
 from gateway import __version__
 from gateway import audit as audit_log
 from gateway.admin.errors import AdminError
+from gateway.admin.keystate import of_all
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
 from gateway.admin.trail import SAFE
@@ -164,8 +165,8 @@ def anonymous_access(live: Live) -> str:
 
 async def _key_states(live: Live) -> dict[str, dict[str, int]]:
     """How many keys of each provider are in which state."""
-    standing = await everywhere(live)
+    known = await everywhere(live)
     return {
-        service.id: dict(Counter(str(standing[key.state.meter.subject]["state"]) for key in service.keys))
+        service.id: dict(Counter(str(of_all(known, key)["state"]) for key in service.keys))
         for service in live.current.catalog.services.values()
     }

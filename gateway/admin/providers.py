@@ -10,8 +10,9 @@ from typing import Any
 
 from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
-from gateway.admin.keystate import TOPIC, Standing, standing, together
+from gateway.admin.keystate import TOPIC, Standing, key_standing, of_all, together
 from gateway.admin.ledger import ask, total_json
+from gateway.admin.pace import paced
 from gateway.admin.provider_keys import added
 from gateway.admin.state import AdminState
 from gateway.admin.trial import try_key
@@ -34,14 +35,14 @@ async def listing(state: AdminState, *, usage: bool = True) -> list[dict[str, An
     """Every provider with its keys; without ``usage`` the store is not asked what these were used for."""
     known, totals = await everywhere(state.live), await _recent(state, Filter()) if usage else None
     services = state.live.current.catalog.services.values()
-    return [_service_json(state.live, service, known, totals) for service in services]
+    return [await _service_json(state.live, service, known, totals) for service in services]
 
 
 async def one(state: AdminState, id: str) -> dict[str, Any]:
     """One provider with its keys. Raises `AdminError` 404."""
     service = _service(state.live, id)
     totals = await _recent(state, Filter(provider=service.id))
-    return _service_json(state.live, service, await everywhere(state.live), totals)
+    return await _service_json(state.live, service, await everywhere(state.live), totals)
 
 
 async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) -> dict[str, Any]:
@@ -55,7 +56,7 @@ async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) 
 
     await apply(state, switched)
     note(f"{service.id}/{found.id}: {'enabled' if on else 'disabled'}")
-    return _as_known_here(state.live, found)
+    return _as_known_here(found)
 
 
 def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
     state.live.memory.free(found.state, time.monotonic())
     found.state.last_error = None
     note(f"{service.id}/{found.id}: reset")
-    return _as_known_here(state.live, found)
+    return _as_known_here(found)
 
 
 def default_model(state: AdminState, id: str) -> str | None:
@@ -90,9 +91,9 @@ async def everywhere(live: Live) -> dict[str, Standing]:
     return together(await live.peers.gather(TOPIC))
 
 
-def _as_known_here(live: Live, key: Key) -> dict[str, Any]:
+def _as_known_here(key: Key) -> dict[str, Any]:
     """The key as this process knows it by now; the others hear of it within a second."""
-    return _key_json(key, standing(live))
+    return _key_json(key, key_standing(key))
 
 
 def _service(live: Live, id: str) -> Service:
@@ -122,7 +123,7 @@ async def _recent(state: AdminState, wanted: Filter) -> _Totals:
     return {total.group: total for total in totals}
 
 
-def _service_json(
+async def _service_json(
     live: Live, service: Service, known: Mapping[str, Standing], totals: _Totals
 ) -> dict[str, Any]:
     base_url = getattr(service.plugin, "base_url", None)
@@ -136,18 +137,17 @@ def _service_json(
         "operations": sorted(service.plugin.operations),
         "keys": [
             {
-                **_key_json(key, known),
+                **_key_json(key, of_all(known, key)),
                 "source": "api" if key.id in made_here else "file",
                 "last_24h": _usage(totals, service.id, key.id),
             }
-            for key in service.keys
+            async for key in paced(service.keys)
         ],
     }
 
 
-def _key_json(key: Key, everything: Mapping[str, Standing]) -> dict[str, Any]:
+def _key_json(key: Key, known: Standing) -> dict[str, Any]:
     limits = key.state.meter.limits
-    known = everything.get(key.state.meter.subject, {})
     seconds = known.get("cooled_seconds")
     return {
         "id": key.id,

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.admin.costs import by_class
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, record_json
+from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
 from gateway.api import Filter
 from gateway.request.errors import quoted
@@ -27,7 +28,7 @@ async def page(
     """The newest records, newest first, and what to give as ``before`` for the next page."""
     records = await ask(state, lambda: state.live.store.requests(wanted, limit, before))
     return {
-        "requests": [record_json(record) for record in records],
+        "requests": [record_json(record) async for record in paced(records)],
         "next": records[-1].id if len(records) == limit else None,
     }
 
@@ -60,4 +61,4 @@ class Tail:
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         self.gap = len(news) == _AT_ONCE
-        return [record_json(record) for record in news]
+        return [record_json(record) async for record in paced(news)]

@@ -86,7 +86,7 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
             others(name, value, seconds)
 
     async def keys(_: object) -> object:
-        return standing(live)
+        return await standing(live)
 
     live.site.heard = heard
     live.peers.serve(TOPIC, keys)

@@ -9,10 +9,9 @@ from functools import partial
 
 import orjson
 
-from gateway import __version__, systemd
+from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.build import build_plugins, build_store
-from gateway.collector import tune_collector
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
@@ -96,7 +95,7 @@ class Supervisor:
                 log.info("listening", extra={"addresses": addresses(self._sockets), "workers": self._workers})
                 systemd.notify("READY=1")
                 with self._controls.watching(self._path, self._loaded.digest):
-                    tune_collector()
+                    interpreter.tune()
                     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -23,6 +25,8 @@ _TROUBLE = (*ERRORS, OSError)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 DAMAGED = ".damaged"
 """Beside a database: it is to be looked at before it is used again."""
+_NICENESS = 5
+"""How much a lane's thread is nicer than the event loop, which gets a core that both want at once."""
 
 
 class Lane:
@@ -37,7 +41,7 @@ class Lane:
         self._connect = connect
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._thread = ThreadPoolExecutor(1, "store", _give_way)
 
     async def run(
         self,
@@ -89,3 +93,8 @@ class Lane:
         since = self.trouble.since if self.trouble else time.time()
         self.trouble = Trouble(message, since)
         return message
+
+
+def _give_way() -> None:
+    with suppress(OSError):  # a sandbox that lets no thread do so
+        os.nice(_NICENESS)  # of this thread alone: on Linux each has its own

@@ -107,3 +107,14 @@ async def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     config = administered(server={"webui": {"web_ui_path": str(tmp_path / "gone")}})
     async with running(config, tmp_path) as gateway, browsing(gateway) as browser:
         assert (await browser.get("/ui/")).status == 404
+
+
+def test_rows_are_made_with_pauses_for_requests() -> None:
+    templates = list((FOLDER.parent / "templates").glob("*.html"))
+    loops = [
+        (path.name, loop[1])
+        for path in templates
+        for loop in re.finditer(r"{% for ([^%]+) %}\n(?:\s*{% set [^\n]*\n)*\s*<tr", path.read_text())
+    ]
+    assert len(loops) >= 15
+    assert [loop for loop in loops if not loop[1].endswith("| paced")] == []

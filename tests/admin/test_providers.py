@@ -148,7 +148,7 @@ async def test_a_trial_that_is_none(gateway: Gateway, body: object) -> None:
 
 
 async def test_several_processes_are_shown_as_one(gateway: Gateway) -> None:
-    one, other = standing(gateway.live), standing(gateway.live)
+    one, other = await standing(gateway.live), await standing(gateway.live)
     key = other["key:up/first"]
     key.update(state="cooling", cooled_seconds=9.0, in_flight=2, error_rate=0.5, last_error="Overloaded.")
     key["windows"]["requests"]["used"] = 7
@@ -198,7 +198,7 @@ async def test_a_claude_key_shows_it_by_kind_as_well(fake_anthropic: FakeAnthrop
 
 
 async def test_of_several_processes_the_one_that_heard_last_is_shown(gateway: Gateway) -> None:
-    one, other, silent = (standing(gateway.live) for _ in range(3))
+    one, other, silent = [await standing(gateway.live) for _ in range(3)]
     for part, age in ((one, 9.0), (other, 2.0)):
         part["key:up/first"]["upstream_headroom"] = {"model": "m", "seconds_ago": age, "windows": {}}
     for parts in ([one, other, silent], [silent, other, one]):

@@ -48,7 +48,7 @@ async def listing(request: web.Request) -> Page:
     query = Query(request, "q", "sort", "after", "range")
     span, state = read_span(query), request.app[ADMIN]
     wanted = Wanted(query.text("q") or "", query.choice("sort", SORTS, "id"), query.text("after"), AT_ONCE)
-    found = find(state, wanted, await _used(state, span))
+    found = await find(state, wanted, await _used(state, span))
     kept = {"q": wanted.text, "sort": wanted.sort, "range": span.name}
     values = {
         "span": span,
@@ -121,7 +121,7 @@ async def _rows(
     state: AdminState, wanted: Wanted, used: Mapping[str, Total]
 ) -> AsyncIterator[Sequence[Sequence[Cell]]]:
     while True:
-        found = find(state, wanted, used)
+        found = await find(state, wanted, used)
         yield [_row(one) for one in found.clients]
         if found.next is None:
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from jinja2.runtime import Context
 
 from gateway import __version__
 from gateway.admin.errors import AdminError
@@ -34,22 +35,30 @@ def set_up(app: web.Application, sections: tuple[Section, ...]) -> None:
         loader=jinja2.PackageLoader("gateway.admin", "templates"),
         undefined=jinja2.StrictUndefined,
         filters=FILTERS,
+        enable_async=True,
         default_helpers=False,
         auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["paced"] = paced
     environment.globals["static"] = app[STATIC].url
     environment.globals["version"] = __version__
     environment.globals["links"] = {section.title: f"/ui{section.path}" for section in sections}
-    environment.globals["ui"] = environment.get_template("ui.html").module
     app[SECTIONS] = sections
+    app.on_startup.append(_prepare)
+
+
+async def _prepare(app: web.Application) -> None:
+    """Have what all templates use in all of them."""
+    environment = aiohttp_jinja2.get_env(app)
+    environment.globals["ui"] = await environment.get_template("ui.html").make_module_async()
 
 
 async def whole(request: web.Request, page: Page) -> web.Response:
     """The page as an answer."""
     template = await _template(request, page)
-    html = await _joined(template.generate(_everything(request, page)))
+    html = await template.render_async(_everything(request, page))
     response = web.Response(
         body=html.encode("utf-8", "replace"), status=page.status, content_type="text/html", charset="utf-8"
     )
@@ -63,7 +72,7 @@ async def parts(request: web.Request, page: Page) -> dict[str, str]:
     template = await _template(request, page)
     context = template.new_context(_everything(request, page))
     return {
-        name: await _joined(block(context))
+        name: "".join([piece async for piece in _pieces(block, context)])
         for name, block in template.blocks.items()
         if name.startswith(LIVE_BLOCK)
     }
@@ -74,12 +83,13 @@ def error_page(error: AdminError) -> Page:
     return Page("error.html", {"error": error}, error.status)
 
 
+def _pieces(block: Callable[[Context], object], context: Context) -> AsyncIterator[str]:
+    """What a block makes of ``context``: in an environment like ours not what its type says."""
+    return cast(AsyncIterator[str], block(context))
+
+
 async def _template(request: web.Request, page: Page) -> jinja2.Template:
     return await asyncio.to_thread(aiohttp_jinja2.get_env(request.app).get_template, page.template)
-
-
-async def _joined(pieces: Iterable[str]) -> str:
-    return "".join([piece async for piece in paced(pieces)])
 
 
 def _everything(request: web.Request, page: Page) -> dict[str, Any]:

@@ -68,7 +68,7 @@ async def _figures(state: AdminState, asked: Asked, span: Span) -> dict[str, Any
     drawn = leading(whole.rows, asked.sort, SERIES)
     others = len(whole.rows) - len(drawn)
     return {
-        "whole": shortened(whole, MOST, MOST_INNER),
+        "whole": await shortened(whole, MOST, MOST_INNER),
         "groups": len(whole.rows),
         "series": [
             f"#{row.label}" for row in (*drawn, *([Row((), Total(), others=others)] if others else ()))

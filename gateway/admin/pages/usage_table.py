@@ -87,19 +87,20 @@ def leading(rows: Iterable[Row], sort: str, most: int) -> list[Row]:
     return sorted(rows, key=lambda one: figure(one.total), reverse=True)[:most]
 
 
-def shortened(row: Row, most: int, most_inner: int) -> Row:
+async def shortened(row: Row, most: int, most_inner: int) -> Row:
     """With ``most`` rows at most and ``most_inner`` in each, of which the last stands for all others."""
     rows = [
-        Row(one.names, one.total, _first(one.rows, most_inner), one.others) for one in _first(row.rows, most)
+        Row(one.names, one.total, await _first(one.rows, most_inner), one.others)
+        for one in await _first(row.rows, most)
     ]
     return Row(row.names, row.total, rows)
 
 
-def _first(rows: list[Row], most: int) -> list[Row]:
+async def _first(rows: list[Row], most: int) -> list[Row]:
     if len(rows) <= most:
         return rows
     kept, left = rows[: most - 1], rows[most - 1 :]
     total = Total()
-    for one in left:
+    async for one in paced(left):
         total.add(one.total)
     return [*kept, Row((), total, others=len(left))]
