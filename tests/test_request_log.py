@@ -13,8 +13,7 @@ import orjson
 import pytest
 
 from gateway import request_log
-from gateway.api import Attempt, LogSink, Record
-from gateway.api.sink import Batch
+from gateway.api import Attempt, Batch, LogSink, Record
 from gateway.ledger import frame
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
