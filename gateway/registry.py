@@ -73,7 +73,8 @@ class Registry:
         return rows
 
     def load(self, group: str, name: str, path: str) -> type:
-        """The plugin's class. Raises `ConfigError` if there is none of that name or it does not import."""
+        """The plugin's class. Raises `ConfigError` if there is none of that name, it does not import, or its
+        settings cannot be read from it."""
         known = self._classes.get((group, name))
         if known is not None:
             return known
@@ -86,6 +87,10 @@ class Registry:
             raise _refused(path, f"the plugin {name!r} fails to import: {_words(exc)}") from exc
         if not (isinstance(loaded, type) and dataclasses.is_dataclass(loaded)):
             raise _refused(path, f"the plugin {name!r} is not a dataclass, so it has no settings to read")
+        try:
+            _model(loaded)
+        except Exception as exc:  # annotations that name what is not there when it runs
+            raise _refused(path, f"the plugin {name!r} has unreadable settings: {_words(exc)}") from exc
         self._classes[group, name] = loaded
         return loaded
 

@@ -51,9 +51,8 @@ async def open_log(sinks: Mapping[str, LogSink], handler: LogHandler, metrics: M
             try:
                 await sink.open()
             except OSError as exc:
-                raise ConfigError(
-                    [Problem("", None, f"log sink {name}: {exc.strerror}: {exc.filename}")]
-                ) from exc
+                reason = str(exc) if exc.filename is None else f"{exc.strerror}: {exc.filename}"
+                raise ConfigError([Problem("", None, f"log sink {name}: {reason}")]) from exc
     if FILE not in sinks:
         sinks = {STDERR: StderrSink(handler), **sinks}
     for name in {*sinks, STDERR}:

@@ -6,12 +6,16 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.config.problems import ConfigError
 from gateway.config.substitute import Substituted
 from gateway.registry import GROUPS, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass
@@ -29,6 +33,13 @@ class Delay:
             raise KeyError(self.unit)
 
 
+@dataclass
+class Unreadable:
+    """A plugin with a setting of a type that is only known to the type checker."""
+
+    names: Sequence[str] = ()
+
+
 def function() -> None:
     """No plugin."""
 
@@ -36,11 +47,17 @@ def function() -> None:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     module = ModuleType("acme_plugins")
-    module.__dict__.update(Delay=Delay, function=function)
+    module.__dict__.update(Delay=Delay, Unreadable=Unreadable, function=function)
     monkeypatch.setitem(sys.modules, "acme_plugins", module)
+    attributes = {
+        "delay": "Delay",
+        "function": "function",
+        "missing": "Missing",
+        "unreadable": "Unreadable",
+    }
     points = {
         name: EntryPoint(name, f"acme_plugins:{attribute}", "coo_llm.providers")
-        for name, attribute in {"delay": "Delay", "function": "function", "missing": "Missing"}.items()
+        for name, attribute in attributes.items()
     }
     return Registry({"providers": points, "stores": {}, "log_sinks": {}, "algorithms": {}})
 
@@ -89,6 +106,7 @@ def test_what_a_plugin_itself_refuses(registry: Registry, settings: dict[str, ob
         ("dely", "p: no plugin is called 'dely'; did you mean \"delay\"?"),
         ("function", "p: the plugin 'function' is not a dataclass, so it has no settings to read"),
         ("missing", "p: the plugin 'missing' fails to import: AttributeError: "),
+        ("unreadable", "p: the plugin 'unreadable' has unreadable settings: NameError: "),
     ],
 )
 def test_what_is_no_plugin(registry: Registry, name: str, said: str) -> None:
@@ -101,6 +119,7 @@ def test_the_listing_says_what_fails(registry: Registry) -> None:
     assert listed["delay"] is None
     assert "not a dataclass" in str(listed["function"])
     assert "AttributeError" in str(listed["missing"])
+    assert "NameError" in str(listed["unreadable"])
 
 
 def test_what_is_installed_loads() -> None:

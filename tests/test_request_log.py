@@ -13,8 +13,7 @@ import orjson
 import pytest
 
 from gateway import request_log
-from gateway.api import Attempt, LogSink, Record
-from gateway.api.sink import Batch
+from gateway.api import Attempt, Batch, LogSink, Record
 from gateway.content import Content
 from gateway.ledger import frame
 from gateway.logs import encode
@@ -165,8 +164,13 @@ async def test_a_batch_that_is_not_full_goes_when_its_time_has_come() -> None:
     await log.close()
 
 
-async def test_a_slow_sink_loses_lines_and_hurts_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_log, "QUEUE_LINES", 10)
+@pytest.mark.parametrize(
+    ("bound", "value"), [("QUEUE_LINES", 10), ("QUEUE_BYTES", 10 * len(line_of(record("r-10"))))]
+)
+async def test_a_slow_sink_loses_lines_and_hurts_no_other(
+    bound: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_log, bound, value)
     slow, quick, drops = Memory(gate=asyncio.Event()), Memory(), Drops()
     log = RequestLog({"slow": slow, "quick": quick}, drops, interval=0)
     for number in range(30):
@@ -224,23 +228,6 @@ async def test_content_that_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     await log.close()
     found = [orjson.loads(line)["content"]["request"] for batch in sink.batches for line in batch]
     assert found == [{"prompt": "one"}, {"prompt": "two"}, None, {"prompt": "new"}]
-
-
-async def test_the_bytes_that_wait_for_a_slow_sink_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    size = len(line_of(record("r-1")))
-    monkeypatch.setattr(request_log, "QUEUE_BYTES", 3 * size)
-    slow, quick, drops = Memory(gate=asyncio.Event()), Memory(), Drops()
-    log = RequestLog({"slow": slow, "quick": quick}, drops, interval=0)
-    for number in range(8):
-        put(log, record(f"r-{number}"))
-        await quick.arrived.wait()
-        quick.arrived.clear()
-    assert slow.gate is not None
-    slow.gate.set()
-    await log.close()
-    assert len(quick.ids()) == 8
-    assert len(slow.ids()) + drops["slow"] == 8
-    assert 3 <= len(slow.ids()) <= 4
 
 
 async def test_a_failing_sink_is_counted_and_complained_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from gateway.api.provider import (
     Upstream,
 )
 from gateway.api.record import Attempt, Record
-from gateway.api.sink import LogSink, Opening
+from gateway.api.sink import Batch, LogSink, Opening
 from gateway.api.store import (
     ConfigStore,
     Conflict,
@@ -40,6 +40,7 @@ __all__ = [
     "Announcing",
     "ApiError",
     "Attempt",
+    "Batch",
     "Call",
     "Candidate",
     "Chunk",

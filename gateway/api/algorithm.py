@@ -54,8 +54,9 @@ class Score:
 
 
 class Algorithm(Protocol):
-    """Its dataclass fields are its settings. One instance serves the whole process; state it keeps
-    (a cycle's position) survives a reload as long as its settings stay the same."""
+    """Its dataclass fields are its settings: ``policy.priority`` and ``policy.hybrid_weights``, if it has
+    fields of these names, and no others. One instance serves the whole process until the configuration
+    changes; state it keeps (a cycle's position) begins anew then."""
 
     def rank(self, candidates: Sequence[Candidate], demand: Demand, now: float) -> Sequence[Candidate]:
         """Best first. All candidates given are usable; above 16 a documented sample may be ranked

@@ -26,8 +26,8 @@ class Opening(LogSink, Protocol):
     """A sink that can tell at the start that it will not work."""
 
     async def open(self) -> None:
-        """Called once, before the first `write`. Raises `OSError` with a file name: the gateway then does
-        not start."""
+        """Called once, before the first `write`. Raises `OSError` with a message for the operator: the
+        gateway then does not start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from yarl import URL
 
-from gateway.api.sink import Batch
+from gateway.api import Batch
 from gateway.dialects.retry_after import retry_after
 
 TRIES = 5

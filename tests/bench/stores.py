@@ -23,9 +23,11 @@ _COLUMNS = {
     "server": "store, workers",
     "us": "µs/request",
     "ratio": "× memory",
+    "workers": "× one worker",
     "per_second": "requests/s",
     "paced_us": "µs at 2,000/s",
     "more": "more than memory",
+    "paced_workers": "× one worker there",
     "p50": "p50 ms",
     "p99": "p99 ms",
 }
@@ -52,6 +54,11 @@ async def measure(plan: Plan) -> list[Row]:
         paced, memory = row.get("paced_us"), rows[0].get("paced_us")
         if isinstance(paced, float) and isinstance(memory, float):
             row["more"] = paced - memory
+    for one, two in (rows[1:3], rows[3:5]):
+        for name, ratio in (("us", "workers"), ("paced_us", "paced_workers")):
+            with_one, with_two = one.get(name), two.get(name)
+            if isinstance(with_one, float) and isinstance(with_two, float):
+                two[ratio] = with_two / with_one
     print(show("Stores", list(_COLUMNS.values()), [[row.get(name) for name in _COLUMNS] for row in rows]))
     return rows
 
