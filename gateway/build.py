@@ -17,7 +17,6 @@ from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
 from gateway.config.cautions import own_secrets
-from gateway.config.checks import PLANNED_ALGORITHMS
 from gateway.config.problems import gather
 from gateway.config.read import Loaded
 from gateway.config.roster import KnownClient
@@ -40,8 +39,6 @@ from gateway.runtime import Runtime
 from gateway.sinks import build_sinks
 from gateway.vault import Vault
 
-STAND_IN = "hybrid"
-"""Routes where the policy asks for an algorithm that this version does not have yet."""
 _NANO_PER_TOKEN = 10**9 / 1000
 
 
@@ -107,10 +104,9 @@ def build_algorithm(config: Config, registry: Registry) -> Algorithm:
     offered: dict[str, Any] = {"priority": policy.priority}
     if policy.hybrid_weights is not None:
         offered["hybrid_weights"] = policy.hybrid_weights.model_dump()
-    name = policy.algorithm if policy.algorithm not in PLANNED_ALGORITHMS else STAND_IN
-    accepted = registry.accepts("algorithms", name, "policy.algorithm")
+    accepted = registry.accepts("algorithms", policy.algorithm, "policy.algorithm")
     settings = {setting: value for setting, value in offered.items() if setting in accepted}
-    algorithm: Algorithm = registry.build("algorithms", name, settings, "policy")
+    algorithm: Algorithm = registry.build("algorithms", policy.algorithm, settings, "policy")
     return algorithm
 
 
@@ -233,6 +229,7 @@ def _catalog(config: Config, services: list[Service], memory: Memory) -> Catalog
             health=state.health,
             input_price=None if prices.input is None else float(prices.input) * _NANO_PER_TOKEN,
             output_price=None if prices.output is None else float(prices.output) * _NANO_PER_TOKEN,
+            headroom=state.headroom,
             service=service,
             secret=key,
             prices=prices,

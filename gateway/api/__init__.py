@@ -1,6 +1,6 @@
 """The plugin contract: all that a provider, store, log sink or algorithm needs to import."""
 
-from gateway.api.algorithm import Algorithm, Candidate, Demand, Health, Score
+from gateway.api.algorithm import Algorithm, Candidate, Demand, Headroom, Health, Score
 from gateway.api.errors import ApiError, Source, Unsupported
 from gateway.api.ledger import Dimension, Filter, Total
 from gateway.api.provider import (
@@ -50,6 +50,7 @@ __all__ = [
     "Dimension",
     "Document",
     "Filter",
+    "Headroom",
     "Health",
     "Hosting",
     "Kind",

@@ -18,6 +18,16 @@ class Health(Protocol):
     def error_rate(self, now: float) -> float:
         """Recent share of failed attempts, 0 to 1. ``now``: monotonic seconds."""
 
+    def peak(self, now: float) -> float:
+        """Seconds as `latency`, which rise to a slower answer at once and fade with time; 0 while unknown."""
+
+
+class Headroom(Protocol):
+    """What the upstream says is left of its own limits for one key with one model."""
+
+    def used(self, now: float) -> float:
+        """The used part, 0 to 1, of the fullest window it announced; 0 while unknown."""
+
 
 @dataclass(slots=True, eq=False)
 class Candidate:
@@ -32,6 +42,7 @@ class Candidate:
     input_price: float | None
     """Nano-dollars per uncached input token; None where unknown."""
     output_price: float | None
+    headroom: Headroom
 
 
 @dataclass(slots=True)

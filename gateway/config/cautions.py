@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from gateway.config.checks import PLANNED_ALGORITHMS
 from gateway.config.masked import is_secret
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
@@ -80,11 +79,7 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
 
 def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
-    policy = config.policy
-    words = {
-        "policy.affinity.enabled": policy.affinity.enabled,
-        f"policy.algorithm {policy.algorithm} (hybrid routes)": policy.algorithm in PLANNED_ALGORITHMS,
-    }
+    words = {"policy.affinity.enabled": config.policy.affinity.enabled}
     words |= {path: _is_set(config, path) for path in _UNSERVED}
     return [what for what, asked in words.items() if asked]
 

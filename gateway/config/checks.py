@@ -24,7 +24,6 @@ from gateway.config.schema import (
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
 from gateway.config.suggest import hint, nearest
 
-PLANNED_ALGORITHMS = frozenset({"adaptive"})
 _NEED_KEYS = frozenset({"openai", "claude", "gemini"})
 _SURELY_MEANT = 0.8
 """So close to a setting of ours that it is none of a plugin's."""
@@ -186,5 +185,4 @@ def _plugins(found: Draft, known: Known) -> Iterator[Fault]:
         names = known.config_stores if path[-1] == "config" else known.stores
         yield from unknown((*path, "type"), store.type, names, "store")
     if found.policy:
-        names = known.algorithms | PLANNED_ALGORITHMS
-        yield from unknown(("policy", "algorithm"), found.policy.algorithm, names, "algorithm")
+        yield from unknown(("policy", "algorithm"), found.policy.algorithm, known.algorithms, "algorithm")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from math import exp
+
 LATENCY_WEIGHT = 0.2
 """How much the newest latency moves the estimate."""
+PEAK_FADES = 30.0
+"""Seconds in which a peak of latency falls to 0.37 of what it is above the latencies since."""
 ERROR_WEIGHT = 0.2
 """How much the newest outcome moves the error rate: after five failures in a row it is 0.67."""
 HALF_LIFE = 30.0
@@ -17,11 +21,12 @@ FORGET_AFTER = 60.0
 class KeyModelHealth:
     """Implements `gateway.api.Health`. Times are monotonic seconds."""
 
-    __slots__ = ("_errors", "_errors_at", "_latency_at", "latency")
+    __slots__ = ("_errors", "_errors_at", "_latency_at", "_peak", "latency")
 
     def __init__(self) -> None:
         self.latency = 0.0
         self._latency_at = 0.0
+        self._peak = 0.0
         self._errors = 0.0
         self._errors_at = 0.0
 
@@ -37,10 +42,18 @@ class KeyModelHealth:
         rate: float = self._errors * 0.5 ** ((now - self._errors_at) / HALF_LIFE)
         return rate if rate >= NEGLIGIBLE else 0.0
 
+    def peak(self, now: float) -> float:
+        """Peak EWMA: the highest recent latency, fading with time alone; 0 while unknown."""
+        age = now - self._latency_at
+        return self._peak * exp(-age / PEAK_FADES) if age < FORGET_AFTER else 0.0
+
     def record_success(self, now: float, latency: float) -> None:
         """An attempt succeeded, ``latency`` seconds to the first token or the answer."""
-        fresh = not self.latency or now - self._latency_at >= FORGET_AFTER
+        age = now - self._latency_at
+        fresh = not self.latency or age >= FORGET_AFTER
         self.latency = latency if fresh else self.latency + LATENCY_WEIGHT * (latency - self.latency)
+        above = 0.0 if fresh else max(self._peak - latency, 0.0)
+        self._peak = latency + above * exp(-age / PEAK_FADES)
         self._latency_at = now
         self._outcome(now, 0.0)
 

@@ -162,7 +162,7 @@ def snapshot(gateway: Gateway) -> Any:
 
 @settings(max_examples=12, deadline=None)
 @given(
-    algorithm=st.sampled_from(["round_robin", "least_loaded", "hybrid"]),
+    algorithm=st.sampled_from(["round_robin", "least_loaded", "hybrid", "adaptive"]),
     prices=st.permutations([0.001, 0.002, 0.004, 0.008]),
     used=st.lists(st.integers(0, 9), min_size=4, max_size=4),
     cooled=st.sets(st.integers(0, 3)),

@@ -17,7 +17,7 @@ KNOWN = Known(
     providers=frozenset({"openai", "claude", "gemini", "custom", "echo", "groq"}),
     stores=frozenset({"memory", "file", "redis", "http"}),
     sinks=frozenset({"jsonl", "stdout", "webhook"}),
-    algorithms=frozenset({"round_robin", "least_loaded", "hybrid"}),
+    algorithms=frozenset({"round_robin", "least_loaded", "hybrid", "adaptive"}),
     config_stores=frozenset({"memory", "file", "redis", "http"}),
 )
 ECHO = "llm_providers: [{type: echo}]\n"

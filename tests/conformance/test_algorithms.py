@@ -6,6 +6,7 @@ from random import Random
 
 from gateway.api import Algorithm
 from gateway.api.testing.algorithms import AlgorithmConformance
+from gateway.routing.adaptive import Adaptive
 from gateway.routing.hybrid import Hybrid
 from gateway.routing.least_loaded import LeastLoaded
 from gateway.routing.round_robin import RoundRobin
@@ -26,5 +27,12 @@ class TestLeastLoaded(AlgorithmConformance):
 class TestHybrid(AlgorithmConformance):
     def make_algorithm(self) -> Algorithm:
         algorithm = Hybrid()
+        algorithm.random = Random(1).random
+        return algorithm
+
+
+class TestAdaptive(AlgorithmConformance):
+    def make_algorithm(self) -> Algorithm:
+        algorithm = Adaptive()
         algorithm.random = Random(1).random
         return algorithm

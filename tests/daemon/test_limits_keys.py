@@ -72,7 +72,7 @@ async def test_retry_after_is_exact(tmp_path: Path) -> None:
             assert (await gateway.ask())[0] == 200
 
 
-@pytest.mark.parametrize("algorithm", ["round_robin", "least_loaded", "hybrid"])
+@pytest.mark.parametrize("algorithm", ["round_robin", "least_loaded", "hybrid", "adaptive"])
 async def test_with_a_second_key_clients_get_that_one(algorithm: str, tmp_path: Path) -> None:
     provider = {
         **ECHO,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import pytest
 
-from gateway.routing.health import FORGET_AFTER, HALF_LIFE, KeyModelHealth
+from gateway.routing.health import FORGET_AFTER, HALF_LIFE, PEAK_FADES, KeyModelHealth
 
 
 def test_the_first_latency_is_the_estimate_and_later_ones_move_it() -> None:
@@ -50,3 +52,25 @@ def test_successes_lower_the_error_rate() -> None:
     health.record_failure(0.0)
     health.record_success(0.0, 1.0)
     assert health.error_rate(0.0) == pytest.approx(0.16)
+
+
+def test_a_peak_rises_at_once_and_fades_with_time() -> None:
+    health = KeyModelHealth()
+    assert health.peak(0.0) == 0.0
+    health.record_success(0.0, 1.0)
+    health.record_success(1.0, 5.0)
+    assert health.peak(1.0) == 5.0
+    for _ in range(10):  # answers do not make it fade
+        health.record_success(1.0, 1.0)
+    assert health.peak(1.0) == 5.0
+    health.record_success(1.0 + PEAK_FADES, 1.0)
+    assert health.peak(1.0 + PEAK_FADES) == pytest.approx(1 + 4 * exp(-1))
+
+
+def test_a_peak_fades_without_traffic_and_is_forgotten() -> None:
+    health = KeyModelHealth()
+    health.record_success(0.0, 5.0)
+    assert health.peak(PEAK_FADES) == pytest.approx(5 * exp(-1))
+    assert health.peak(FORGET_AFTER) == 0.0
+    health.record_success(FORGET_AFTER, 1.0)
+    assert health.peak(FORGET_AFTER) == 1.0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.api import Algorithm, Candidate, Demand, Limits, Reading
+from gateway.api import Algorithm, Candidate, Demand, Headroom, Health, Limits, Meter, Reading
 
 NOW = 1000.0
 DEMAND = Demand(input_tokens=300, output_tokens=200, pool="pool")
@@ -48,17 +48,32 @@ class FixedHealth:
     def error_rate(self, now: float) -> float:
         return self.errors
 
+    def peak(self, now: float) -> float:
+        return self.latency
+
+
+@dataclass(slots=True, eq=False)
+class FixedHeadroom:
+    """An upstream that announced this much to be used."""
+
+    share: float = 0.0
+
+    def used(self, now: float) -> float:
+        return self.share
+
 
 def candidate(
     key: str = "k",
     *,
     weight: float = 1.0,
     price: float | None = 2000.0,
-    meter: FixedMeter | None = None,
-    health: FixedHealth | None = None,
+    meter: Meter | None = None,
+    health: Health | None = None,
+    headroom: Headroom | None = None,
 ) -> Candidate:
     """A candidate without limits or history, at ``price`` nano-dollars per token, in and out."""
-    return Candidate("p", key, "m", weight, meter or FixedMeter(), health or FixedHealth(), price, price)
+    meter, health, headroom = meter or FixedMeter(), health or FixedHealth(), headroom or FixedHeadroom()
+    return Candidate("p", key, "m", weight, meter, health, price, price, headroom)
 
 
 def pool(size: int) -> list[Candidate]:
@@ -78,6 +93,7 @@ mixed = st.builds(
         latency=st.sampled_from([0.0, 0.2, 1.0, 3.0]),
         errors=st.sampled_from([0.0, 0.1, 1.0]),
     ),
+    headroom=st.builds(FixedHeadroom, share=st.sampled_from([0.0, 0.5, 1.0])),
 )
 
 
