@@ -24,15 +24,18 @@ from gateway.config.schema import (
     Config,
     KeyConfig,
     KeyLimits,
+    Policy,
     Pricing,
     ProviderConfig,
     ResolvedAlias,
 )
+from gateway.config.schema_policy import AFFINE
 from gateway.config.schema_providers import KEYLESS
 from gateway.config.schema_storage import StoreSection
 from gateway.managed import ManagedConfig
 from gateway.redact import Redactor
 from gateway.registry import Registry
+from gateway.routing.affinity import Affinity
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
@@ -78,7 +81,7 @@ def build_runtime(
         config=config,
         catalog=_catalog(config, built, memory),
         clients=build_clients(loaded, store, memory, before),
-        algorithm=plugins.algorithm,
+        algorithm=_affine(config.policy, plugins.algorithm, memory),
         masked=[Redactor(secret) for secret in own_secrets(config)] if config.logging.content else None,
     )
 
@@ -108,6 +111,14 @@ def build_algorithm(config: Config, registry: Registry) -> Algorithm:
     settings = {setting: value for setting, value in offered.items() if setting in accepted}
     algorithm: Algorithm = registry.build("algorithms", policy.algorithm, settings, "policy")
     return algorithm
+
+
+def _affine(policy: Policy, algorithm: Algorithm, memory: Memory) -> Algorithm:
+    """``algorithm``, with affinity where that is on and means something."""
+    affinity = policy.affinity
+    if not affinity.enabled or policy.algorithm not in AFFINE:
+        return algorithm
+    return Affinity(algorithm, memory.uses, affinity.ttl, affinity.max_skew)
 
 
 def build_store(config: Config, registry: Registry) -> Store:

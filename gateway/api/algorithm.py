@@ -53,6 +53,8 @@ class Demand:
     output_tokens: int
     pool: str
     """Names the pool (alias or model) that is being routed: cycles are per pool."""
+    prefix: str = ""
+    """Names the client, the pool and how the conversation begins; empty unless ``policy.affinity`` is on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from gateway.config.masked import is_secret
 from gateway.config.problems import Path, render
 from gateway.config.schema import Config
 from gateway.config.schema_logging import Logging
+from gateway.config.schema_policy import AFFINE
 from gateway.config.section import PluginSection, Section
 
 _MIN_ADMIN_KEY = 16
@@ -32,6 +33,9 @@ def warnings(config: Config) -> Iterator[str]:
     if config.logging.content:
         places = ", ".join(_request_logs(config.logging))
         yield f"logging.content: prompts and answers are written to {places}"
+    if config.policy.affinity.enabled and config.policy.algorithm not in AFFINE:
+        others = " and ".join(AFFINE)
+        yield f"policy.affinity: has no effect with {config.policy.algorithm}, only with {others}"
     served = {name for provider in config.llm_providers for name in (provider.id, provider.type)}
     for alias, targets in config.model_aliases.items():
         for target in targets:
@@ -79,9 +83,7 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
 
 def unserved(config: Config) -> list[str]:
     """Each setting of ``config`` that this version does not serve yet, in words."""
-    words = {"policy.affinity.enabled": config.policy.affinity.enabled}
-    words |= {path: _is_set(config, path) for path in _UNSERVED}
-    return [what for what, asked in words.items() if asked]
+    return [path for path in _UNSERVED if _is_set(config, path)]
 
 
 def _is_set(config: Config, path: str) -> bool:

@@ -64,6 +64,10 @@ class Queue(Section):
     max_size: Positive = 1000
 
 
+AFFINE = ("hybrid", "adaptive")
+"""The algorithms to which affinity means something."""
+
+
 class Affinity(Section):
     """Sends the same client, model and message prefix to the key used last."""
 

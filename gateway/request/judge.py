@@ -20,6 +20,8 @@ def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float,
     """``began`` and ``first_token`` (of a stream; else the end) in monotonic seconds."""
     now = time.monotonic()
     target = choice.target
+    if tx.demand.prefix:
+        tx.live.memory.uses.note(tx.demand.prefix, target, now)
     target.state.health.record_success(now, first_token - began)
     target.state.circuit.on_success(now, choice.ticket)
     target.secret.state.penalty.on_success()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.api import Limits, Meter, Store
+from gateway.routing.affinity import LastUses
 from gateway.routing.circuit import Circuit, CircuitSettings, CircuitState
 from gateway.routing.estimate import OutputAverages
 from gateway.routing.headroom import Headroom
@@ -58,6 +59,8 @@ class Memory:
     """Monotonic seconds; past it every key may be used, and candidates need not be looked at."""
     keys: dict[str, KeyState] = field(default_factory=dict)
     outputs: OutputAverages = field(default_factory=OutputAverages)
+    uses: LastUses = field(default_factory=LastUses)
+    """Who answered conversations last, for `Affinity`."""
     clients_existed: bool = False
     """There have been clients since the start, if only in an earlier configuration."""
 

@@ -17,6 +17,10 @@ MEMORY = ECHO + "storage: {config: {type: memory}, runtime: {type: memory}}\n"
         ("server: {admin_api_key: short}", "server.admin_api_key: is weak"),
         ("server: {cors: {allow_credentials: true}}", "server.cors: allow_credentials"),
         ("model_aliases: {a: 'nobody:b'}", 'model_aliases.a: there is no provider "nobody"'),
+        (
+            "policy: {algorithm: round_robin, affinity: {enabled: true}}",
+            "policy.affinity: has no effect with round_robin, only with hybrid and adaptive",
+        ),
         ("model_aliases: {gpt-4.1: 'nobody:b'}", 'model_aliases."gpt-4.1": there is no provider'),
     ],
 )
@@ -72,8 +76,8 @@ def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytes
     [
         ("", []),
         ("server: {webui: {enabled: true}}", []),
-        ("policy: {cache: {enabled: true}, affinity: {enabled: true}}", ["policy.affinity"]),
-        ("policy: {algorithm: adaptive}", []),
+        ("policy: {algorithm: adaptive, affinity: {enabled: true}}", []),
+        ("server: {max_upload_mb: 5}", ["server.max_upload_mb"]),
         ("logging: {audit: {enabled: true}, content: true}", []),
         ("server: {trusted_proxies: [10.0.0.0/8], admin_rate_limit: 7}", []),
     ],

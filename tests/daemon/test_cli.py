@@ -82,13 +82,11 @@ async def test_a_good_one(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
 
 async def test_what_is_planned_is_accepted(tmp_path: Path) -> None:
-    done = await check(tmp_path, ECHO + "policy: {affinity: {enabled: true}}\nserver: {workers: auto}\n")
+    done = await check(tmp_path, ECHO + "server: {max_upload_mb: 5, workers: auto}\n")
     assert done.code == 0
-    async with Daemon(
-        {**yaml.safe_load(ECHO), "policy": {"affinity": {"enabled": True}}}, tmp_path
-    ) as daemon:
+    async with Daemon({**yaml.safe_load(ECHO), "server": {"max_upload_mb": 5}}, tmp_path) as daemon:
         await eventually(lambda: "accepted but not served by this version" in daemon.stderr)
-        assert "policy.affinity" in daemon.stderr
+        assert "server.max_upload_mb" in daemon.stderr
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
