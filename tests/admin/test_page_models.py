@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.admin.pages.routing import TERMS
+from gateway.routing import adaptive, hybrid
 from tests.admin.browsing import Browser, browsing
 from tests.admin.calling import ECHO, administered, call
 from tests.daemon.running import running
@@ -70,6 +72,10 @@ async def test_a_dry_run_shows_every_candidate_and_why(browser: Browser) -> None
     assert page.text.count("<meter") == 15  # five terms of three candidates
     assert "$0.003" in page.words and "unknown" in page.words
     assert "Expected: 1,000 tokens in, 100 out." in page.words
+
+
+def test_every_term_of_our_own_algorithms_has_a_word() -> None:
+    assert {*hybrid.TERMS, *adaptive.TERMS, "turn", "affinity"} == set(TERMS)
 
 
 async def test_a_dry_run_for_a_client(browser: Browser) -> None:

@@ -18,13 +18,16 @@ from gateway.admin.state import ADMIN
 MOST = 100
 """Candidates that are shown."""
 _FIELDS = ("model", "client", "input_tokens", "max_tokens", "stream")
-_TERMS = {
+TERMS = {
     "req_ratio": "request window",
     "token_ratio": "token window",
     "error_score": "errors",
     "latency": "latency",
     "cost_ratio": "cost",
+    "in_flight": "requests in flight",
+    "headroom": "headroom",
     "turn": "turn",
+    "affinity": "affinity",
 }
 """The terms of our own algorithms, in words."""
 
@@ -45,7 +48,7 @@ async def dry(request: web.Request) -> Page:
         "highest": _highest(found["candidates"]) if found else 1.0,
         "chosen": _first_usable(found["candidates"]) if found else None,
         "most": MOST,
-        "terms": _TERMS,
+        "terms": TERMS,
         "names": known_names(request.app[ADMIN]),
     }
     return Page("routing.html", values, status=400 if fault[0] else 200)
