@@ -15,6 +15,7 @@ from functools import partial
 import uvloop
 
 from gateway import __version__, interpreter, systemd
+from gateway.acceptor import Share
 from gateway.api import Site
 from gateway.app import make_app
 from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
@@ -134,7 +135,9 @@ class Daemon:
             following = asyncio.create_task(live.managed.follow(followed))
             try:
                 await runner.setup()
-                listeners = Listeners(runner, self._loaded.config.server, sockets=self._sockets())
+                listeners = Listeners(
+                    runner, self._loaded.config.server, sockets=self._sockets(), share=self._share()
+                )
                 await listeners.open()
                 self.addresses = listeners.addresses
                 with self._watching():
@@ -217,6 +220,10 @@ class Daemon:
 
     def _sockets(self) -> Sequence[socket.socket] | None:
         """What to listen on; None: as the configuration says."""
+        return None
+
+    def _share(self) -> Share | None:
+        """How many of the connections are ours; None: all."""
         return None
 
     def _peers(self) -> Peers:

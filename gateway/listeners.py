@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway import systemd
+from gateway.acceptor import Acceptor, Share
 from gateway.config.listen import Inherited, Tcp, Unix, parse
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.schema import Server, Tls
@@ -65,15 +66,19 @@ class Listeners:
         config: Server,
         *,
         sockets: Sequence[socket.socket] | None = None,
+        share: Share | None = None,
         renewal_check: float = RENEWAL_CHECK,
     ) -> None:
-        """``sockets``: what another process has bound, instead of binding them here; ``renewal_check``:
-        seconds between two looks at the certificate's files."""
+        """``sockets``: what another process has bound, instead of binding them here; ``share``: how many of
+        their connections are ours, where other processes accept as well; ``renewal_check``: seconds between
+        two looks at the certificate's files."""
         self._runner = runner
         self._config = config
         self._sockets = sockets
+        self._share = share
         self._renewal_check = renewal_check
         self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._renewal: asyncio.TimerHandle | None = None
         self.addresses: list[str] = []
 
@@ -84,7 +89,10 @@ class Listeners:
         sockets = bind(self._config) if self._sockets is None else self._sockets
         self.addresses = addresses(sockets)
         for sock in sockets:
-            self._servers.append(await self._serve(sock, context))
+            if self._share is None:
+                self._servers.append(await self._serve(sock, context))
+            else:
+                self._acceptors.append(self._accept(sock, context, self._share))
 
     async def close(self) -> None:
         """Accept no further connections."""
@@ -93,6 +101,9 @@ class Listeners:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for acceptor in self._acceptors:
+            await acceptor.close()
+        self._acceptors.clear()
 
     async def _serve(self, sock: socket.socket, context: ssl.SSLContext | None) -> asyncio.Server:
         loop, made = asyncio.get_running_loop(), self._runner.server
@@ -100,6 +111,13 @@ class Listeners:
         if sock.family == socket.AF_UNIX:
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)
         return await loop.create_server(made, sock=sock, ssl=context, backlog=BACKLOG)
+
+    def _accept(self, sock: socket.socket, context: ssl.SSLContext | None, share: Share) -> Acceptor:
+        made = self._runner.server
+        assert made is not None
+        acceptor = Acceptor(sock, made, lambda: len(made.connections), share, context)
+        acceptor.open()
+        return acceptor
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         """A TLS context that takes a renewed certificate by itself."""

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from gateway.acceptor import Share
 from gateway.api import StoreUnavailable
 from gateway.config.read import ConfigError, Loaded, load
 from gateway.daemon import Daemon, cannot_start
@@ -32,6 +33,7 @@ from gateway.scrape import TOPIC as METRICS
 from gateway.workers.channel import CallFailed, Channel, ChannelClosed
 from gateway.workers.linked import Linked
 from gateway.workers.reloading import unpack
+from gateway.workers.shares import Shares
 from gateway.workers.telling import keep_telling
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,9 @@ class Worker(Daemon):
 
     def _sockets(self) -> Sequence[socket.socket]:
         return [socket.socket(fileno=number) for number in self._orders["sockets"]]
+
+    def _share(self) -> Share:
+        return Shares(self._orders["shares"], self._orders["workers"]).of(self._orders["number"])
 
     def _peers(self) -> Peers:
         return self._link.peers

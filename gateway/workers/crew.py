@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -41,16 +40,17 @@ class GaveUp(Exception):
 
 
 class Crew:
-    """The workers. ``handle`` answers what they ask; ``ended`` is told of each one's end."""
+    """The workers, which get these file descriptors. ``handle`` answers what they ask; ``ended`` is told of each
+    one's end."""
 
     def __init__(
-        self, count: int, sockets: Sequence[socket.socket], handle: Handle, ended: Callable[[Member], None]
+        self, count: int, inherited: Sequence[int], handle: Handle, ended: Callable[[Member], None]
     ) -> None:
         self.complete = asyncio.Event()
         """Set once all serve for the first time."""
         self._members: dict[int, Member] = {}
         self._count = count
-        self._sockets = sockets
+        self._inherited = inherited
         self._handle = handle
         self._ended = ended
         self._stopping = asyncio.Event()
@@ -116,7 +116,7 @@ class Crew:
         in_a_row = 0
         while not self._stopping.is_set():
             try:
-                member = await Member.start(number, self._sockets, self._handle)
+                member = await Member.start(number, self._inherited, self._handle)
             except OSError as error:
                 if not self.complete.is_set():
                     raise

@@ -44,8 +44,8 @@ class Member:
         """Why it cannot start, and the exit code: trying again would not help."""
 
     @classmethod
-    async def start(cls, number: int, sockets: Sequence[socket.socket], handle: Handle) -> Self:
-        """Start a worker that inherits ``sockets``."""
+    async def start(cls, number: int, inherited: Sequence[int], handle: Handle) -> Self:
+        """Start a worker that inherits these file descriptors."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as failing:
             failing.callback(ours.close)
@@ -54,7 +54,7 @@ class Member:
                 *_search_path(),
                 *("-m", ENTRY, str(theirs.fileno())),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno(), *(sock.fileno() for sock in sockets)],
+                pass_fds=[theirs.fileno(), *inherited],
                 env=systemd.without_manager(os.environ),
             )
             failing.pop_all()

@@ -23,6 +23,7 @@ from gateway.scrape import TOPIC as METRICS
 from gateway.workers.crew import Crew
 from gateway.workers.member import Member
 from gateway.workers.reloading import Beginning, Reloading
+from gateway.workers.shares import Shares
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ class Supervisor:
         with self._controls.signals():
             await self._open_store()
             self._sockets = bind(config.server)
-            self._crew = Crew(self._workers, self._sockets, self._handle, self._ended)
+            self._shares = Shares.make(self._workers)
+            inherited = [self._shares.fd, *(sock.fileno() for sock in self._sockets)]
+            self._crew = Crew(self._workers, inherited, self._handle, self._ended)
             running = asyncio.create_task(self._crew.run())
             pinging = asyncio.create_task(self._ping_watchdog())
             try:
@@ -156,6 +159,7 @@ class Supervisor:
             "workers": self._workers,
             "holder": member.holder,
             "sockets": [sock.fileno() for sock in self._sockets],
+            "shares": self._shares.fd,
             "asks": self._host is not None,
             **self._reloading.orders(member),
         }
@@ -181,6 +185,7 @@ class Supervisor:
 
     def _ended(self, member: Member) -> None:
         """Keep what a worker had counted, and let go of what it held."""
+        self._shares.leave(member.number)
         if member.snapshot is not None:
             last = orjson.loads(member.snapshot)
             process = {CPU: last["process"].get(CPU, 0.0)}

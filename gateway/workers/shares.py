@@ -1,0 +1,62 @@
+"""How many connections each worker has, in memory that all of them see: who is to take the next one."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Self
+
+_ABSENT = -1
+
+
+class Shares:
+    """A number for each worker's place, eight bytes that are written at once."""
+
+    def __init__(self, fd: int, workers: int) -> None:
+        """``fd``: of the memory."""
+        self.fd = fd
+        self._counts = memoryview(mmap.mmap(fd, workers * 8)).cast("q")
+
+    @classmethod
+    def make(cls, workers: int) -> Self:
+        """New memory, in which all places are empty."""
+        fd = os.memfd_create("shares")
+        os.ftruncate(fd, workers * 8)
+        made = cls(fd, workers)
+        for number in range(workers):
+            made.leave(number)
+        return made
+
+    def leave(self, number: int) -> None:
+        """The worker in this place has ended."""
+        self._counts[number] = _ABSENT
+
+    def of(self, number: int) -> OwnShare:
+        """The place of one worker, as it sees it."""
+        return OwnShare(self._counts, number)
+
+
+class OwnShare:
+    """As `gateway.acceptor.Share`."""
+
+    def __init__(self, counts: memoryview[int], number: int) -> None:
+        self._counts = counts
+        self._number = number
+
+    def tell(self, count: int) -> None:
+        """So many connections are open here."""
+        self._counts[self._number] = count
+
+    @property
+    def ahead(self) -> bool:
+        """Whether we have more than one, or an eighth, more than another worker."""
+        fewest = self.fewest
+        return self._counts[self._number] > fewest + 1 + fewest // 8
+
+    @property
+    def fewest(self) -> int:
+        """What that of the other workers has that has the fewest; our own number where there is none."""
+        others = [
+            count for number, count in enumerate(self._counts) if number != self._number and count != _ABSENT
+        ]
+        return min(others, default=self._counts[self._number])
