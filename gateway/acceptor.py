@@ -32,6 +32,9 @@ class Share(Protocol):
     def tell(self, count: int) -> None:
         """So many are open here."""
 
+    def leave(self) -> None:
+        """No more are taken here."""
+
     @property
     def ahead(self) -> bool:
         """Whether there is a process with notably fewer."""
@@ -73,6 +76,7 @@ class Acceptor:
         if self._timer is not None:
             self._timer.cancel()
         self._sock.close()
+        self._share.leave()
         if self._settling:
             await asyncio.wait(self._settling, timeout=SETTLING)
 

@@ -109,11 +109,20 @@ async def test_one_whose_place_is_empty_is_not_waited_for(monkeypatch: pytest.Mo
     monkeypatch.setattr(acceptor, "PATIENCE", 3600.0)
     shares = Shares.make(2)
     shares.of(1).tell(0)
-    shares.leave(1)
+    shares.of(1).leave()
     with socket_of_all() as sock:
         one = Process(sock, shares, 0)
         async with accepting(one), connected(sock, 20):
             assert len(one) == 20
+
+
+async def test_one_that_is_closed_leaves_its_place() -> None:
+    shares = Shares.make(2)
+    with socket_of_all() as sock:
+        one, other = (Process(sock, shares, number) for number in range(2))
+        async with accepting(one, other), connected(sock, 10):
+            pass
+    assert not shares.of(0).ahead and shares.of(0).fewest == shares.of(1).fewest
 
 
 async def test_where_no_file_can_be_opened_it_is_tried_again(

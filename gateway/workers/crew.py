@@ -40,8 +40,8 @@ class GaveUp(Exception):
 
 
 class Crew:
-    """The workers, which get these file descriptors. ``handle`` answers what they ask; ``ended`` is told of each
-    one's end."""
+    """The workers, which get these file descriptors. ``handle`` answers what they ask; ``ended`` is told of
+    each one's end."""
 
     def __init__(
         self, count: int, inherited: Sequence[int], handle: Handle, ended: Callable[[Member], None]

@@ -24,12 +24,8 @@ class Shares:
         os.ftruncate(fd, workers * 8)
         made = cls(fd, workers)
         for number in range(workers):
-            made.leave(number)
+            made.of(number).leave()
         return made
-
-    def leave(self, number: int) -> None:
-        """The worker in this place has ended."""
-        self._counts[number] = _ABSENT
 
     def of(self, number: int) -> OwnShare:
         """The place of one worker, as it sees it."""
@@ -46,6 +42,10 @@ class OwnShare:
     def tell(self, count: int) -> None:
         """So many connections are open here."""
         self._counts[self._number] = count
+
+    def leave(self) -> None:
+        """No more are taken here: nobody is to wait for it."""
+        self._counts[self._number] = _ABSENT
 
     @property
     def ahead(self) -> bool:

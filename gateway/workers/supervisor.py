@@ -185,7 +185,7 @@ class Supervisor:
 
     def _ended(self, member: Member) -> None:
         """Keep what a worker had counted, and let go of what it held."""
-        self._shares.leave(member.number)
+        self._shares.of(member.number).leave()
         if member.snapshot is not None:
             last = orjson.loads(member.snapshot)
             process = {CPU: last["process"].get(CPU, 0.0)}

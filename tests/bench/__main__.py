@@ -17,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench import dashboard, growth, nginx, requests, stores, streams
+from tests.bench import dashboard, growth, nginx, requests, stores, streams, workers
 from tests.bench.config import Shape
 from tests.bench.measure import Void, raise_open_files
 from tests.bench.runs import Row
@@ -30,6 +30,7 @@ TABLES = {
     "requests": requests.measure,
     "streams": streams.measure,
     "stores": stores.measure,
+    "workers": workers.measure,
     "growth": growth.measure,
     "dashboard": dashboard.measure,
 }

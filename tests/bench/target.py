@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,8 +59,11 @@ async def bare(to: int, folder: Path, *, buffering: bool = True) -> AsyncIterato
 
 
 @asynccontextmanager
-async def gateway(to: int, plan: Plan, shape: Shape, *, profiled: bool = False) -> AsyncIterator[Target]:
-    """The gateway configured to ``shape``, its providers at port ``to``; in a control run, nginx."""
+async def gateway(
+    to: int, plan: Plan, shape: Shape, *, cores: Sequence[str] = SERVER_CORE, profiled: bool = False
+) -> AsyncIterator[Target]:
+    """The gateway configured to ``shape``, its providers at port ``to``; in a control run, nginx. ``cores``:
+    a command prefix that says where it runs."""
     if plan.control:
         async with nginx.proxy(to, plan.folder, buffering=False) as (port, pid):
             yield Target("control", port, pid, True)
@@ -70,7 +73,7 @@ async def gateway(to: int, plan: Plan, shape: Shape, *, profiled: bool = False) 
     if shape.records:
         await _remember(folder, shape)
     module = ("-m", "tests.bench.profiled") if profiled else ("-m", "gateway")
-    daemon = Daemon(config(f"http://127.0.0.1:{to}", shape), folder, wrapper=SERVER_CORE, module=module)
+    daemon = Daemon(config(f"http://127.0.0.1:{to}", shape), folder, wrapper=cores, module=module)
     async with daemon:
         yield Target("gateway", daemon.port, daemon.pid, False)
     if profiled:

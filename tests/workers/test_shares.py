@@ -50,5 +50,5 @@ def test_who_has_ended_does_not_count() -> None:
     one.tell(7)
     other.tell(0)
     assert one.ahead and one.fewest == 0
-    shares.leave(1)
+    other.leave()
     assert not one.ahead and one.fewest == 7
