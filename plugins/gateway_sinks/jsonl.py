@@ -38,6 +38,10 @@ class JsonLines:
             raise ValueError(f"max_backups: must not be negative (got {self.max_backups})")
         self._max_bytes = int(self.max_size_mb * 1_000_000)
         self._fd: int | None = None
+        self._file = (0, 0)
+        """Device and number of the file that is open."""
+        self._end = 0
+        """Its size after our last write."""
         self._thread_lock = threading.Lock()  # a write given up by its task may still be going on
 
     async def open(self) -> None:
@@ -60,28 +64,35 @@ class JsonLines:
         rest = [line + b"\n" for line in lines]
         with self._thread_lock:
             while rest:
-                with self._locked() as fd:
-                    size = os.fstat(fd).st_size
+                with self._locked() as (fd, size):
                     fitting = _fitting(rest, self._max_bytes - size)
                     if not fitting and size:
                         self._rotate()
                         continue
                     fitting = fitting or 1  # a line larger than a whole file gets one of its own
-                    _write_whole(fd, size, b"".join(rest[:fitting]))
+                    data = b"".join(rest[:fitting])
+                    if size not in (0, self._end) and os.pread(fd, 1, size - 1) != b"\n":
+                        # someone died in the middle of a line: it stays the only broken one
+                        data = b"\n" + data
+                    _write_whole(fd, size, data)
+                    self._end = size + len(data)
                     del rest[:fitting]
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """The file that now has our name, locked against other processes' writing and rotating."""
+    def _locked(self) -> Iterator[tuple[int, int]]:
+        """The file that now has our name, locked against other processes' writing and rotating, and its size.
+
+        Each system call here and in `_append` lets the event loop's thread go on, and waits for it then."""
         while True:
             if self._fd is None:
-                self._fd = _open(self.path)
+                self._fd, self._file = _open(self.path)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            if _same_file(self._fd, self.path):
+            found = _look(self.path)
+            if found is not None and (found.st_dev, found.st_ino) == self._file:
                 break
             self._close()
         try:
-            yield self._fd
+            yield self._fd, found.st_size
         finally:
             if self._fd is not None:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -103,7 +114,7 @@ class JsonLines:
     def _close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
-            self._fd = None
+            self._fd, self._end = None, 0
 
 
 def _fitting(lines: Sequence[bytes], room: int) -> int:
@@ -115,13 +126,14 @@ def _fitting(lines: Sequence[bytes], room: int) -> int:
     return len(lines)
 
 
-def _open(path: str) -> int:
+def _open(path: str) -> tuple[int, tuple[int, int]]:
     _make_directory(os.path.dirname(path))
     fd = os.open(path, _FLAGS, 0o600)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return fd
+    return fd, (found.st_dev, found.st_ino)
 
 
 def _make_directory(path: str) -> None:
@@ -132,17 +144,15 @@ def _make_directory(path: str) -> None:
             os.mkdir(path, 0o700)
 
 
-def _same_file(fd: int, path: str) -> bool:
+def _look(path: str) -> os.stat_result | None:
     try:
-        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+        return os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
-        return False
+        return None
 
 
 def _write_whole(fd: int, size: int, data: bytes) -> None:
     """Append ``data`` to a file of ``size`` bytes, or nothing of it."""
-    if size and os.pread(fd, 1, size - 1) != b"\n":
-        data = b"\n" + data  # someone died in the middle of a line: it stays the only broken one
     view = memoryview(data)
     try:
         while view:
