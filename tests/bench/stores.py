@@ -50,9 +50,11 @@ async def measure(plan: Plan) -> list[Row]:
     return rows
 
 
-async def alone(upstream: int, shape: Shape, plan: Plan, cores: Sequence[str] = SERVER_CORE) -> Numbers:
+async def alone(
+    upstream: int, shape: Shape, plan: Plan, rate: int = RATE, cores: Sequence[str] = SERVER_CORE
+) -> Numbers:
     """As `once`, of a gateway just started, when the leases of its limits have settled. Others that only wait
     would have a share in the core: there are none."""
     async with gateway(upstream, plan, shape, cores=cores) as target:
         await saturate(target, works()[0], shape.clients, _WARM_SECONDS, plan.folder)
-        return await once(target, works()[0], shape, plan, RATE)
+        return await once(target, works()[0], shape, plan, rate)

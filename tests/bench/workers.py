@@ -17,12 +17,14 @@ from tests.bench.target import Plan
 
 _CORES: Mapping[str, Sequence[str]] = {"all cores": (), "one core": SERVER_CORE}
 _WORKERS = (1, 2)
+_RATE_EACH = 1000
+"""Of each worker: the less there is to do at once, the dearer is each request, in one process as in two."""
 _COLUMNS = {
     "server": "store, cores, workers",
     "us": "µs/request",
     "ratio": "× one worker",
     "per_second": "requests/s",
-    "paced_us": "µs at 2,000/s",
+    "paced_us": "µs at 1,000/s each",
     "paced_ratio": "× one worker there",
     "p50": "p50 ms",
     "p99": "p99 ms",
@@ -39,7 +41,12 @@ async def measure(plan: Plan) -> list[Row]:
             for cores, prefix in _CORES.items():
                 measures: dict[str, Callable[[], Awaitable[Numbers]]] = {
                     f"{store}, {cores}, {workers}": partial(
-                        alone, upstream, Shape(store=where, workers=workers), plan, prefix
+                        alone,
+                        upstream,
+                        Shape(store=where, workers=workers),
+                        plan,
+                        _RATE_EACH * workers,
+                        prefix,
                     )
                     for workers in _WORKERS
                 }
