@@ -107,7 +107,7 @@ async def _read(tx: Transaction) -> None:
     body, raw = await read_json(tx.http, runtime.config.server.max_body_mb * 1024 * 1024)
     if runtime.masked is not None:
         key = Redactor(presented_key(tx.http) or "")
-        tx.content = Content(raw, tx.operation.name, [*runtime.masked, key])
+        tx.content = Content(raw, tx.operation.dialect.assembly, [*runtime.masked, key])
     _take(tx, body, raw)
 
 
@@ -120,11 +120,10 @@ def _take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     tx.asked = tx.operation.asked_tokens(tx.body)
     if tx.body.get("stream"):
         tx.stream = True
-        options = tx.body.get("stream_options")
-        tx.include_usage = bool(options and options.get("include_usage"))
+        tx.include_usage = tx.operation.dialect.wants_usage(tx.body)
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
     tx.fail(error, error.status)
     close_books(tx)
-    return error_response(tx.http, error, tx.headers())
+    return error_response(tx.http, error, tx.operation.dialect, tx.headers())
