@@ -17,7 +17,7 @@ from gateway.reload import Reloader
 from gateway.request.cache import ANSWERS, Answers
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
-from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
+from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS, RESPONSES
 from gateway.request.serve import handler
 from gateway.runtime import Live
 from gateway.scrape import metrics_handler
@@ -36,6 +36,7 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     for prefix in PREFIXES:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
         _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
+        _post(app, f"{prefix}/v1/responses", handler(RESPONSES))
         _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
         _get(app, f"{prefix}/v1/models", handler(MODELS, list_models))
         _get(app, f"{prefix}/v1/models/{{id:.+}}", handler(MODELS, get_model))

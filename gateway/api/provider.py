@@ -145,9 +145,11 @@ class Served:
 class Provider(Protocol):
     """A kind of upstream. Its dataclass fields are its settings; the instance is shared and immutable."""
 
-    operations: ClassVar[Mapping[str, str]]
-    """What it serves, and in which dialect natively, e.g. ``{"chat": "messages", "messages": "messages"}``.
-    A request in a dialect that is not among them reaches it as a ``chat``, where that can be."""
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """What it serves, and in which dialect natively, as ``{"chat": "messages", "messages": "messages"}``.
+        A request in a dialect that is not among them reaches it as a ``chat``, where that can be. A
+        class variable, or an attribute where it depends on the settings."""
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """Translate the call. Raises `Unsupported` where the upstream has no equivalent for a

@@ -9,6 +9,8 @@ from typing import Any
 from gateway.api import ApiError
 from gateway.dialects import openai_client
 from gateway.dialects.client import ClientDialect
+from gateway.dialects.responses.client import RESPONSES as RESPONSES_DIALECT
+from gateway.request.check_responses import check_responses
 from gateway.request.checks import check_common, invalid, missing, wrong_type
 
 MAX_EMBEDDING_INPUTS = 2048
@@ -155,6 +157,7 @@ def _check_input(name: str, value: Any) -> None:
 CHAT = Operation("chat", check_chat, openai_client.CHAT)
 COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
 EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS)
+RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
 MODELS = Operation("models", lambda body: None, openai_client.CHAT)
 
 _DIALECTS: Mapping[str, ClientDialect] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
 
@@ -15,8 +15,18 @@ from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
+from gateway.dialects.responses.native import native_body
+from gateway.dialects.responses.reader import BodyReader as ResponseReader
+from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
 
-PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+PATHS = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "responses": "/responses",
+}
+_RESPONSES = {"responses": "responses"}
+_OPENAIS_OWN = frozenset({"chat", "completions"})
 _CEILINGS = ("max_completion_tokens", "max_tokens")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
@@ -26,11 +36,12 @@ _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "imag
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    operations: ClassVar[Mapping[str, str]] = {
+    served: ClassVar[Mapping[str, str]] = {
         "chat": "chat",
         "completions": "completions",
         "embeddings": "embeddings",
     }
+    """What it serves, beside the Responses API."""
     headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
@@ -39,6 +50,15 @@ class OpenAI:
     """Sent as ``OpenAI-Organization``."""
     project: str | None = None
     """Sent as ``OpenAI-Project``."""
+    responses_api: bool = True
+    """Whether the server has ``/v1/responses``; false: such requests are translated to chats."""
+    stateful: bool = False
+    """Whether clients may name what the account stores (``previous_response_id``, files, …)."""
+    operations: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        served = {**self.served, **_RESPONSES} if self.responses_api else self.served
+        object.__setattr__(self, "operations", served)
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""
@@ -69,6 +89,8 @@ class OpenAI:
         return [("authorization", f"Bearer {secret}")]
 
     def _body(self, call: Call) -> dict[str, Any]:
+        if call.operation == "responses":
+            return native_body(call, stateful=self.stateful)
         body = addressed(call, "max_completion_tokens" if call.operation == "chat" else "max_tokens")
         if call.stream:
             ask_for_usage(body)
@@ -84,6 +106,8 @@ def _root(base_url: str) -> str:
 
 def native_reader(call: Call) -> Reader:
     """A reader for what an OpenAI-shaped upstream answers to ``call``."""
+    if call.operation == "responses":
+        return ResponseStreamReader() if call.stream else ResponseReader()
     if call.stream:
         return NativeReader(call)
     return EmbeddingsReader(call) if call.operation == "embeddings" else BodyReader(call)
@@ -92,13 +116,22 @@ def native_reader(call: Call) -> Reader:
 def addressed(call: Call, ceiling: str) -> dict[str, Any]:
     """A copy of the body with the upstream's model and the operator's ceiling in it.
 
-    ``ceiling`` names the parameter that gets it if the client sent neither of the two there are.
+    ``ceiling`` names the parameter that gets it if the client sent neither of the two there are, and the
+    client's own limit where its request was no chat: which of the two is asked for is then ours to say.
     """
     body = {**call.body, "model": call.model}
+    if call.dialect not in _OPENAIS_OWN:
+        _rename_limit(body, ceiling)
     if (highest := call.max_tokens) is not None:
         sent = {name: value for name in _CEILINGS if (value := body.get(name)) is not None}
         body.update({name: min(value, highest) for name, value in sent.items()} or {ceiling: highest})
     return body
+
+
+def _rename_limit(body: dict[str, Any], name: str) -> None:
+    for other in _CEILINGS:
+        if other != name and other in body:
+            body[name] = body.pop(other)
 
 
 def ask_for_usage(body: dict[str, Any]) -> None:

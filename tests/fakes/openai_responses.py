@@ -97,7 +97,7 @@ def _item(item: Json) -> Iterator[Json]:
     for place, part in enumerate(item["content"]):
         kind, at = part["type"], {"content_index": place}
         field = "refusal" if kind == "refusal" else "text"
-        more = {} if kind == "refusal" else {"logprobs": []}
+        more: Json = {} if kind == "refusal" else {"logprobs": []}
         yield {"type": "response.content_part.added", **at, "part": {**part, field: ""}}
         for piece in pieces(part[field]):
             yield {"type": f"response.{kind}.delta", **at, "delta": piece, **more}
@@ -111,17 +111,17 @@ def _output(answer: Reply, body: Json, new_id: NewId, status: str) -> list[Json]
         sealed = "reasoning.encrypted_content" in (body.get("include") or ())
         thought: Json = {"id": new_id("rs_"), "type": "reasoning", "summary": []}
         output.append({**thought, **({"encrypted_content": "gAAAA-fake"} if sealed else {})})
-    for call in answer.calls:
-        output.append(
-            {
-                "id": new_id("fc_"),
-                "type": "function_call",
-                "status": "completed",
-                "call_id": new_id("call_"),
-                "name": call.name,
-                "arguments": orjson.dumps(call.arguments).decode(),
-            }
-        )
+    output += [
+        {
+            "id": new_id("fc_"),
+            "type": "function_call",
+            "status": "completed",
+            "call_id": new_id("call_"),
+            "name": call.name,
+            "arguments": orjson.dumps(call.arguments).decode(),
+        }
+        for call in answer.calls
+    ]
     if not answer.calls:
         part: Json = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
         if answer.finish == "refusal":

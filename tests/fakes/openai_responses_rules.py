@@ -145,9 +145,10 @@ def _tools(body: Json) -> None:
     choice = body.get("tool_choice")
     if isinstance(choice, str):
         one_of("tool_choice", choice, ("none", "auto", "required"))
-    elif choice is not None and choice.get("type") == "function":
-        if choice.get("name") not in [tool.get("name") for tool in body.get("tools") or ()]:
-            raise error(f"Tool choice '{choice.get('name')}' not found in 'tools' parameter.", None, "tool_choice")
+        return
+    named = (choice or {}).get("name")
+    if named is not None and named not in [tool.get("name") for tool in body.get("tools") or ()]:
+        raise error(f"Tool choice '{named}' not found in 'tools' parameter.", None, "tool_choice")
 
 
 def _text(text: Json) -> None:

@@ -89,6 +89,25 @@ _EMBEDDINGS: tuple[dict[str, Any], ...] = (
     {"input": [1, 2, 3], "dimensions": 8},
     {"input": [[1], [2, 3]], "encoding_format": "float", "user": "u"},
 )
+_FUNCTION = {"type": "function", "name": "get_weather", "parameters": _WEATHER}
+_CALLED = {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": "{}"}
+_RESPONSES: tuple[dict[str, Any], ...] = (
+    {"input": "Hello"},
+    {"input": [_user("Hello")], "instructions": "Be brief.", "max_output_tokens": 50, "store": False},
+    {"input": [_user([{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": _GIF}])]},
+    {
+        "input": [
+            _user("Weather?"),
+            _CALLED,
+            {"type": "function_call_output", "call_id": "call_1", "output": "x"},
+        ],
+        "tools": [_FUNCTION],
+    },
+    {"input": "Weather?", "tools": [{"type": "web_search"}], "tool_choice": "required"},
+    {"input": "Go on", "previous_response_id": "resp_1"},
+    {"input": [{"type": "item_reference", "id": "msg_1"}, {"type": "something_new"}]},
+    {"input": "Hello", "text": {"format": {"type": "json_object"}}, "reasoning": {"effort": "low"}},
+)
 
 
 def _bodies(operation: str) -> list[dict[str, Any]]:
@@ -99,6 +118,7 @@ def _bodies(operation: str) -> list[dict[str, Any]]:
         ],
         "completions": list(_COMPLETIONS),
         "embeddings": list(_EMBEDDINGS),
+        "responses": list(_RESPONSES),
     }
     return bodies.get(operation, [])
 

@@ -6,10 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.dialects.chat_usage import parse_usage
 from gateway.dialects.responses.identity import Names, signed
 from gateway.dialects.responses.items import CallItem, Item, Json, MessageItem, ReasoningItem
-from gateway.dialects.responses.usage import responses_usage
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer ends before its end, by the ``finish_reason`` of a chat."""
@@ -18,7 +16,7 @@ _CITATION = "url_citation"
 
 
 def from_chat(completion: Mapping[str, Any], body: Mapping[str, Any]) -> Json:
-    """The response that a whole ``chat.completion`` is; ``body`` is the request that it answers."""
+    """The response that a whole ``chat.completion`` is, without usage; ``body``: the request it answers."""
     answer = Answer(body)
     answer.take(completion)
     answer.close()
@@ -36,13 +34,10 @@ class Answer:
         self._open: MessageItem | ReasoningItem | None = None
         self._calls: dict[int, CallItem] = {}
         self._finish: str | None = None
-        self._usage: Json | None = None
 
     def take(self, chunk: Mapping[str, Any]) -> list[Json]:
         """The next chunk; the events that it makes, without their numbers."""
         events = [] if self._names is not None else self._begin(chunk)
-        if (usage := parse_usage(chunk.get("usage"))) is not None:
-            self._usage = responses_usage(usage)
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) == 0:
                 events += self._follow(choice)
@@ -63,7 +58,7 @@ class Answer:
         return "incomplete" if self._finish in _INCOMPLETE else "completed"
 
     def response(self) -> Json:
-        """The whole of it, once it is complete."""
+        """The whole of it, once it is complete, without usage."""
         reason = _INCOMPLETE.get(self._finish or "")
         return {
             **self._frame,
@@ -71,7 +66,6 @@ class Answer:
             "completed_at": None if reason else int(time.time()),
             "incomplete_details": {"reason": reason} if reason else None,
             "output": [item.value for item in self._items],
-            "usage": self._usage and dict(self._usage),
         }
 
     def _begin(self, chunk: Mapping[str, Any]) -> list[Json]:
@@ -173,9 +167,7 @@ class Answer:
         self._open = None
         last = self._items[-1]
         return [
-            event
-            for item in self._items
-            for event in item.done(self.status if item is last else "completed")
+            event for item in self._items for event in item.done(self.status if item is last else "completed")
         ]
 
 

@@ -110,9 +110,7 @@ class MessageItem(Item):
         if kind == "refusal":
             told = self._event("refusal.done", content_index=place, refusal=text)
         else:
-            told = self._event(
-                "output_text.done", content_index=place, text=text, logprobs=part["logprobs"]
-            )
+            told = self._event("output_text.done", content_index=place, text=text, logprobs=part["logprobs"])
         return [told, self._event("content_part.done", content_index=place, part=part)]
 
     def _finish(self) -> list[Json]:

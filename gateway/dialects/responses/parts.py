@@ -32,7 +32,8 @@ def said(content: object) -> tuple[str, str]:
     """What an assistant message says: its text, and its refusal. Raises `Unsupported`."""
     if isinstance(content, str):
         return content, ""
-    texts, refusals = [], []
+    texts: list[str] = []
+    refusals: list[str] = []
     for item in expect(content, list, "input"):
         part = expect(item, dict, "input")
         text = _text(part)
@@ -65,7 +66,9 @@ def _part(part: Mapping[str, Any]) -> Part:
 
 def _image(part: Mapping[str, Any]) -> Part:
     if part.get("file_id") is not None:
-        raise Unsupported("input", "an image must be an address or a data URL: file ids belong to one provider")
+        raise Unsupported(
+            "input", "an image must be an address or a data URL: file ids belong to one provider"
+        )
     image = {"url": expect(part.get("image_url"), str, "input")}
     if part.get("detail") is not None:
         image["detail"] = part["detail"]

@@ -32,9 +32,9 @@ _FAILED = ("failed", "cancelled")
 
 
 class StreamReader:
-    """Reads a streamed response: a `gateway.api.Reader`.
+    """Reads a streamed response: a `gateway.api.EndingReader`.
 
-    Events that arrive together go on as one chunk, the last one in a chunk of its own, for its usage.
+    Events that arrive together go on as one chunk.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class StreamReader:
         self.fault: Outcome | None = None
         self.complete = False
         self.produced = 0
+        self.ending: Chunk | None = None
         self._splitter = Splitter()
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -67,7 +68,6 @@ class StreamReader:
     def _read(self, events: list[Event]) -> list[Chunk]:
         plain: list[bytes] = []
         content = False
-        last: list[Chunk] = []
         for event in events:
             if event.data == b"[DONE]":
                 continue
@@ -75,11 +75,11 @@ class StreamReader:
             if self.fault is not None:
                 break
             if self.complete:
-                last.append(Chunk(event.raw, content=True, usage=self.usage is not None))
+                self.ending = Chunk(event.raw, usage=self.usage is not None)
                 break
             plain.append(event.raw)
             content = content or shown
-        return [Chunk(b"".join(plain), content=content), *last] if plain else last
+        return [Chunk(b"".join(plain), content=content)] if plain else []
 
     def _look(self, event: Event) -> bool:
         """Whether there is output in the event. Notes the end of the answer, good or bad."""

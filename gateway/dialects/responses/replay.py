@@ -52,20 +52,20 @@ def _empty(item: Mapping[str, Any]) -> Iterator[tuple[str, type[str] | type[list
     for name in ("content", "summary"):
         if isinstance(item.get(name), list):
             yield name, list
-    if (told := _INPUTS.get(item["type"])) is not None and told[1] in item:
+    if (told := _INPUTS.get(item.get("type", ""))) is not None and told[1] in item:
         yield told[1], str
 
 
 def _pieces(item: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     for place, part in enumerate(_parts(item, "summary")):
-        at = {"summary_index": place}
+        at, text = {"summary_index": place}, part.get("text", "")
         yield "reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
-        yield "reasoning_summary_text.delta", {**at, "delta": part["text"]}
-        yield "reasoning_summary_text.done", {**at, "text": part["text"]}
+        yield "reasoning_summary_text.delta", {**at, "delta": text}
+        yield "reasoning_summary_text.done", {**at, "text": text}
         yield "reasoning_summary_part.done", {**at, "part": part}
     for place, part in enumerate(_parts(item, "content")):
         yield from _part(part, {"content_index": place})
-    if (told := _INPUTS.get(item["type"])) is not None and told[1] in item:
+    if (told := _INPUTS.get(item.get("type", ""))) is not None and told[1] in item:
         name, field = told
         yield f"{name}.delta", {"delta": item[field]}
         yield f"{name}.done", {field: item[field], "name": item.get("name")}
@@ -73,23 +73,24 @@ def _pieces(item: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
 
 def _parts(item: Mapping[str, Any], name: str) -> list[Json]:
     parts = item.get(name)
-    return parts if isinstance(parts, list) else []
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
 
 
 def _part(part: Json, at: Json) -> Iterator[tuple[str, Json]]:
-    kind = part["type"]
+    kind = part.get("type", "")
     field = _TEXTS.get(kind)
     if field is None:
         yield "content_part.added", {**at, "part": part}
     else:
-        more = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
-        empty = {**part, field: "", **{name: [] for name in ("annotations", "logprobs") if name in part}}
-        yield "content_part.added", {**at, "part": empty}
-        yield f"{kind}.delta", {**at, "delta": part[field], **more}
+        text = part.get(field, "")
+        more: Json = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
+        lists: Json = {name: [] for name in ("annotations", "logprobs") if name in part}
+        yield "content_part.added", {**at, "part": {**part, field: "", **lists}}
+        yield f"{kind}.delta", {**at, "delta": text, **more}
         for number, annotation in enumerate(part.get("annotations") or ()):
             told = {**at, "annotation_index": number, "annotation": annotation}
             yield "output_text.annotation.added", told
-        yield f"{kind}.done", {**at, field: part[field], **more}
+        yield f"{kind}.done", {**at, field: text, **more}
     yield "content_part.done", {**at, "part": part}
 
 
@@ -130,5 +131,9 @@ class Assembly:
                 continue
             value = orjson.loads(each.data) if each.data.startswith(b"{") else {}
             response = value.get("response")
-            if value.get("type") in ENDS and isinstance(response, dict):
+            if value.get("type") in ENDS and isinstance(response, dict) and _is_told(response.get("output")):
                 self._response = response
+
+
+def _is_told(output: object) -> bool:
+    return isinstance(output, list) and all(isinstance(item, dict) for item in output)

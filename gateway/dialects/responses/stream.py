@@ -1,4 +1,4 @@
-"""A stream of the Responses API: events written, and what a whole response is as a stream.
+"""A stream of the Responses API, written.
 
 There is no ``[DONE]``: the last event is ``response.completed``, ``response.incomplete`` or ``error``.
 """
@@ -10,37 +10,39 @@ from typing import Any
 
 import orjson
 
+from gateway.api import Usage
 from gateway.dialects.chat_usage import set_cost
 from gateway.dialects.responses.answer import Answer
+from gateway.dialects.responses.usage import responses_usage
 
 Json = dict[str, Any]
 
 
-class Encoder:
+class Writer:
     """Numbers and writes the events of one answer, chunk by chunk of the chat that it is."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         """``body``: the request that is answered."""
         self._answer = Answer(body)
         self._number = 0
-        self._closed = False
+        self._closing: bytes | None = None
 
-    def encode(self, chunk: Mapping[str, Any]) -> bytes:
+    def events(self, chunk: Mapping[str, Any]) -> bytes:
         """The events that a ``chat.completion.chunk`` makes."""
         return self._write(self._answer.take(chunk))
 
-    def close(self) -> bytes:
-        """The answer is complete: what was still open ends. A second call does nothing."""
-        if self._closed:
-            return b""
-        self._closed = True
-        return self._write(self._answer.close())
+    def end(self, usage: Usage, cost: int | None) -> bytes:
+        """The last events of a complete answer: what was still open ends, and the whole response with its
+        usage and cost (nano-dollars). Asked again, it says the same."""
+        if self._closing is None:
+            self._closing = self._write(self._answer.close())
+        response = priced(self._answer.response(), usage, cost)
+        last = event({"type": f"response.{response['status']}", "response": response}, self._number)
+        return self._closing + last
 
-    def last(self, cost: int | None) -> bytes:
-        """The last event, after `close`: the whole response, with what it cost (nano-dollars)."""
-        response = self._answer.response()
-        set_cost(response, cost)
-        return event({"type": f"response.{response['status']}", "response": response}, self._number)
+    def broken(self, error: Mapping[str, Any]) -> bytes:
+        """The last event of an answer that cannot go on; ``error`` in OpenAI's shape."""
+        return error_event(error, self._number)
 
     def _write(self, events: Iterable[Json]) -> bytes:
         written = []
@@ -48,6 +50,18 @@ class Encoder:
             written.append(event(each, self._number))
             self._number += 1
         return b"".join(written)
+
+
+def whole(response: Json, usage: Usage, cost: int | None) -> bytes:
+    """The body of an answer that is not streamed."""
+    return orjson.dumps(priced(response, usage, cost))
+
+
+def priced(response: Json, usage: Usage, cost: int | None) -> Json:
+    """The same with its usage and cost (nano-dollars), to be encoded by orjson."""
+    complete = {**response, "usage": responses_usage(usage)}
+    set_cost(complete, cost)
+    return complete
 
 
 def event(value: Mapping[str, Any], number: int) -> bytes:

@@ -34,7 +34,9 @@ def chat_choice(choice: object) -> Any:
     asked = expect(choice, dict, "tool_choice")
     if asked.get("type") != "allowed_tools":
         return _named(asked)
-    tools = [_named(expect(tool, dict, "tool_choice")) for tool in expect(asked.get("tools"), list, "tool_choice")]
+    tools = [
+        _named(expect(tool, dict, "tool_choice")) for tool in expect(asked.get("tools"), list, "tool_choice")
+    ]
     return {"type": "allowed_tools", "allowed_tools": {"mode": asked.get("mode", "auto"), "tools": tools}}
 
 

@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.responses.answer import from_chat
+from gateway.api import Usage
+from gateway.dialects.responses import answer
 from gateway.dialects.responses.identity import unseal
-from gateway.dialects.responses.stream import Encoder, error_event
+from gateway.dialects.responses.stream import Writer, error_event, priced
 from tests.dialects.responses.events import check_response, read, told
 
 Json = dict[str, Any]
 HEAD = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": "claude-x"}
-USAGE = {
-    "prompt_tokens": 30,
-    "completion_tokens": 12,
-    "total_tokens": 42,
-    "prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 5},
-    "completion_tokens_details": {"reasoning_tokens": 4},
-}
+USAGE = Usage(input=15, cache_read=10, cache_write=5, output=8, reasoning=4)
 BLOCK = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 BODY: Json = {
     "model": "pool",
@@ -48,7 +42,7 @@ def call(number: int, arguments: str) -> Json:
 
 def completion(message: Json, reason: str = "stop", **choice: Any) -> Json:
     choices = [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": reason, **choice}]
-    return {**HEAD, "object": "chat.completion", "choices": choices, "usage": USAGE}
+    return {**HEAD, "object": "chat.completion", "choices": choices}
 
 
 def chunks(whole: Json, size: int = 3) -> Iterator[Json]:
@@ -70,7 +64,7 @@ def chunks(whole: Json, size: int = 3) -> Iterator[Json]:
         yield chunk({"reasoning_details": [{**block, "index": place}]})
     logprobs = (choice.get("logprobs") or {}).get("content")
     for place, piece in enumerate(pieces(message.get("content"))):
-        more = {"logprobs": {"content": [logprobs[place]]}} if logprobs else {}
+        more: Json = {"logprobs": {"content": [logprobs[place]]}} if logprobs else {}
         yield chunk({"content": piece}, **more)
     for piece in pieces(message.get("refusal")):
         yield chunk({"refusal": piece})
@@ -82,13 +76,16 @@ def chunks(whole: Json, size: int = 3) -> Iterator[Json]:
         for piece in pieces(made["function"]["arguments"]):
             yield chunk({"tool_calls": [{"index": place, "function": {"arguments": piece}}]})
     yield chunk({}, choice["finish_reason"])
-    yield {**HEAD, "choices": [], "usage": whole["usage"]}
 
 
 def streamed(values: Iterator[Json], body: Json = BODY, cost: int | None = None) -> bytes:
-    encoder = Encoder(body)
-    events = b"".join([encoder.encode(value) for value in values])
-    return events + encoder.close() + encoder.last(cost)
+    writer = Writer(body)
+    events = b"".join([writer.events(value) for value in values])
+    return events + writer.end(USAGE, cost)
+
+
+def from_chat(whole: Json, body: Json) -> Json:
+    return priced(answer.from_chat(whole, body), USAGE, 7)
 
 
 def essence(response: Json) -> Json:
@@ -106,7 +103,7 @@ def test_a_text() -> None:
     part = {"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}
     assert message == {**message, "type": "message", "role": "assistant", "status": "completed"}
     assert message["content"] == [part]
-    assert response["usage"] == {
+    assert essence(response)["usage"] == {
         "input_tokens": 30,
         "input_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 5},
         "output_tokens": 12,
@@ -207,14 +204,20 @@ def test_pieces_of_calls_may_come_in_turns() -> None:
     assert [item["arguments"] for item in told(streamed(iter(values)))["output"]] == ["{}", "[]"]
 
 
-def test_the_cost_is_in_the_usage_of_the_last_event() -> None:
-    encoder = Encoder(BODY)
-    for value in chunks(completion({"content": "Hello."})):
-        encoder.encode(value)
-    encoder.close()
-    assert encoder.close() == b""
+def test_the_end_is_the_same_however_often_it_is_asked_but_for_the_cost() -> None:
+    writer = Writer(BODY)
+    begun = b"".join([writer.events(value) for value in chunks(completion({"content": "Hello."}))])
     for cost, said in [(1_500, b'"cost":0.0000015'), (0, b'"cost":0'), (None, b'"cost":null')]:
-        assert said in encoder.last(cost)
+        end = writer.end(USAGE, cost)
+        assert said in end
+        assert told(begun + end)["status"] == "completed"
+
+
+def test_a_stream_that_breaks_ends_with_the_next_number() -> None:
+    writer = Writer(BODY)
+    begun = b"".join([writer.events(value) for value in chunks(completion({"content": "Hello."}))])
+    last = read(begun + writer.broken({"message": "No.", "code": "upstream_error"}))[-1]
+    assert (last["type"], last["message"], last["error"]["code"]) == ("error", "No.", "upstream_error")
 
 
 def test_an_error_is_where_either_kind_of_client_looks() -> None:
@@ -243,4 +246,3 @@ def test_a_stream_says_what_the_whole_answer_says(message: Json, reason: str, si
     response = from_chat(whole, BODY)
     check_response(response)
     assert essence(told(streamed(chunks(whole, size), cost=7))) == essence(response)
-    assert orjson.loads(orjson.dumps(response)) == response

@@ -169,7 +169,7 @@ def test_what_an_error_repeats_is_short_and_printable() -> None:
 
 
 def test_reasoning_goes_back_to_who_made_it() -> None:
-    details = {"encrypted_content": seal([BLOCK])}
+    details: dict[str, Any] = {"encrypted_content": seal([BLOCK])}
     assert messages(USER, thought(**details), call(1), output(1), thought("Yes."), said("Sun.")) == [
         USER,
         {

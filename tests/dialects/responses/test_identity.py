@@ -46,7 +46,10 @@ def test_nothing_comes_of_what_others_sealed(content: object) -> None:
 
 
 def test_only_blocks_that_come_whole_are_signed() -> None:
-    whole = [{"type": "thinking", "thinking": "x", "signature": "s", "index": 0}, {"type": "redacted_thinking"}]
+    whole = [
+        {"type": "thinking", "thinking": "x", "signature": "s", "index": 0},
+        {"type": "redacted_thinking"},
+    ]
     others = [{"type": "reasoning.text", "text": "piece"}, "text", 7]
     assert signed(whole + others) == [
         {"type": "thinking", "thinking": "x", "signature": "s"},

@@ -46,7 +46,9 @@ def test_instructions_come_first() -> None:
 
 
 def test_parameters_with_another_name() -> None:
-    body = chat(max_output_tokens=50, reasoning={"effort": "low", "summary": "auto"}, text={"verbosity": "low"})
+    body = chat(
+        max_output_tokens=50, reasoning={"effort": "low", "summary": "auto"}, text={"verbosity": "low"}
+    )
     del body["messages"]
     assert body == {"max_completion_tokens": 50, "reasoning_effort": "low", "verbosity": "low"}
 
@@ -85,7 +87,9 @@ def test_a_format_that_a_chat_does_not_know() -> None:
 
 
 def test_tools() -> None:
-    body = chat(tools=[{**FUNCTION, "strict": True}, {"type": "function", "name": "f"}], parallel_tool_calls=False)
+    body = chat(
+        tools=[{**FUNCTION, "strict": True}, {"type": "function", "name": "f"}], parallel_tool_calls=False
+    )
     assert body["tools"] == [
         {
             "type": "function",
@@ -103,8 +107,10 @@ def test_tools() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["web_search", "web_search_preview", "file_search", "code_interpreter", "computer_use_preview", "mcp"]
-    + ["image_generation", "local_shell", "custom", "namespace", None],
+    [
+        *("web_search", "web_search_preview", "file_search", "code_interpreter", "computer_use_preview"),
+        *("mcp", "image_generation", "local_shell", "custom", "namespace", None),
+    ],
 )
 def test_tools_that_are_no_functions(kind: str | None) -> None:
     assert refused(tools=[{"type": kind, "name": "t"}]) == "tools"
@@ -203,10 +209,15 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+_ANY = ("instructions", "tools", "tool_choice", "text", "reasoning", "include", "anything")
 _ITEMS = st.lists(
     st.dictionaries(
-        st.sampled_from(["type", "role", "content", "call_id", "name", "arguments", "output", "id", "summary"]),
-        st.sampled_from(["message", "function_call", "function_call_output", "reasoning", "user", "assistant"])
+        st.sampled_from(
+            ["type", "role", "content", "call_id", "name", "arguments", "output", "id", "summary"]
+        ),
+        st.sampled_from(
+            ["message", "function_call", "function_call_output", "reasoning", "user", "assistant"]
+        )
         | _JSON,
         max_size=6,
     ),
@@ -217,10 +228,7 @@ _ITEMS = st.lists(
 @given(
     st.fixed_dictionaries(
         {"model": st.just("m"), "input": _ITEMS | _JSON},
-        optional={
-            name: _JSON
-            for name in ("instructions", "tools", "tool_choice", "text", "reasoning", "include", "anything")
-        },
+        optional=dict.fromkeys(_ANY, _JSON),
     )
 )
 def test_no_request_is_more_than_refused_and_none_is_changed(body: dict[str, Any]) -> None:
