@@ -75,7 +75,7 @@ def set_cost(value: dict[str, Any], cost_nano: int | None) -> None:
 def with_cost(raw: bytes, cost_nano: int | None) -> bytes:
     """The same body or event with ``cost`` (US dollars, null if unknown) in its ``usage``, which it must have
     at the top, or within the ``response`` that an event tells of. No other byte changes, except where
-    ``usage`` occurs more than once as a key or value, or has a cost already: such an answer is encoded anew."""
+    ``usage`` occurs more than once as a key or value, or has a cost already: it is then encoded anew."""
     at = raw.find(_KEY)
     opened = _OPENED.match(raw, at + len(_KEY))
     # A backslash before it: the end of a string that holds an escaped quote.
