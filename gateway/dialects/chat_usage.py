@@ -99,7 +99,7 @@ def _encoded_anew(raw: bytes, cost_nano: int | None) -> bytes:
         return orjson.dumps(value)
     event = Splitter().feed(raw)[0]
     value = orjson.loads(event.data)
-    set_cost(value if "usage" in value else value["response"], cost_nano)
+    set_cost(value if "usage" in value else value.get("response", value), cost_nano)
     named = b"event: %b\n" % event.name if event.name else b""
     return named + encode_chunk(value)
 

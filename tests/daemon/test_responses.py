@@ -12,7 +12,7 @@ import pytest
 from openai import APIError, AsyncOpenAI
 
 from tests.clients.world import CHAT, serving
-from tests.daemon.running import KEY, Gateway, configured, openai, running
+from tests.daemon.running import KEY, Gateway, configured, openai, running, until
 from tests.dialects.responses.events import read, told
 from tests.fakes.nasty import NastyServer, Step
 from tests.fakes.openai import FakeOpenAI
@@ -63,7 +63,9 @@ async def test_a_request_arrives_as_it_was_sent(fake_openai: FakeOpenAI, tmp_pat
         assert fake_openai.requests[-1].path == "/v1/responses"
 
 
-async def test_an_answer_comes_back_byte_for_byte_but_for_the_cost(nasty: NastyServer, tmp_path: Path) -> None:
+async def test_an_answer_comes_back_byte_for_byte_but_for_the_cost(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
     raw = orjson.dumps({**WHOLE, "some_new_field": 1.0})
     events = [b": hi\n\n", *EVENTS[:-1], named_event({**orjson.loads(EVENTS[-1].partition(b"data: ")[2])})]
     nasty.script(answer(200, raw), stream(events, cut=7))
@@ -78,17 +80,18 @@ async def test_an_answer_comes_back_byte_for_byte_but_for_the_cost(nasty: NastyS
         assert [record.operation for record in records] == ["responses", "responses"]
         usage = WHOLE["usage"]
         for record in records:
-            assert (record.input_tokens, record.output_tokens) == (usage["input_tokens"], usage["output_tokens"])
+            assert (record.input_tokens, record.output_tokens) == (
+                usage["input_tokens"],
+                usage["output_tokens"],
+            )
             assert not record.estimated and record.cost_nano_usd == round(float(headers["x-coo-cost"]) * 1e9)
 
 
-BEFORE_CONTENT = {
+BEFORE_CONTENT: dict[str, tuple[Step, ...]] = {
     "reset": broken_stream(BEGUN),
-    "ended": (open_stream(), chunks(*BEGUN), send(LAST_CHUNK)),
-    "failed": (open_stream(), chunks(*EVENTS[:2], named_event({"type": "response.failed", "response": FAILED})))
-    + (send(LAST_CHUNK),),
-    "error": (open_stream(), chunks(*EVENTS[:1], named_event({"type": "error", "message": "Oops."})))
-    + (send(LAST_CHUNK),),
+    "ended": stream(BEGUN),
+    "failed": stream([*BEGUN, named_event({"type": "response.failed", "response": FAILED})]),
+    "error": stream([*BEGUN, named_event({"type": "error", "message": "Oops."})]),
     "429": answer(429),
     "500": answer(500),
 }
@@ -192,7 +195,9 @@ async def test_a_rate_limited_provider_is_passed_over(tmp_path: Path) -> None:
         limit = Fault(429, headers={"retry-after": "30"})
         world.fakes["openai"].script.extend([limit] * 4)
         for stream in (False, True):
-            status, body, headers = await post(world.gateway, {"model": "pool", "input": "Hello", "stream": stream})
+            status, body, headers = await post(
+                world.gateway, {"model": "pool", "input": "Hello", "stream": stream}
+            )
             assert (status, headers["x-coo-provider"]) == (200, "claude")
             assert b"Echo: Hello" in body or told(body)["output"][0]["content"][0]["text"] == "Echo: Hello"
         assert len(world.fakes["openai"].requests) == 1
@@ -222,8 +227,7 @@ async def test_identical_requests_share_one_call(kind: str, tmp_path: Path) -> N
         gate = world.fakes[kind].gate = asyncio.Event()
         sent = {"model": CHAT[kind], "input": "Hello", "stream": True}
         both = [asyncio.create_task(post(world.gateway, sent)) for _ in range(2)]
-        while world.gateway.live.in_flight < 2:
-            await asyncio.sleep(0)
+        await until(lambda: world.gateway.live.in_flight == 2)
         gate.set()
         results = await asyncio.gather(*both)
         assert sorted(headers["x-coo-cache"] for _, _, headers in results) == ["coalesced", "miss"]

@@ -11,6 +11,8 @@ from gateway.api import Call, Kind
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import pack
+from gateway.dialects.responses.reader import BodyReader as ResponseReader
+from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
 from gateway_providers.openai import OpenAI
 
 Json = dict[str, Any]
@@ -33,7 +35,12 @@ def sent(call: Call) -> Json:
 )
 @pytest.mark.parametrize(
     ("operation", "path"),
-    [("chat", "/chat/completions"), ("completions", "/completions"), ("embeddings", "/embeddings")],
+    [
+        ("chat", "/chat/completions"),
+        ("completions", "/completions"),
+        ("embeddings", "/embeddings"),
+        ("responses", "/responses"),
+    ],
 )
 def test_addresses(base_url: str, operation: str, path: str) -> None:
     upstream = OpenAI(base_url=base_url).prepare(Call(operation, "m", {"messages": HELLO}), "sk-1")
@@ -144,3 +151,23 @@ def test_readers() -> None:
 
 def test_diagnose() -> None:
     assert OpenAI().diagnose(401, {}, b"").kind is Kind.KEY
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_go_up_as_they_came(stream: bool) -> None:
+    body = {"model": "alias", "input": "Hello", "stream": stream, "store": True}
+    call = Call("responses", "gpt-5", body, stream=stream, dialect="responses")
+    assert sent(call) == {**body, "model": "gpt-5"}
+    assert isinstance(OpenAI().reader(call), ResponseStreamReader if stream else ResponseReader)
+
+
+def test_a_server_may_lack_the_responses_api() -> None:
+    assert "responses" in OpenAI().operations
+    assert OpenAI(responses_api=False).operations == OpenAI.served
+
+
+def test_the_limit_of_a_translated_request_has_the_name_that_all_models_take() -> None:
+    body = {"messages": HELLO, "max_tokens": 50}
+    translated = sent(Call("chat", "gpt-5", body, dialect="responses"))
+    assert (translated["max_completion_tokens"], "max_tokens" in translated) == (50, False)
+    assert sent(Call("chat", "gpt-5", body))["max_tokens"] == 50

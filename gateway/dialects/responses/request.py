@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = {
     "verbosity": "text.verbosity",
 }
 _SAME = frozenset(
-    {"model", "temperature", "top_p", "user", "safety_identifier", "service_tier"}
+    {"model", "stream", "temperature", "top_p", "user", "safety_identifier", "service_tier"}
     | {"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
 )
 """What a chat has under the same name."""
@@ -34,7 +34,7 @@ _TRANSLATED = frozenset(
     {"input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"}
     | {"max_output_tokens", "top_logprobs", "include"}
 )
-_MEANINGLESS = frozenset({"stream", "stream_options", "max_tool_calls", "metadata"})
+_MEANINGLESS = frozenset({"stream_options", "max_tool_calls", "metadata"})
 """What is nothing to the provider: the gateway reads it or gives it back, or it is about hosted tools."""
 _NEUTRAL: Mapping[str, object] = {"store": False, "truncation": "disabled", "background": False}
 """With these values a parameter asks for what happens without it."""
@@ -42,7 +42,7 @@ _LOGPROBS = "message.output_text.logprobs"
 
 
 def to_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The chat, without ``stream``, and the names of the parameters it leaves out.
+    """The chat, and the names of the parameters it leaves out.
 
     ``body`` is not changed, but parts of it are in the result. Raises `Unsupported` for what needs a
     provider that stores responses, and for what has no equivalent in a chat.

@@ -55,6 +55,7 @@ def test_parameters_with_another_name() -> None:
 
 def test_parameters_with_the_same_name() -> None:
     asked = {
+        "stream": True,
         "temperature": 0.5,
         "top_p": 0.9,
         "user": "u",
@@ -165,7 +166,7 @@ def test_log_probabilities() -> None:
         {"truncation": "disabled"},
         {"background": False},
         {"metadata": {"a": "b"}},
-        {"stream": True, "stream_options": {"include_obfuscation": False}},
+        {"stream_options": {"include_obfuscation": False}},
         {"max_tool_calls": 3},
         {"previous_response_id": None},
         {"reasoning": None, "text": None, "include": None},
