@@ -216,8 +216,9 @@ async def test_structured_answers(kind: str, client: AsyncOpenAI) -> None:
         ({"type": "input_image", "image_url": PIXEL, "detail": "auto"}, "image/png"),
         ({"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"}, "image/"),
         ({"type": "input_file", "file_data": PDF, "filename": "a.pdf"}, ""),
+        ({"type": "input_file", "file_url": "https://example.com/a.pdf"}, ""),
     ],
-    ids=["image", "image by address", "file"],
+    ids=["image", "image by address", "file", "file by address"],
 )
 @each_provider
 async def test_media(kind: str, part: dict[str, Any], seen: str, client: AsyncOpenAI) -> None:

@@ -39,7 +39,7 @@ class Answer:
         """The next chunk; the events that it makes, without their numbers."""
         events = [] if self._names is not None else self._begin(chunk)
         for choice in chunk.get("choices") or ():
-            if choice.get("index", 0) == 0:
+            if not choice.get("index"):
                 events += self._follow(choice)
         return events
 
@@ -93,7 +93,8 @@ class Answer:
         for annotation in delta.get("annotations") or ():
             events += self._annotate(annotation)
         for place, call in enumerate(delta.get("tool_calls") or ()):
-            events += self._call(call.get("index", place), call)
+            index = call.get("index")
+            events += self._call(place if index is None else index, call)
         if reason := choice.get("finish_reason"):
             self._finish = reason
             events += self._done() if self._items else []

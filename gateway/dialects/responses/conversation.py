@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.api import Unsupported
 from gateway.dialects.messages.checks import expect
-from gateway.dialects.responses.identity import is_ours, unseal
+from gateway.dialects.responses.identity import is_our_reasoning, unseal
 from gateway.dialects.responses.parts import chat_content, said
 
 Message = dict[str, Any]
@@ -92,7 +92,7 @@ class Conversation:
 
     def _read_reasoning(self, item: Mapping[str, Any]) -> None:
         """Reasoning goes back to who made it; that of a provider with a Responses API belongs to it alone."""
-        if not is_ours(item.get("id")):
+        if not is_our_reasoning(item):
             return
         if self._turn is not None and "tool_calls" not in self._turn:
             self._end_turn()

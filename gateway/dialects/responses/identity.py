@@ -8,10 +8,10 @@ client that is opaque in any case.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -66,23 +66,27 @@ def signed(details: object) -> list[dict[str, Any]]:
     ]
 
 
-def seal(blocks: Iterable[Mapping[str, Any]]) -> str | None:
-    """``blocks`` as an ``encrypted_content``; None if there are none."""
-    found = list(blocks)
-    if not found:
-        return None
-    return _SEALED + urlsafe_b64encode(orjson.dumps(found)).rstrip(b"=").decode()
+def seal(blocks: Sequence[Mapping[str, Any]]) -> str:
+    """``blocks``, if only none, as an ``encrypted_content``."""
+    return _SEALED + urlsafe_b64encode(orjson.dumps(blocks)).rstrip(b"=").decode()
 
 
 def unseal(content: object) -> list[dict[str, Any]]:
     """The blocks in an ``encrypted_content``; none if it is another's."""
-    if not isinstance(content, str) or not content.startswith(_SEALED):
+    if not _is_sealed(content):
         return []
     text = content.removeprefix(_SEALED)
     try:
         return signed(orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4))))
     except ValueError:
         return []
+
+
+def is_our_reasoning(item: Mapping[str, Any]) -> bool:
+    """Whether an item is the reasoning of a translated answer. Clients may leave its id out."""
+    return item.get("type") == "reasoning" and (
+        is_ours(item.get("id")) or _is_sealed(item.get("encrypted_content"))
+    )
 
 
 def without_ours(items: list[Any]) -> list[Any]:
@@ -94,12 +98,18 @@ def without_ours(items: list[Any]) -> list[Any]:
     return [
         _plain(item) if _translated(item) else item
         for item in items
-        if not (isinstance(item, dict) and item.get("type") == "reasoning" and is_ours(item.get("id")))
+        if not (isinstance(item, dict) and is_our_reasoning(item))
     ]
 
 
+def _is_sealed(content: object) -> TypeGuard[str]:
+    return isinstance(content, str) and content.startswith(_SEALED)
+
+
 def _translated(item: object) -> bool:
-    return isinstance(item, dict) and (is_ours(item.get("id")) or is_packed(item.get("call_id")))
+    return isinstance(item, dict) and (
+        is_ours(item.get("id")) or is_packed(item.get("call_id")) or is_our_reasoning(item)
+    )
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

@@ -142,8 +142,7 @@ class ReasoningItem(Item):
 
     def _settle(self, status: str) -> None:
         """It has no status: a client sends it back, and not every server would take that field."""
-        if (sealed := seal(self._signed)) is not None:
-            self.value["encrypted_content"] = sealed
+        self.value["encrypted_content"] = seal(self._signed)
 
     def _finish(self) -> list[Json]:
         if not self._pieces:

@@ -184,6 +184,12 @@ def test_reasoning_goes_back_to_who_made_it() -> None:
     ]
 
 
+def test_reasoning_is_known_without_its_id() -> None:
+    item = thought(encrypted_content=seal([BLOCK]))
+    del item["id"]
+    assert messages(item, said("Sun."))[0]["reasoning_details"] == [BLOCK]
+
+
 def test_reasoning_between_calls_belongs_to_their_turn() -> None:
     [turn] = messages(thought("One."), call(1), thought("Two."), call(2))
     assert turn["reasoning_content"] == "One.Two." and len(turn["tool_calls"]) == 2
