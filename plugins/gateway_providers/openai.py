@@ -26,7 +26,6 @@ PATHS = {
     "responses": "/responses",
 }
 _RESPONSES = {"responses": "responses"}
-_OPENAIS_OWN = frozenset({"chat", "completions"})
 _CEILINGS = ("max_completion_tokens", "max_tokens")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
@@ -120,7 +119,7 @@ def addressed(call: Call, ceiling: str) -> dict[str, Any]:
     client's own limit where its request was no chat: which of the two is asked for is then ours to say.
     """
     body = {**call.body, "model": call.model}
-    if call.dialect not in _OPENAIS_OWN:
+    if call.dialect != call.operation:
         _rename_limit(body, ceiling)
     if (highest := call.max_tokens) is not None:
         sent = {name: value for name in _CEILINGS if (value := body.get(name)) is not None}
