@@ -67,7 +67,7 @@ def signed(details: object) -> list[dict[str, Any]]:
 
 
 def seal(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """``blocks``, if only none, as an ``encrypted_content``."""
+    """``blocks``, even if there are none, as an ``encrypted_content``."""
     return _SEALED + urlsafe_b64encode(orjson.dumps(blocks)).rstrip(b"=").decode()
 
 

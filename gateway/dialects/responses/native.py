@@ -10,6 +10,9 @@ from gateway.dialects.responses.identity import without_ours
 from gateway.dialects.responses.request import STATEFUL
 
 _SHARED = "it names what the provider stores, which all clients share, and the operator has not allowed that"
+_CLIENTS_OWN = frozenset({"function", "custom", "namespace"})
+"""Tools that the client runs: what they are called with is its own business."""
+_IDS = frozenset({"file_id", "file_ids", "vector_store_ids", "container_id"})
 
 
 def native_body(call: Call, *, stateful: bool) -> dict[str, Any]:
@@ -32,20 +35,29 @@ def _references(body: Mapping[str, Any]) -> Iterator[str]:
     yield from (name for name in STATEFUL if body.get(name) is not None)
     given = body.get("input")
     for item in given if isinstance(given, list) else ():
-        if item.get("type") == "item_reference":
+        if item.get("type") == "item_reference" or any(map(_uses_stored, _parts(item.get("tools")))):
             yield "input"
         for part in _parts(item.get("content")) + _parts(item.get("output")):
             if part.get("file_id") is not None:
                 yield "input"
-    for tool in body.get("tools") or ():
-        if tool.get("type") == "file_search" or _names_container(tool.get("container")):
-            yield "tools"
+    if any(map(_uses_stored, _parts(body.get("tools")))):
+        yield "tools"
+
+
+def _uses_stored(tool: dict[str, Any]) -> bool:
+    """Whether a hosted tool works on what is stored."""
+    if tool.get("type") in _CLIENTS_OWN:
+        return False
+    return isinstance(tool.get("container"), str) or _names_stored(tool)
 
 
 def _parts(content: object) -> list[dict[str, Any]]:
-    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    parts = content if isinstance(content, list) else [content]
+    return [part for part in parts if isinstance(part, dict)]
 
 
-def _names_container(container: object) -> bool:
-    """Of a code interpreter: one that is there already, or a new one with stored files in it."""
-    return isinstance(container, str) or (isinstance(container, dict) and bool(container.get("file_ids")))
+def _names_stored(value: object) -> bool:
+    """Whether there is an id of something stored, at any depth."""
+    if isinstance(value, dict):
+        return any((name in _IDS and held) or _names_stored(held) for name, held in value.items())
+    return isinstance(value, list) and any(_names_stored(held) for held in value)

@@ -59,8 +59,14 @@ def part(**fields: Any) -> list[Any]:
         ({"input": part(type="input_image", file_id="file-1")}, "input"),
         ({"input": part(type="input_file", file_id="file-1")}, "input"),
         ({"input": [{"type": "function_call_output", "output": [{"file_id": "file-1"}]}]}, "input"),
+        (
+            {"input": [{"type": "additional_tools", "tools": [{"type": "x", "vector_store_ids": ["vs_1"]}]}]},
+            "input",
+        ),
         ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "tools"),
         ({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, "tools"),
+        ({"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "file-1"}}]}, "tools"),
+        ({"input": [{"type": "computer_call_output", "output": {"file_id": "file-1"}}]}, "input"),
         ({"tools": [{"type": "code_interpreter", "container": {"file_ids": ["file-1"]}}]}, "tools"),
     ],
 )
@@ -74,6 +80,23 @@ def test_what_names_something_stored_goes_only_where_the_operator_allows_it(
     assert sent(body, stateful=True) == {**body, "model": "gpt-5"}
 
 
-@pytest.mark.parametrize("more", [{"previous_response_id": None}, {"input": "Hello"}, {"tools": None}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"previous_response_id": None},
+        {"input": "Hello"},
+        {"tools": None},
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "name": "f",
+                    "parameters": {"properties": {"file_id": {"type": "string"}}},
+                }
+            ]
+        },
+        {"tools": [{"type": "image_generation", "input_image_mask": {"file_id": None}}]},
+    ],
+)
 def test_nothing_is_nothing(more: dict[str, Any]) -> None:
     assert sent({**BODY, **more}) == {**BODY, **more, "model": "gpt-5"}
