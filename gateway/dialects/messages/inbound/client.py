@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gateway.dialects.chat_usage import with_cost
@@ -42,3 +43,5 @@ MESSAGES = ClientDialect(
     as_stream=as_stream,
     assembly=Assembly,
 )
+COUNT_TOKENS = replace(MESSAGES, name="count_tokens", limits=(), to_chat=None, encoder=None)
+"""For requests that only ask how many tokens they are."""

@@ -17,7 +17,6 @@ _ENDS = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What a stream says of a message at its end."""
 _LATE = frozenset({"output_tokens", "output_tokens_details", "cost"})
 """Figures that nobody has at the start of a stream."""
-_SILENT = frozenset({"ping", "content_block_stop", "message_stop"})
 
 
 def as_stream(message: Mapping[str, Any], include_usage: bool) -> bytes:
@@ -93,7 +92,7 @@ class Assembly:
             self._delta(value["index"], value["delta"])
         elif kind == "message_delta":
             self._end(value)
-        elif kind not in _SILENT:
+        elif kind == "error":
             raise Inexact(kind)
 
     def _delta(self, index: int, delta: Json) -> None:

@@ -34,5 +34,5 @@ def effort_of(body: Mapping[str, Any]) -> str | None:
         return effort
     budget = thinking.get("budget_tokens")
     if not isinstance(budget, int):
-        return None
+        return "medium" if thinking else None
     return "low" if budget < _LEAST_MEDIUM else "medium" if budget < _LEAST_HIGH else "high"
