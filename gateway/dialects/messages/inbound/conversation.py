@@ -28,9 +28,7 @@ def system_message(system: object, dropped: dict[str, None]) -> list[Message]:
 def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]:
     """All turns. ``dropped`` is added to. Raises `Unsupported` for what has no equivalent."""
     found: list[Message] = []
-    for item in turns:
-        turn = expect(item, dict, "messages")
-        role, content = turn.get("role"), turn.get("content") or ""
+    for role, content in _merged(turns):
         if role == "user":
             found += _user(content, dropped)
         elif role == "assistant":
@@ -44,21 +42,32 @@ def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]
     return found
 
 
-def _user(content: object, dropped: dict[str, None]) -> list[Message]:
+def _merged(turns: Sequence[Any]) -> list[tuple[object, list[Any]]]:
+    """The role of each turn and its blocks; turns of one role in a row are one, as they are to Anthropic."""
+    merged: list[tuple[object, list[Any]]] = []
+    for item in turns:
+        turn = expect(item, dict, "messages")
+        role, content = turn.get("role"), turn.get("content") or []
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        if not merged or merged[-1][0] != role:
+            merged.append((role, []))
+        merged[-1][1].extend(expect(content, list, "messages"))
+    return merged
+
+
+def _user(content: Sequence[Any], dropped: dict[str, None]) -> list[Message]:
     """Results of tool calls first, each a message of its own; what they hold beside text, and all else the
     user says, in one message after them."""
     results: list[Message] = []
     shown: list[Part] = []
     said: list[Any] = []
-    if isinstance(content, str):
-        said.append({"type": "text", "text": content})
-    else:
-        for item in expect(content, list, "messages"):
-            block = expect(item, dict, "messages")
-            if block.get("type") == "tool_result":
-                results.append(_result(block, shown, dropped))
-            else:
-                said.append(block)
+    for item in content:
+        block = expect(item, dict, "messages")
+        if block.get("type") == "tool_result":
+            results.append(_result(block, shown, dropped))
+        else:
+            said.append(block)
     user = [*shown, *parts(said, dropped)]
     return [*results, {"role": "user", "content": plain(user)}] if user or not results else results
 
@@ -78,16 +87,14 @@ def _result(block: Mapping[str, Any], shown: list[Part], dropped: dict[str, None
     return {"role": "tool", "tool_call_id": ident, "content": text}
 
 
-def _assistant(content: object, dropped: dict[str, None]) -> list[Message]:
+def _assistant(content: Sequence[Any], dropped: dict[str, None]) -> list[Message]:
     """One message. Thinking with a signature goes along as it is, in the field that a translation back to
     Anthropic restores it from; other thinking as the text that it is."""
-    if isinstance(content, str):
-        return [{"role": "assistant", "content": content}] if content else []
     said: list[Any] = []
     calls: list[dict[str, Any]] = []
     thoughts: list[str] = []
     signed: list[dict[str, Any]] = []
-    for item in expect(content, list, "messages"):
+    for item in content:
         block = expect(item, dict, "messages")
         kind = block.get("type")
         if kind == "tool_use":
