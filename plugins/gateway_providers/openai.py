@@ -21,7 +21,7 @@ PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings
 _CEILINGS = ("max_completion_tokens", "max_tokens")
 MAX_STOPS = 4
 _EFFORT = "reasoning_effort"
-_GPT = re.compile(r"(?:ft:)?(?:chatgpt-)?gpt-(\d{1,2})(?:\.(\d{1,2}))?")
+_GPT = re.compile(r"(?:ft:)?(?:chat)?gpt-(\d{1,2})(?:\.(\d{1,2}))?")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 

@@ -25,6 +25,7 @@ def from_client(ident: str) -> str:
     if packed == ident:
         return ident
     try:
-        return urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+        given = urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
     except ValueError:
         return ident
+    return given if to_client(given) == ident else ident  # some id may only look like one of ours
