@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway import masking
 from gateway.content import BOUND, STREAM_BOUND, Content
 from gateway.dialects.client import ClientDialect
+from gateway.dialects.messages.inbound.client import MESSAGES
 from gateway.dialects.openai_client import CHAT
 from gateway.dialects.replay import as_stream
 from gateway.logs import SECRET, hidden
@@ -167,3 +168,17 @@ async def test_the_event_loop_has_its_turns() -> None:
         await asyncio.sleep(0)
         turns += 1
     assert turns > (60_000 + of.size) / masking.SLICE / 2
+
+
+def test_the_stream_of_a_message_is_logged_as_the_message() -> None:
+    message = {
+        "id": "msg_1",
+        "content": [{"type": "text", "text": "Hi"}],
+        "stop_reason": "end_turn",
+        "usage": {},
+    }
+    found = content(dialect=MESSAGES)
+    wire = MESSAGES.as_stream(message, False)
+    found.streamed(wire[:50])
+    found.streamed(wire[50:])
+    assert shown(found)["answer"] == {**message, "stop_sequence": None, "usage": {"output_tokens": 0}}

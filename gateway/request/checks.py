@@ -44,7 +44,17 @@ _NUMBERS = frozenset({*_RANGES, *_COUNTS})
 
 
 def check_common(body: Mapping[str, Any]) -> None:
-    """What holds for every operation. Raises `ApiError`."""
+    """What holds for every operation of OpenAI's. Raises `ApiError`."""
+    check_addressed(body)
+    if not _NUMBERS.isdisjoint(body):
+        _check_numbers(body)
+    if "stream" in body or "stream_options" in body:
+        _check_stream(body)
+
+
+def check_addressed(body: Mapping[str, Any]) -> None:
+    """What holds for every operation: it names a model, and nothing that is not the client's to choose.
+    Raises `ApiError`."""
     model = body.get("model")
     if model is None:
         raise missing("model")
@@ -59,10 +69,6 @@ def check_common(body: Mapping[str, Any]) -> None:
             f"{name!r} is not accepted: providers, addresses and keys are the gateway's to choose.",
             param=name,
         )
-    if not _NUMBERS.isdisjoint(body):
-        _check_numbers(body)
-    if "stream" in body or "stream_options" in body:
-        _check_stream(body)
 
 
 def _check_numbers(body: Mapping[str, Any]) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from gateway.api import ApiError
 from gateway.dialects import openai_client
 from gateway.dialects.client import ClientDialect
+from gateway.dialects.messages.inbound import client as anthropic_client
 from gateway.dialects.responses.client import RESPONSES as RESPONSES_DIALECT
+from gateway.request.check_messages import check_count, check_messages
 from gateway.request.check_responses import check_responses
 from gateway.request.checks import check_common, invalid, missing, wrong_type
 
@@ -158,9 +160,11 @@ CHAT = Operation("chat", check_chat, openai_client.CHAT)
 COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
 EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS)
 RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
+MESSAGES = Operation("messages", check_messages, anthropic_client.MESSAGES)
+COUNT_TOKENS = Operation("count_tokens", check_count, anthropic_client.COUNT_TOKENS)
 MODELS = Operation("models", lambda body: None, openai_client.CHAT)
 
-_DIALECTS: Mapping[str, ClientDialect] = {}
+_DIALECTS: Mapping[str, ClientDialect] = {"/v1/messages": anthropic_client.MESSAGES}
 """What clients speak at a path, and below it, if it is not OpenAI's chat."""
 
 

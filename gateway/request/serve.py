@@ -86,8 +86,7 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
 
 async def _dispatch(tx: Transaction) -> web.StreamResponse:
     """Let a provider answer, or the cache."""
-    _check_room(tx)
-    await _read(tx)
+    await take_request(tx)
     targets = resolve(tx)
     if tx.runtime.config.policy.cache.enabled:
         return await tx.http.app[ANSWERS].answer(tx, targets)
@@ -102,7 +101,9 @@ def _check_room(tx: Transaction) -> None:
         raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)
 
 
-async def _read(tx: Transaction) -> None:
+async def take_request(tx: Transaction) -> None:
+    """Read and check what is asked. Raises `ApiError`."""
+    _check_room(tx)
     runtime = tx.runtime
     body, raw = await read_json(tx.http, runtime.config.server.max_body_mb * 1024 * 1024)
     if runtime.masked is not None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
-from gateway.api import ApiError, Call, Chunk, Provider, Reader, Unsupported, Usage
+from gateway.api import ApiError, Call, Chunk, Kind, Outcome, Provider, Reader, Unsupported, Usage
 from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost
 from gateway.dialects.client import Asked, ClientDialect, Encoder
 from gateway.dialects.sse import Splitter
+from gateway.request.errors import from_outcome
 from gateway.request.transaction import Transaction
 
 
@@ -68,7 +69,10 @@ class Bridge(Translation):
         if self.call.stream:
             return b"".join([self._encoder.events(value) for value in _events(chunk)])
         value = orjson.loads(chunk.raw) if chunk.value is None else chunk.value
-        return self._encoder.whole(value, usage or Usage(), cost)
+        try:
+            return self._encoder.whole(value, usage or Usage(), cost)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise from_outcome(Outcome(Kind.INVALID, 200, "")) from None
 
     def unpaid(self, chunks: Sequence[Chunk], usage: Usage | None, paid: bytes) -> bytes:
         if self.call.stream:  # told already; what it costs comes at the end

@@ -36,6 +36,9 @@ class Custom(OpenAI):
     def _credentials(self, secret: str) -> list[tuple[str, str]]:
         return [(self.auth_header.lower(), f"{self.auth_scheme} {secret}".lstrip())] if secret else []
 
+    def _without_strange(self, body: dict[str, Any]) -> tuple[str, ...]:
+        return ()  # such servers know more than OpenAI does
+
     def _body(self, call: Call) -> dict[str, Any]:
         if call.operation == "responses":
             return native_body(call, stateful=self.stateful)

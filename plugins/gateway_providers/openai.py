@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from gateway.api import Call, Outcome, Reader, Upstream
+from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
 from gateway.dialects import chat_errors
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
@@ -26,7 +27,11 @@ PATHS = {
     "responses": "/responses",
 }
 _RESPONSES = {"responses": "responses"}
+_OPENAIS = frozenset({"chat", "completions"})
 _CEILINGS = ("max_completion_tokens", "max_tokens")
+MAX_STOPS = 4
+_EFFORT = "reasoning_effort"
+_GPT = re.compile(r"(?:ft:)?(?:chat)?gpt-(\d{1,2})(?:\.(\d{1,2}))?")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 
@@ -61,9 +66,10 @@ class OpenAI:
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""
-        return Upstream(
-            "POST", self._url(PATHS[call.operation]), self._headers(secret), orjson.dumps(self._body(call))
-        )
+        body = self._body(call)
+        dropped = self._without_strange(body) if _is_translated(call) else ()
+        url = self._url(PATHS[call.operation])
+        return Upstream("POST", url, self._headers(secret), orjson.dumps(body), dropped)
 
     def reader(self, call: Call) -> Reader:
         """A fresh reader for the answer to ``call``."""
@@ -87,6 +93,14 @@ class OpenAI:
     def _credentials(self, secret: str) -> list[tuple[str, str]]:
         return [("authorization", f"Bearer {secret}")]
 
+    def _without_strange(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """Take out what a request in another dialect may ask for, and OpenAI does not know; say what. Raises
+        `Unsupported` for what cannot be left out."""
+        if len(body.get("stop") or ()) > MAX_STOPS:
+            raise Unsupported("stop", f"OpenAI takes {MAX_STOPS} at most")
+        strange = ["top_k"] if reasons(body["model"], tools=bool(body.get("tools"))) else ["top_k", _EFFORT]
+        return tuple(name for name in strange if body.pop(name, None) is not None)
+
     def _body(self, call: Call) -> dict[str, Any]:
         if call.operation == "responses":
             return native_body(call, stateful=self.stateful)
@@ -101,6 +115,16 @@ class OpenAI:
 @cache
 def _root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/v1")
+
+
+def reasons(model: str, *, tools: bool) -> bool:
+    """Whether ``model`` takes a ``reasoning_effort`` in a chat, with tools or without. One whose name tells
+    nothing is taken to."""
+    found = _GPT.match(model)
+    if found is None:
+        return True
+    version = (int(found[1]), int(found[2] or 0))
+    return version >= (5, 0) and "-chat" not in model and not (tools and version >= (5, 4))
 
 
 def native_reader(call: Call) -> Reader:
@@ -119,12 +143,17 @@ def addressed(call: Call, ceiling: str) -> dict[str, Any]:
     client's own limit where its request was no chat: which of the two is asked for is then ours to say.
     """
     body = {**call.body, "model": call.model}
-    if call.dialect != call.operation:
+    if _is_translated(call):
         _rename_limit(body, ceiling)
     if (highest := call.max_tokens) is not None:
         sent = {name: value for name in _CEILINGS if (value := body.get(name)) is not None}
         body.update({name: min(value, highest) for name, value in sent.items()} or {ceiling: highest})
     return body
+
+
+def _is_translated(call: Call) -> bool:
+    """Whether the chat was made of a request in another dialect."""
+    return call.operation == "chat" and call.dialect not in _OPENAIS
 
 
 def _rename_limit(body: dict[str, Any], name: str) -> None:
