@@ -15,9 +15,18 @@ from gateway.keys import LIVE
 from gateway.ledger.service import keeping_records
 from gateway.reload import Reloader
 from gateway.request.cache import ANSWERS, Answers
+from gateway.request.count_tokens import count_tokens
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
-from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
+from gateway.request.operations import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    MODELS,
+    RESPONSES,
+)
 from gateway.request.serve import handler
 from gateway.runtime import Live
 from gateway.scrape import metrics_handler
@@ -36,7 +45,10 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
     for prefix in PREFIXES:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
         _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
+        _post(app, f"{prefix}/v1/responses", handler(RESPONSES))
         _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
+        _post(app, f"{prefix}/v1/messages", handler(MESSAGES))
+        _post(app, f"{prefix}/v1/messages/count_tokens", handler(COUNT_TOKENS, count_tokens))
         _get(app, f"{prefix}/v1/models", handler(MODELS, list_models))
         _get(app, f"{prefix}/v1/models/{{id:.+}}", handler(MODELS, get_model))
         _get(app, f"{prefix}/health", livez)

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from gateway import masking
 from gateway.content import BOUND, STREAM_BOUND, Content
+from gateway.dialects.client import ClientDialect
+from gateway.dialects.messages.inbound.client import MESSAGES
+from gateway.dialects.openai_client import CHAT
 from gateway.dialects.replay import as_stream
 from gateway.logs import SECRET, hidden
 from gateway.redact import Redactor
@@ -35,9 +38,9 @@ values = st.recursive(
 )
 
 
-def content(asked: Any = ASKED, *redactors: Redactor, operation: str = "chat") -> Content:
+def content(asked: Any = ASKED, *redactors: Redactor, dialect: ClientDialect = CHAT) -> Content:
     data = asked if isinstance(asked, bytes) else orjson.dumps(asked)
-    return Content(data, operation, redactors)
+    return Content(data, dialect.assembly, redactors)
 
 
 def shown(content: Content) -> dict[str, Any]:
@@ -165,3 +168,17 @@ async def test_the_event_loop_has_its_turns() -> None:
         await asyncio.sleep(0)
         turns += 1
     assert turns > (60_000 + of.size) / masking.SLICE / 2
+
+
+def test_the_stream_of_a_message_is_logged_as_the_message() -> None:
+    message = {
+        "id": "msg_1",
+        "content": [{"type": "text", "text": "Hi"}],
+        "stop_reason": "end_turn",
+        "usage": {},
+    }
+    found = content(dialect=MESSAGES)
+    wire = MESSAGES.as_stream(message, False)
+    found.streamed(wire[:50])
+    found.streamed(wire[50:])
+    assert shown(found)["answer"] == {**message, "stop_sequence": None, "usage": {"output_tokens": 0}}

@@ -73,9 +73,9 @@ def set_cost(value: dict[str, Any], cost_nano: int | None) -> None:
 
 
 def with_cost(raw: bytes, cost_nano: int | None) -> bytes:
-    """The same body or event with ``cost`` (US dollars, null if unknown) in its top-level ``usage``, which
-    it must have. No other byte changes, except where ``usage`` occurs more than once as a key or value,
-    or has a cost already: such an answer is encoded anew."""
+    """The same body or event with ``cost`` (US dollars, null if unknown) in its ``usage``, which it must have
+    at the top, or within the ``response`` that an event tells of. No other byte changes, except where
+    ``usage`` occurs more than once as a key or value, or has a cost already: it is then encoded anew."""
     at = raw.find(_KEY)
     opened = _OPENED.match(raw, at + len(_KEY))
     # A backslash before it: the end of a string that holds an escaped quote.
@@ -93,10 +93,15 @@ def encode_chunk(value: object) -> bytes:
 
 
 def _encoded_anew(raw: bytes, cost_nano: int | None) -> bytes:
-    event = not raw.lstrip().startswith(b"{")
-    value = orjson.loads(Splitter().feed(raw)[0].data if event else raw)
-    set_cost(value, cost_nano)
-    return encode_chunk(value) if event else orjson.dumps(value)
+    if raw.lstrip().startswith(b"{"):
+        value = orjson.loads(raw)
+        set_cost(value, cost_nano)
+        return orjson.dumps(value)
+    event = Splitter().feed(raw)[0]
+    value = orjson.loads(event.data)
+    set_cost(value if "usage" in value else value.get("response", value), cost_nano)
+    named = b"event: %b\n" % event.name if event.name else b""
+    return named + encode_chunk(value)
 
 
 def _dollars(nano: int | None) -> bytes:

@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 MAX_ERROR_BODY = 64 * 1024
 ENDING = 5.0
 """Seconds that the upstream's body may take to end once the answer in it is complete."""
-MAX_HELD = 256 * 1024
-"""Bytes of a stream's lifecycle events that are held back until its first content."""
+MAX_HELD = 1024 * 1024
+"""Bytes of a stream's lifecycle events that are held back until its first content. Those of a response repeat
+instructions and tools twice."""
 
 _BY_FAILURE = {
     FailureKind.TIMEOUT: Kind.TIMEOUT,

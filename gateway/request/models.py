@@ -9,9 +9,9 @@ from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
 from gateway.request.account import close_books
+from gateway.request.checks import MAX_MODEL_NAME
 from gateway.request.errors import quoted
 from gateway.request.head import head
-from gateway.request.operations import MAX_MODEL_NAME
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
 

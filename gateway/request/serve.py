@@ -86,8 +86,7 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
 
 async def _dispatch(tx: Transaction) -> web.StreamResponse:
     """Let a provider answer, or the cache."""
-    _check_room(tx)
-    await _read(tx)
+    await take_request(tx)
     targets = resolve(tx)
     if tx.runtime.config.policy.cache.enabled:
         return await tx.http.app[ANSWERS].answer(tx, targets)
@@ -102,12 +101,14 @@ def _check_room(tx: Transaction) -> None:
         raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)
 
 
-async def _read(tx: Transaction) -> None:
+async def take_request(tx: Transaction) -> None:
+    """Read and check what is asked. Raises `ApiError`."""
+    _check_room(tx)
     runtime = tx.runtime
     body, raw = await read_json(tx.http, runtime.config.server.max_body_mb * 1024 * 1024)
     if runtime.masked is not None:
         key = Redactor(presented_key(tx.http) or "")
-        tx.content = Content(raw, tx.operation.name, [*runtime.masked, key])
+        tx.content = Content(raw, tx.operation.dialect.assembly, [*runtime.masked, key])
     _take(tx, body, raw)
 
 
@@ -120,11 +121,10 @@ def _take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     tx.asked = tx.operation.asked_tokens(tx.body)
     if tx.body.get("stream"):
         tx.stream = True
-        options = tx.body.get("stream_options")
-        tx.include_usage = bool(options and options.get("include_usage"))
+        tx.include_usage = tx.operation.dialect.wants_usage(tx.body)
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
     tx.fail(error, error.status)
     close_books(tx)
-    return error_response(tx.http, error, tx.headers())
+    return error_response(tx.http, error, tx.operation.dialect, tx.headers())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.api import Call
+from gateway.dialects.responses.native import native_body
 from gateway_providers.openai import OpenAI, addressed, ask_for_usage, without_extensions
 
 
@@ -26,13 +27,21 @@ class Custom(OpenAI):
     message_extensions: bool = True
     """Whether it takes messages with ``reasoning_content`` and the like; false: they are taken out."""
 
+    responses_api: bool = False
+    """Whether the server has ``/v1/responses``; false: such requests are translated to chats."""
+
     def _url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"
 
     def _credentials(self, secret: str) -> list[tuple[str, str]]:
         return [(self.auth_header.lower(), f"{self.auth_scheme} {secret}".lstrip())] if secret else []
 
+    def _without_strange(self, body: dict[str, Any]) -> tuple[str, ...]:
+        return ()  # such servers know more than OpenAI does
+
     def _body(self, call: Call) -> dict[str, Any]:
+        if call.operation == "responses":
+            return native_body(call, stateful=self.stateful)
         body = addressed(call, "max_tokens")
         if call.stream and self.stream_usage:
             ask_for_usage(body)

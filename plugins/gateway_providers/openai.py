@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
 
 import orjson
 
-from gateway.api import Call, Outcome, Reader, Upstream
+from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
 from gateway.dialects import chat_errors
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
+from gateway.dialects.responses.native import native_body
+from gateway.dialects.responses.reader import BodyReader as ResponseReader
+from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
 
-PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+PATHS = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "responses": "/responses",
+}
+_RESPONSES = {"responses": "responses"}
+_OPENAIS = frozenset({"chat", "completions"})
 _CEILINGS = ("max_completion_tokens", "max_tokens")
+MAX_STOPS = 4
+_EFFORT = "reasoning_effort"
+_GPT = re.compile(r"(?:ft:)?(?:chat)?gpt-(\d{1,2})(?:\.(\d{1,2}))?")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 
@@ -26,11 +40,12 @@ _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "imag
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    operations: ClassVar[Mapping[str, str]] = {
+    served: ClassVar[Mapping[str, str]] = {
         "chat": "chat",
         "completions": "completions",
         "embeddings": "embeddings",
     }
+    """What it serves, beside the Responses API."""
     headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
@@ -39,12 +54,22 @@ class OpenAI:
     """Sent as ``OpenAI-Organization``."""
     project: str | None = None
     """Sent as ``OpenAI-Project``."""
+    responses_api: bool = True
+    """Whether the server has ``/v1/responses``; false: such requests are translated to chats."""
+    stateful: bool = False
+    """Whether clients may name what the account stores (``previous_response_id``, files, …)."""
+    operations: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        served = {**self.served, **_RESPONSES} if self.responses_api else self.served
+        object.__setattr__(self, "operations", served)
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""
-        return Upstream(
-            "POST", self._url(PATHS[call.operation]), self._headers(secret), orjson.dumps(self._body(call))
-        )
+        body = self._body(call)
+        dropped = self._without_strange(body) if _is_translated(call) else ()
+        url = self._url(PATHS[call.operation])
+        return Upstream("POST", url, self._headers(secret), orjson.dumps(body), dropped)
 
     def reader(self, call: Call) -> Reader:
         """A fresh reader for the answer to ``call``."""
@@ -68,7 +93,17 @@ class OpenAI:
     def _credentials(self, secret: str) -> list[tuple[str, str]]:
         return [("authorization", f"Bearer {secret}")]
 
+    def _without_strange(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """Take out what a request in another dialect may ask for, and OpenAI does not know; say what. Raises
+        `Unsupported` for what cannot be left out."""
+        if len(body.get("stop") or ()) > MAX_STOPS:
+            raise Unsupported("stop", f"OpenAI takes {MAX_STOPS} at most")
+        strange = ["top_k"] if reasons(body["model"], tools=bool(body.get("tools"))) else ["top_k", _EFFORT]
+        return tuple(name for name in strange if body.pop(name, None) is not None)
+
     def _body(self, call: Call) -> dict[str, Any]:
+        if call.operation == "responses":
+            return native_body(call, stateful=self.stateful)
         body = addressed(call, "max_completion_tokens" if call.operation == "chat" else "max_tokens")
         if call.stream:
             ask_for_usage(body)
@@ -82,8 +117,20 @@ def _root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/v1")
 
 
+def reasons(model: str, *, tools: bool) -> bool:
+    """Whether ``model`` takes a ``reasoning_effort`` in a chat, with tools or without. One whose name tells
+    nothing is taken to."""
+    found = _GPT.match(model)
+    if found is None:
+        return True
+    version = (int(found[1]), int(found[2] or 0))
+    return version >= (5, 0) and "-chat" not in model and not (tools and version >= (5, 4))
+
+
 def native_reader(call: Call) -> Reader:
     """A reader for what an OpenAI-shaped upstream answers to ``call``."""
+    if call.operation == "responses":
+        return ResponseStreamReader() if call.stream else ResponseReader()
     if call.stream:
         return NativeReader(call)
     return EmbeddingsReader(call) if call.operation == "embeddings" else BodyReader(call)
@@ -92,13 +139,27 @@ def native_reader(call: Call) -> Reader:
 def addressed(call: Call, ceiling: str) -> dict[str, Any]:
     """A copy of the body with the upstream's model and the operator's ceiling in it.
 
-    ``ceiling`` names the parameter that gets it if the client sent neither of the two there are.
+    ``ceiling`` names the parameter that gets it if the client sent neither of the two there are, and the
+    client's own limit where its request was no chat: which of the two is asked for is then ours to say.
     """
     body = {**call.body, "model": call.model}
+    if _is_translated(call):
+        _rename_limit(body, ceiling)
     if (highest := call.max_tokens) is not None:
         sent = {name: value for name in _CEILINGS if (value := body.get(name)) is not None}
         body.update({name: min(value, highest) for name, value in sent.items()} or {ceiling: highest})
     return body
+
+
+def _is_translated(call: Call) -> bool:
+    """Whether the chat was made of a request in another dialect."""
+    return call.operation == "chat" and call.dialect not in _OPENAIS
+
+
+def _rename_limit(body: dict[str, Any], name: str) -> None:
+    for other in _CEILINGS:
+        if other != name and other in body:
+            body[name] = body.pop(other)
 
 
 def ask_for_usage(body: dict[str, Any]) -> None:

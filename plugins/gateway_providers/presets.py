@@ -21,11 +21,12 @@ class Azure(Custom):
     auth_header: str = "api-key"
     auth_scheme: str = ""
     message_extensions: bool = False
+    responses_api: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class DeepSeek(Custom):
-    operations: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = _CHAT
     base_url: str = "https://api.deepseek.com"
 
 
@@ -36,7 +37,7 @@ class Fireworks(Custom):
 
 @dataclass(frozen=True, slots=True)
 class Groq(Custom):
-    operations: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = _CHAT
     base_url: str = "https://api.groq.com/openai"
 
 
@@ -44,7 +45,7 @@ class Groq(Custom):
 class Mistral(Custom):
     """It refuses parameters it does not know, ``stream_options`` among them, and sends usage unasked."""
 
-    operations: ClassVar[Mapping[str, str]] = _CHAT_AND_EMBEDDINGS
+    served: ClassVar[Mapping[str, str]] = _CHAT_AND_EMBEDDINGS
     base_url: str = "https://api.mistral.ai"
     stream_usage: bool = False
     message_extensions: bool = False
@@ -72,5 +73,5 @@ class VLLM(Custom):
 
 @dataclass(frozen=True, slots=True)
 class XAI(Custom):
-    operations: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = _CHAT
     base_url: str = "https://api.x.ai"

@@ -69,6 +69,29 @@ SAMPLES: Mapping[str, tuple[Sample, ...]] = {
             b'"usage":{"prompt_tokens":1,"total_tokens":1}}',
         ),
     ),
+    "messages": (
+        Sample(
+            Call("messages", "m", {}),
+            b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text",'
+            b'"text":"Gr\xc3\xbczi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":9,'
+            b'"output_tokens":2}}\n',
+        ),
+        Sample(
+            Call("messages", "m", {}, stream=True),
+            b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message",'
+            b'"role":"assistant","model":"m","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
+            b'event: ping\ndata: {"type":"ping"}\n\n'
+            b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+            b'{"type":"text","text":""}}\n\n'
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+            b'{"type":"text_delta","text":"Gr\xc3\xbczi"}}\n\n'
+            b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+            b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn",'
+            b'"stop_sequence":null},"usage":{"output_tokens":2}}\n\n'
+            b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+        ),
+        Sample(Call("count_tokens", "m", {}), b'{"input_tokens":14}'),
+    ),
 }
 
 

@@ -92,6 +92,17 @@ async def test_an_agent(kind: str, models: dict[str, str], scenarios: Path, worl
     assert await run(scenarios, "agent", world, models[kind]) == {"whole": said, "streamed": said}
 
 
+@pytest.mark.parametrize("models", [CHAT, THINKING], ids=["plain", "thinking"])
+@each_provider
+async def test_responses(kind: str, models: dict[str, str], scenarios: Path, world: World) -> None:
+    said = "Results: get_weather says yes; get_time says yes"
+    assert await run(scenarios, "responses", world, models[kind]) == {
+        "calls": ["get_weather", "get_time"],
+        "streamed": said,
+        "whole": said,
+    }
+
+
 @each_provider
 async def test_structured_output(kind: str, scenarios: Path, world: World) -> None:
     assert await run(scenarios, "structured", world, CHAT[kind]) == {"city": "Rome"}

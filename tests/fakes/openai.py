@@ -1,16 +1,18 @@
-"""`FakeOpenAI`: chat and legacy completions, embeddings and models, as strict as the service."""
+"""`FakeOpenAI`: chat and legacy completions, responses, embeddings and models, as strict as the service."""
 
 from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import orjson
 
 from tests.fakes.openai_chat import chat_events, completion, completion_events, whole_chat
 from tests.fakes.openai_errors import error, missing
+from tests.fakes.openai_responses import response_events, whole_response
+from tests.fakes.openai_responses_rules import check_response_request
 from tests.fakes.openai_rules import check_chat
 from tests.fakes.reply import count
 from tests.fakes.upstream import JSON, SSE, Answer, FakeUpstream, Json, Recorded
@@ -26,7 +28,7 @@ MAX_INPUTS = 2048
 
 
 class FakeOpenAI(FakeUpstream):
-    """Serves ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings`` and ``/v1/models``."""
+    """Serves chat, legacy completions, responses, embeddings and models, at the paths they have at OpenAI."""
 
     headers: ClassVar[Mapping[str, str]] = {
         "openai-processing-ms": "1",
@@ -39,6 +41,11 @@ class FakeOpenAI(FakeUpstream):
         *("gpt-4o", "gpt-4o-mini", "gpt-4.1", "o3", "gpt-5", "gpt-5.1", "gpt-5.6-luna"),
         *("gpt-3.5-turbo-instruct", "text-embedding-3-small"),
     )
+
+    def __init__(self, *, keys: Iterable[str] = ("good-key",)) -> None:
+        super().__init__(keys=keys)
+        self.stored: dict[str, Json] = {}
+        """The responses that were given out, by their id."""
 
     def authorize(self, request: Recorded) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -62,6 +69,7 @@ class FakeOpenAI(FakeUpstream):
         serve = {
             "/v1/chat/completions": self._chat,
             "/v1/completions": self._completion,
+            "/v1/responses": self._response,
             "/v1/embeddings": self._embeddings,
         }.get(request.path)
         if serve is None:
@@ -104,6 +112,16 @@ class FakeOpenAI(FakeUpstream):
         return Answer(
             events=tuple(completion_events(whole, body.get("stream_options") or {})), content_type=SSE
         )
+
+    def _response(self, body: Json) -> Answer:
+        self._serves(body.get("model"))
+        check_response_request(body, self.stored)
+        whole = whole_response(body, self.number, self.cached)
+        if body.get("store") is not False:
+            self.stored[whole["id"]] = whole
+        if not body.get("stream"):
+            return Answer(whole)
+        return Answer(events=tuple(response_events(whole)), content_type=SSE)
 
     def _embeddings(self, body: Json) -> Answer:
         self._serves(body.get("model"))

@@ -19,7 +19,7 @@ def call(**fields: Any) -> Call:
 
 def test_it_is_a_provider() -> None:
     provider: Provider = Claude()
-    assert provider.operations == {"chat": "messages"}
+    assert provider.operations == {"chat": "messages", "messages": "messages", "count_tokens": "messages"}
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,27 @@ def test_readers() -> None:
 
 def test_diagnosis() -> None:
     assert Claude().diagnose(401, {}, b"").kind is Kind.KEY
+
+
+def native(operation: str = "messages", **fields: Any) -> Call:
+    body = {"model": "alias", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "new": 1}
+    return Call(operation, "claude-sonnet-4-5", body, dialect=operation, **fields)
+
+
+def test_messages_pass_as_they_are() -> None:
+    upstream = Claude(base_url="http://127.0.0.1:9").prepare(native(), "secret")
+    assert upstream.url == "http://127.0.0.1:9/v1/messages"
+    assert orjson.loads(upstream.body) == {**native().body, "model": "claude-sonnet-4-5"}
+    assert upstream.dropped == ()
+
+
+def test_counts_go_to_their_own_address() -> None:
+    upstream = Claude(base_url="http://127.0.0.1:9").prepare(native("count_tokens"), "secret")
+    assert upstream.url == "http://127.0.0.1:9/v1/messages/count_tokens"
+
+
+def test_the_clients_version_and_features_are_asked_for() -> None:
+    headers = {"anthropic-version": "2026-10-21", "anthropic-beta": "b, c,,b"}
+    upstream = Claude(anthropic_beta=("a", "b")).prepare(native(headers=headers), "secret")
+    assert dict(upstream.headers)["anthropic-version"] == "2026-10-21"
+    assert dict(upstream.headers)["anthropic-beta"] == "a,b,c"

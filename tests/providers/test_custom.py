@@ -64,3 +64,18 @@ def test_usage_of_streams() -> None:
 
 def test_the_ceiling_has_the_name_that_all_servers_know() -> None:
     assert sent(Custom(URL), Call("chat", "m", {"messages": []}, max_tokens=9))["max_tokens"] == 9
+
+
+def test_the_responses_api_where_the_server_has_it() -> None:
+    call = Call("responses", "m", {"model": "alias", "input": "Hello"}, dialect="responses")
+    own = Custom(URL, responses_api=True)
+    assert own.operations["responses"] == "responses" and "responses" not in Custom(URL).operations
+    assert own.prepare(call, "").url == f"{URL}/v1/responses"
+    assert sent(own, call) == {"model": "m", "input": "Hello"}
+
+
+def test_the_limit_of_a_translated_request_has_the_name_that_every_server_knows() -> None:
+    body = {"model": "alias", "messages": [], "max_completion_tokens": 50}
+    translated = Call("chat", "m", body, dialect="responses", max_tokens=20)
+    assert sent(Custom(URL), translated) == {"model": "m", "messages": [], "max_tokens": 20}
+    assert sent(Custom(URL), Call("chat", "m", body)) == {**body, "model": "m"}

@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api import Call, Kind
+from gateway.api import Call, Kind, Unsupported, Upstream
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import pack
+from gateway.dialects.responses.reader import BodyReader as ResponseReader
+from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
 from gateway_providers.openai import OpenAI
 
 Json = dict[str, Any]
@@ -33,7 +35,12 @@ def sent(call: Call) -> Json:
 )
 @pytest.mark.parametrize(
     ("operation", "path"),
-    [("chat", "/chat/completions"), ("completions", "/completions"), ("embeddings", "/embeddings")],
+    [
+        ("chat", "/chat/completions"),
+        ("completions", "/completions"),
+        ("embeddings", "/embeddings"),
+        ("responses", "/responses"),
+    ],
 )
 def test_addresses(base_url: str, operation: str, path: str) -> None:
     upstream = OpenAI(base_url=base_url).prepare(Call(operation, "m", {"messages": HELLO}), "sk-1")
@@ -144,3 +151,63 @@ def test_readers() -> None:
 
 def test_diagnose() -> None:
     assert OpenAI().diagnose(401, {}, b"").kind is Kind.KEY
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_go_up_as_they_came(stream: bool) -> None:
+    body = {"model": "alias", "input": "Hello", "stream": stream, "store": True}
+    call = Call("responses", "gpt-5", body, stream=stream, dialect="responses")
+    assert sent(call) == {**body, "model": "gpt-5"}
+    assert isinstance(OpenAI().reader(call), ResponseStreamReader if stream else ResponseReader)
+
+
+def test_a_server_may_lack_the_responses_api() -> None:
+    assert "responses" in OpenAI().operations
+    assert OpenAI(responses_api=False).operations == OpenAI.served
+
+
+def test_the_limit_of_a_translated_request_has_the_name_that_all_models_take() -> None:
+    body = {"messages": HELLO, "max_tokens": 50}
+    sent_up = sent(Call("chat", "gpt-5", body, dialect="responses"))
+    assert (sent_up["max_completion_tokens"], "max_tokens" in sent_up) == (50, False)
+    assert sent(Call("chat", "gpt-5", body))["max_tokens"] == 50
+
+
+def translated(model: str = "gpt-5", **body: Any) -> Upstream:
+    asked = {"model": "alias", "messages": [{"role": "user", "content": "Hi"}], **body}
+    return OpenAI().prepare(Call("chat", model, asked, dialect="messages"), "secret")
+
+
+@pytest.mark.parametrize(
+    ("model", "tools", "kept"),
+    [
+        ("gpt-5", True, True),
+        ("gpt-5.4", False, True),
+        ("gpt-5.4", True, False),
+        ("gpt-4o", False, False),
+        ("chatgpt-4o-latest", False, False),
+        ("gpt-5-chat-latest", False, False),
+        ("o3", True, True),
+        ("some-deployment", True, True),
+    ],
+)
+def test_effort_is_for_models_that_take_it(model: str, tools: bool, kept: bool) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    upstream = translated(model, reasoning_effort="high", **({"tools": [tool]} if tools else {}))
+    assert ("reasoning_effort" in orjson.loads(upstream.body)) == kept
+    assert upstream.dropped == (() if kept else ("reasoning_effort",))
+
+
+def test_what_openai_does_not_know_of_other_dialects_stays_out() -> None:
+    upstream = translated(top_k=5)
+    assert "top_k" not in orjson.loads(upstream.body)
+    assert upstream.dropped == ("top_k",)
+    with pytest.raises(Unsupported) as refused:
+        translated(stop=["a", "b", "c", "d", "e"])
+    assert refused.value.param == "stop"
+
+
+def test_what_a_chat_client_sends_goes_up_whatever_it_is() -> None:
+    body = {"model": "alias", "messages": [], "top_k": 5, "stop": ["a"] * 9, "reasoning_effort": "high"}
+    upstream = OpenAI().prepare(Call("chat", "gpt-4o", body), "secret")
+    assert orjson.loads(upstream.body) == {**body, "model": "gpt-4o"}

@@ -89,6 +89,43 @@ _EMBEDDINGS: tuple[dict[str, Any], ...] = (
     {"input": [1, 2, 3], "dimensions": 8},
     {"input": [[1], [2, 3]], "encoding_format": "float", "user": "u"},
 )
+_FUNCTION = {"type": "function", "name": "get_weather", "parameters": _WEATHER}
+_CALLED = {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": "{}"}
+_RESPONSES: tuple[dict[str, Any], ...] = (
+    {"input": "Hello"},
+    {"input": [_user("Hello")], "instructions": "Be brief.", "max_output_tokens": 50, "store": False},
+    {"input": [_user([{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": _GIF}])]},
+    {
+        "input": [
+            _user("Weather?"),
+            _CALLED,
+            {"type": "function_call_output", "call_id": "call_1", "output": "x"},
+        ],
+        "tools": [_FUNCTION],
+    },
+    {"input": "Weather?", "tools": [{"type": "web_search"}], "tool_choice": "required"},
+    {"input": "Go on", "previous_response_id": "resp_1"},
+    {"input": [{"type": "item_reference", "id": "msg_1"}, {"type": "something_new"}]},
+    {"input": "Hello", "text": {"format": {"type": "json_object"}}, "reasoning": {"effort": "low"}},
+)
+_SEARCH = {"name": "get_weather", "description": "Tells the weather", "input_schema": _WEATHER}
+_ASK = {"role": "user", "content": "Weather?"}
+_USED = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Bern"}}
+_RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "rain"}]}
+_TURNS: tuple[dict[str, Any], ...] = (
+    {"messages": [_ASK]},
+    {"messages": [_ASK], "system": [{"type": "text", "text": "Be brief.", "cache_control": {}}]},
+    {
+        "messages": [
+            _ASK,
+            {"role": "assistant", "content": [_USED]},
+            {"role": "user", "content": [{**_RESULT, "is_error": True}]},
+        ],
+        "tools": [_SEARCH],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+    },
+    {"messages": [_ASK], "thinking": {"type": "enabled", "budget_tokens": 1024}, "something_new": [1]},
+)
 
 
 def _bodies(operation: str) -> list[dict[str, Any]]:
@@ -99,6 +136,9 @@ def _bodies(operation: str) -> list[dict[str, Any]]:
         ],
         "completions": list(_COMPLETIONS),
         "embeddings": list(_EMBEDDINGS),
+        "responses": list(_RESPONSES),
+        "messages": [{"max_tokens": 2048, **turns} for turns in _TURNS],
+        "count_tokens": list(_TURNS),
     }
     return bodies.get(operation, [])
 
@@ -109,7 +149,7 @@ def calls(operation: str) -> list[Call]:
     for body in _bodies(operation):
         sent = {"model": "an-alias", **body}
         found.append(Call(operation, MODEL, sent, dialect=operation))
-        if operation == "embeddings":
+        if operation in ("embeddings", "count_tokens"):
             continue
         found.append(Call(operation, MODEL, {**sent, "stream": True}, stream=True, dialect=operation))
         asking = {**sent, "stream": True, "stream_options": {"include_usage": True}}

@@ -18,7 +18,7 @@ from gateway.api.usage import Usage
 CANARY = "sk-canary-3fa94c7bd21e58607712"
 """The key that is used, and that must turn up in headers only."""
 
-_OPERATIONS = frozenset({"chat", "completions", "embeddings"})
+_OPERATIONS = frozenset({"chat", "completions", "embeddings", "responses", "messages", "count_tokens"})
 _SENDERS_HEADERS = frozenset({"content-length", "host", "connection", "accept-encoding", "transfer-encoding"})
 _ERROR = b'{"message":"no: %b","type":"some_error","code":null,"param":null}' % CANARY.encode()
 _NO_ANSWERS = (

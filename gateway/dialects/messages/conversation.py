@@ -136,7 +136,7 @@ class Conversation:
         """An id of Anthropic's alphabet that no other call has: ``given`` itself if it will do, less the
         signature of another provider in it."""
         ident = bare_id(given)
-        ident = ident if _is_plain(ident) else f"call_{blake2b(given.encode(), digest_size=12).hexdigest()}"
+        ident = ident if is_plain(ident) else f"call_{blake2b(given.encode(), digest_size=12).hexdigest()}"
         base, number = ident, 1
         while ident in self._ids:
             number += 1
@@ -213,5 +213,6 @@ def _input(arguments: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"raw_arguments": text}
 
 
-def _is_plain(ident: str) -> bool:
+def is_plain(ident: str) -> bool:
+    """Whether an id of a tool call is in Anthropic's alphabet."""
     return ident.isascii() and ident.replace("_", "").replace("-", "").isalnum()

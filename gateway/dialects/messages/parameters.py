@@ -79,19 +79,24 @@ NEUTRAL: Mapping[str, object] = {
 }
 
 
-def unused(body: Mapping[str, Any]) -> dict[str, None]:
+def unused(
+    body: Mapping[str, Any],
+    fates: Mapping[str, Fate] = FATES,
+    neutral: Mapping[str, object] = NEUTRAL,
+    reason: str = "Anthropic has no equivalent",
+) -> dict[str, None]:
     """The parameters of ``body`` that are left out, in their order (a dict for its fast look-up).
 
-    Raises `Unsupported` for the first that cannot be. A name that is none (it goes into a header)
-    is given as ``unknown``.
+    Raises `Unsupported`, with the reason, for the first that cannot be. A name that is none (it goes into a
+    header) is given as ``unknown``.
     """
     dropped: dict[str, None] = {}
     for name, value in body.items():
-        fate = FATES.get(name)
-        if fate is Fate.TRANSLATED or value is None or (name in NEUTRAL and NEUTRAL[name] == value):
+        fate = fates.get(name)
+        if fate is Fate.TRANSLATED or value is None or (name in neutral and neutral[name] == value):
             continue
         if fate is Fate.REFUSED:
-            raise Unsupported(name, "Anthropic has no equivalent")
+            raise Unsupported(name, reason)
         plain = fate is not None or (len(name) <= 64 and name.isascii() and name.isidentifier())
         dropped[name if plain else "unknown"] = None
     return dropped

@@ -61,6 +61,28 @@ const scenarios = {
     return { whole: await whole.finalContent(), streamed: await streamed.finalContent() };
   },
 
+  async responses() {
+    const functions = tools().map(({ function: { name, description, parameters } }) => {
+      return { type: "function", name, description, parameters, strict: true };
+    });
+    const input = user("use tools");
+    const asked = { model, input, tools: functions };
+    const first = await client.responses.stream(asked).finalResponse();
+    const calls = first.output.filter((item) => item.type === "function_call");
+    const results = calls.map(({ call_id, name }) => {
+      return { type: "function_call_output", call_id, output: `${name} says yes` };
+    });
+    // What the SDK's helper itself adds, OpenAI refuses.
+    const said = first.output.map(({ parsed_arguments, ...item }) => item);
+    input.push(...said, ...results);
+    const texts = [];
+    for await (const event of await client.responses.create({ ...asked, stream: true })) {
+      if (event.type === "response.output_text.delta") texts.push(event.delta);
+    }
+    const whole = await client.responses.create(asked);
+    return { calls: calls.map(({ name }) => name), streamed: texts.join(""), whole: whole.output_text };
+  },
+
   async structured() {
     const schema = { ...city, properties: { city: { type: "string", enum: ["Rome"] } } };
     const answer = await client.chat.completions.parse({

@@ -1,0 +1,210 @@
+"""Messages for a client that speaks Messages: values go up as they came, bytes come down as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.api import Call, Chunk, Kind, Outcome, Unsupported, Usage
+from gateway.dialects.messages.errors import broken, in_band
+from gateway.dialects.messages.usage import read_usage
+from gateway.dialects.sse import Event, EventTooLarge, Splitter
+
+Json = dict[str, Any]
+
+_LEAST_BUDGET = 1024
+_TEXTS = ("text", "partial_json", "thinking")
+
+
+def addressed(call: Call) -> Json:
+    """The client's request with the upstream's model and the operator's ceiling in it. Raises `Unsupported`
+    where the ceiling leaves no room for the thinking that was asked for.
+
+    Thinking blocks without a signature go out: other providers thought them, and Anthropic refuses them.
+    """
+    body = {**call.body, "model": call.model}
+    if any(map(_unsigned_in, body["messages"])):
+        body["messages"] = [_signed(message) for message in body["messages"]]
+    if call.max_tokens is not None:
+        body["max_tokens"] = min(body["max_tokens"], call.max_tokens)
+        thinking = body.get("thinking") or {}
+        budget = thinking.get("budget_tokens")
+        if isinstance(budget, int) and budget >= body["max_tokens"]:
+            budget = body["max_tokens"] * 3 // 4  # the rest is for the answer
+            if budget < _LEAST_BUDGET:
+                raise Unsupported("thinking", "the operator's limit on the output leaves no room for it")
+            body["thinking"] = {**thinking, "budget_tokens": budget}
+    return body
+
+
+def _unsigned(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
+
+
+def _unsigned_in(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(map(_unsigned, content))
+
+
+def _signed(message: Json) -> Json:
+    if not _unsigned_in(message):
+        return message
+    return {**message, "content": [block for block in message["content"] if not _unsigned(block)]}
+
+
+class NativeStream:
+    """Reads a streamed answer (see `gateway.api.EndingReader`). Events that arrive together go on as one
+    chunk; only usage travels in chunks of its own."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self.ending: Chunk | None = None
+        self._splitter = Splitter()
+        self._begun = False
+        self._counts: Json = {}
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body."""
+        if self.fault is not None or self.ending is not None:
+            return []
+        try:
+            return self._read(self._splitter.feed(data))
+        except EventTooLarge as error:
+            self.fault = broken(Kind.INVALID, f"the provider's stream: {error}")
+            return []
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended. Without a stop reason it was cut off."""
+        if self.fault is not None or self.ending is not None:
+            return []
+        chunks = self._read(self._splitter.finish())
+        if self.fault is not None and self.fault.kind is Kind.INVALID:
+            self.fault = None  # the last event is not broken but cut off
+        if not self.complete and self.fault is None:
+            self.fault = broken(Kind.FAILED, "the provider's stream ended early")
+        return chunks
+
+    def _read(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        plain: list[bytes] = []  # what is to be joined, and
+        content = False  # whether there is output in it
+        for event in events:
+            shown = named = False
+            try:
+                shown, named = self._look(event)
+            except (AttributeError, LookupError, TypeError, ValueError):
+                self.fault = broken(Kind.INVALID, "the provider's stream holds an event that is broken")
+            if self.fault is not None or self.ending is not None:
+                break
+            if named:
+                if plain:
+                    chunks.append(Chunk(b"".join(plain), content=content))
+                    plain, content = [], False
+                chunks.append(Chunk(event.raw, content=shown, usage=True))
+                continue
+            plain.append(event.raw)
+            content = content or shown
+        if plain:
+            chunks.append(Chunk(b"".join(plain), content=content))
+        return chunks
+
+    def _look(self, event: Event) -> tuple[bool, bool]:
+        """Whether there is output in the event, and whether it names usage. Notes the end, good or bad."""
+        if not event.data:
+            if not self._begun and event.raw.startswith(b"{"):  # not a stream at all
+                self._read_whole(orjson.loads(event.raw))
+            return False, False
+        value = orjson.loads(event.data)
+        kind = value["type"]
+        if kind == "content_block_delta":
+            return self._follow(value["delta"]), False
+        if kind == "content_block_start":
+            block = value["content_block"]
+            return block["type"] not in ("text", "thinking") or self._follow(block), False
+        if kind == "message_start":
+            self._begun = True
+            self._count(value["message"].get("usage"))
+            self._counts.pop("output_tokens", None)  # it is 1 at the start, and only later the truth
+        elif kind == "message_delta":
+            return False, self._settle(value)
+        elif kind == "message_stop":
+            if self.complete:
+                self.ending = Chunk(event.raw)
+        elif kind == "error":
+            self.fault = in_band(value)
+        return False, False
+
+    def _read_whole(self, value: Json) -> None:
+        if value.get("error") is None:
+            raise ValueError("no stream")
+        self.fault = in_band(value)
+
+    def _follow(self, holder: Mapping[str, Any]) -> bool:
+        """Count what a block or delta holds; say whether that is anything."""
+        texts = [holder[name] for name in _TEXTS if name in holder]
+        self.produced += sum(map(len, texts))
+        return not texts or any(texts)  # what has none is a signature, a citation or something new
+
+    def _count(self, counts: object) -> None:
+        """Take the figures of an event; each counts all that there was so far."""
+        if isinstance(counts, dict):
+            self._counts.update({key: value for key, value in counts.items() if value is not None})
+
+    def _settle(self, value: Json) -> bool:
+        self._count(value.get("usage"))
+        self.usage = read_usage(self._counts) or self.usage
+        self.complete = self.complete or value["delta"].get("stop_reason") is not None
+        return self.usage is not None and isinstance(value.get("usage"), dict)
+
+
+class NativeWhole:
+    """Reads an answer in one piece (see `gateway.api.Reader`): a message, or a count of tokens."""
+
+    def __init__(self, *, counting: bool) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self._counting = counting
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body; nothing is ready before its end."""
+        self._parts.append(data)
+        return []
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended: the one chunk, if it is an answer."""
+        raw = b"".join(self._parts)
+        self._parts = []
+        if not raw.lstrip().startswith(b"{"):
+            # A page of something in between, not of the provider: nothing was billed.
+            self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
+            return []
+        try:
+            value = orjson.loads(raw)
+            if value.get("error") is not None:
+                self.fault = in_band(value)
+                return []
+            self._take(value)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            self.fault = broken(Kind.INVALID, "the provider's answer is not complete")
+            return []
+        self.complete = True
+        return [Chunk(raw, content=True, usage=self.usage is not None and not self._counting)]
+
+    def _take(self, value: Json) -> None:
+        if self._counting:
+            if type(value["input_tokens"]) is not int:
+                raise TypeError("input_tokens")
+            self.usage = Usage()  # counting is free
+            return
+        for block in value["content"]:
+            self.produced += sum(len(block[name]) for name in _TEXTS if name in block)
+            self.produced += len(orjson.dumps(block["input"])) if block["type"] == "tool_use" else 0
+        self.usage = read_usage(value.get("usage"))
