@@ -18,7 +18,6 @@ from gateway.request.serve import take_request
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
 
-
 _NO_COUNTER = frozenset({"model_not_found", "unsupported_parameter"})
 """Nobody who could have counted was there; other faults of the request are its own."""
 
