@@ -284,3 +284,14 @@ async def test_an_answer_that_is_none(tmp_path: Path) -> None:
         status, body, _ = await post(gateway, {**HELLO, "model": "up:gpt-4o"})
         assert status == 502
         assert orjson.loads(body)["error"]["details"]["error_code"] == "invalid_upstream_response"
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_an_upstream_within_the_gateway(prefix: str, tmp_path: Path) -> None:
+    provider = {"id": "echo", "type": "echo", "model": "echo"}
+    async with running(configured(provider), tmp_path) as gateway:
+        asked = {**HELLO, "model": "echo"}
+        _, body, _ = await post(gateway, asked, path=f"{prefix}/v1/messages")
+        assert orjson.loads(body)["content"] == [{"type": "text", "text": "Hello"}]
+        _, body, _ = await post(gateway, {**asked, "stream": True}, path=f"{prefix}/v1/messages")
+        assert text_of(body) == "Hello"
