@@ -18,6 +18,9 @@ from gateway.request.serve import take_request
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
 
+_NO_COUNTER = frozenset({"model_not_found", "unsupported_parameter"})
+"""Nobody who could have counted was there; other faults of the request are its own."""
+
 
 async def count_tokens(tx: Transaction) -> web.StreamResponse:
     """It takes one place in the client's windows of requests, no tokens and no money. A provider that
@@ -40,7 +43,7 @@ async def _counted(tx: Transaction, targets: Sequence[Target]) -> web.StreamResp
     try:
         return await dispatch(tx, able)
     except ApiError as error:
-        if error.source is Source.CALLER and error.code != "model_not_found":
+        if error.source is Source.CALLER and error.code not in _NO_COUNTER:
             raise
         return None
 

@@ -18,7 +18,7 @@ from tests.daemon.running import KEY, Gateway, configured, openai, running, unti
 from tests.fakes.chat import chat_stream_events
 from tests.fakes.nasty import NastyServer
 from tests.fakes.openai import FakeOpenAI
-from tests.fakes.steps import broken_stream
+from tests.fakes.steps import answer, broken_stream
 from tests.fakes.upstream import Fault
 
 HELLO: dict[str, Any] = {"max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
@@ -257,6 +257,16 @@ async def test_who_cannot_count_is_no_reason_to_fail(tmp_path: Path) -> None:
         assert status == 400 and "not like this" in orjson.loads(body)["error"]["message"]
 
 
+async def test_while_the_key_that_could_count_cools_down_others_estimate(tmp_path: Path) -> None:
+    policy = {"retry": {"max_attempts": 1}, "fallback": {"providers": ["openai"]}}
+    async with serving(tmp_path, policy=policy) as world:
+        world.fakes["claude"].script.append(Fault(429, headers={"retry-after": "60"}))
+        for _ in range(2):
+            status, _, headers = await count(world)
+            assert (status, headers["x-coo-estimated"]) == (200, "true")
+        assert len(world.fakes["claude"].requests) == 1
+
+
 async def test_counting_takes_requests_but_no_tokens(tmp_path: Path) -> None:
     limits = {"req_per_min": 2, "tokens_per_min": 1000}
     clients = [{"id": "one", "key": KEY, "limits": limits}]
@@ -266,3 +276,22 @@ async def test_counting_takes_requests_but_no_tokens(tmp_path: Path) -> None:
             assert (status, headers["x-ratelimit-remaining-tokens"]) == (200, "1000")
         status, _, _ = await count(world)
         assert status == 429
+
+
+async def test_an_answer_that_is_none(tmp_path: Path) -> None:
+    nasty = NastyServer(answer(200, b'{"choices":[{"message":5}]}'))
+    async with nasty, running(configured(openai(nasty.url)), tmp_path) as gateway:
+        status, body, _ = await post(gateway, {**HELLO, "model": "up:gpt-4o"})
+        assert status == 502
+        assert orjson.loads(body)["error"]["details"]["error_code"] == "invalid_upstream_response"
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_an_upstream_within_the_gateway(prefix: str, tmp_path: Path) -> None:
+    provider = {"id": "echo", "type": "echo", "model": "echo"}
+    async with running(configured(provider), tmp_path) as gateway:
+        asked = {**HELLO, "model": "echo"}
+        _, body, _ = await post(gateway, asked, path=f"{prefix}/v1/messages")
+        assert orjson.loads(body)["content"] == [{"type": "text", "text": "Hello"}]
+        _, body, _ = await post(gateway, {**asked, "stream": True}, path=f"{prefix}/v1/messages")
+        assert text_of(body) == "Hello"

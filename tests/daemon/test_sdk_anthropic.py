@@ -124,10 +124,13 @@ async def test_a_stream_says_what_the_whole_message_says(
     assert whole.usage.cache_read_input_tokens == 3
 
 
+@pytest.mark.parametrize("models", [CHAT, THINKING], ids=["plain", "thinking"])
 @each_provider
-async def test_tools_from_the_call_to_the_answer(kind: str, client: AsyncAnthropic) -> None:
+async def test_tools_from_the_call_to_the_answer(
+    kind: str, models: dict[str, str], client: AsyncAnthropic
+) -> None:
     history: list[Any] = [{"role": "user", "content": "use tools"}]
-    asked: dict[str, Any] = {"model": CHAT[kind], "max_tokens": 100, "tools": TOOLS}
+    asked: dict[str, Any] = {"model": models[kind], "max_tokens": 3000, "tools": TOOLS}
     called = await client.messages.create(messages=history, **asked)
     calls = [block for block in called.content if block.type == "tool_use"]
     assert [(call.name, call.input) for call in calls] == [
@@ -141,7 +144,7 @@ async def test_tools_from_the_call_to_the_answer(kind: str, client: AsyncAnthrop
     ]
     history += [{"role": "assistant", "content": called.content}, {"role": "user", "content": results}]
     answer = await client.messages.create(messages=history, **asked)
-    (text,) = answer.content
+    text = answer.content[-1]
     failed = "no clock" if kind == "claude" else "Error: no clock"
     assert text.type == "text" and text.text == f"Results: sunny; {failed}"
 
@@ -293,6 +296,43 @@ async def test_a_claude_answers_the_client_byte_for_byte(world: World) -> None:
     amount, _, after = after.partition(b",")
     assert cost and float(amount) > 0
     assert before + after == meant.replace(b"msg_00000000000000000002", b"msg_00000000000000000001")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [*THINKING.values(), "openai:gpt-5.6-luna", "openai:gpt-4o"])
+async def test_what_a_coding_agent_sends(model: str, stream: bool, world: World) -> None:
+    """The shape of the requests of Anthropic's own command-line agent."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_CITY}
+    used = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"city": "x"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a file", **mark}
+    body = {
+        "model": model,
+        "max_tokens": 32000,
+        "stream": stream,
+        "system": [{"type": "text", "text": "You are an agent."}, {"type": "text", "text": "Rules.", **mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "<system-reminder>"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "I read it."}, used]},
+            {"role": "user", "content": [result, {"type": "text", "text": "Go on", **mark}]},
+        ],
+        "tools": [{"name": name, "description": "D", "input_schema": schema} for name in ("Read", "Bash")],
+        "metadata": {"user_id": "user_" + "a" * 140},
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "medium"},
+    }
+    if not model.startswith("claude"):
+        body["context_management"] = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+    headers = {
+        "x-api-key": KEY,
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "claude-code-20250219,x",
+    }
+    url = f"{world.gateway.url}/v1/messages?beta=true"
+    async with world.gateway.session.post(url, json=body, headers=headers) as response:
+        told = await response.text()
+        assert response.status == 200, told
+    assert ("Resu" if model.startswith("claude") else "Echo") in told  # the others are asked by its last text
 
 
 @each_provider

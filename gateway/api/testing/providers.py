@@ -216,6 +216,8 @@ def _read(provider: Provider, call: Call, pieces: Iterable[bytes]) -> tuple[Read
     reader = provider.reader(call)
     chunks = [chunk for piece in pieces for chunk in reader.feed(piece)]
     chunks += reader.finish()
+    if (ending := getattr(reader, "ending", None)) is not None:
+        chunks.append(ending)
     for chunk in chunks:
         _expect((chunk.value is None) != (chunk.raw == b""), "a chunk is either raw bytes or a value")
         _expect(not chunk.usage or reader.usage is not None, "a chunk with usage came without its figures")

@@ -71,10 +71,13 @@ def _strict(schema: object) -> bool:
         return all(map(_strict, schema))
     if not isinstance(schema, dict):
         return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, dict):
+    properties = schema.get("properties") or {}
+    if schema.get("type") == "object" or properties:
         required = schema.get("required") or []
-        if schema.get("additionalProperties") is not False or set(properties or ()) != set(required):
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            return False
+        whole = len(required) == len(properties) and all(name in required for name in properties)
+        if schema.get("additionalProperties") is not False or not whole:
             return False
     return all(map(_strict, schema.values()))
 

@@ -112,6 +112,15 @@ def test_a_schema_for_the_answer(place: str, required: list[str], strict: bool) 
 
 
 @pytest.mark.parametrize(
+    "change", [{"required": [[]]}, {"required": 1}, {"properties": [{}]}, {"properties": 5}]
+)
+def test_a_schema_that_is_none_is_the_providers_to_refuse(change: Json) -> None:
+    schema = {**SCHEMA, "additionalProperties": False, **change}
+    format_ = chat_of(output_config={"format": {"type": "json_schema", "schema": schema}})["response_format"]
+    assert format_["json_schema"]["strict"] is False
+
+
+@pytest.mark.parametrize(
     ("fields", "names"),
     [
         ({"context_management": {"edits": []}, "speed": "fast"}, ("context_management", "speed")),
