@@ -14,5 +14,5 @@ def tune() -> None:
     """Once all is made: what was made so far stays, so keep the collector from walking it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 100, 50)
     sys.setswitchinterval(_SWITCH)

@@ -93,6 +93,7 @@ def open_wal(path: str) -> sqlite3.Connection:
             connection.execute(f"PRAGMA application_id = {int.from_bytes(_APPLICATION, 'big')}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")  # each INSERT of many rows has what could undo it
     except BaseException:
         connection.close()
         raise

@@ -29,7 +29,7 @@ TRIES = 7
 """How often to ask for one reservation."""
 FUTILE = 1.0
 """Seconds for which nobody else waits for what others hold, when somebody has in vain."""
-MOST_ASKS = 100
+MOST_ASKS = 50
 """In one exchange."""
 LATE = 0.02
 """Seconds by which a timer may be late; where it is more, this process was held up, not the authority."""

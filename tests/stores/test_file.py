@@ -18,6 +18,8 @@ from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnav
 from gateway.api.testing.ledger import plain
 from gateway_stores.file import FileStore
 from gateway_stores.file_lane import Lane
+from gateway_stores.file_schema import make_private, open_wal
+from gateway_stores.file_transaction import transaction
 
 
 @asynccontextmanager
@@ -33,6 +35,26 @@ async def opened(path: str, site: Site | None = None) -> AsyncIterator[FileStore
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "data" / "store.db")
+
+
+def test_what_undoes_a_statement_is_no_file(path: str) -> None:
+    """An INSERT of many rows into a table that has some would make one, and write pages to it."""
+    made = set()
+
+    def look() -> int:
+        made.update(name for link in os.scandir("/proc/self/fd") if "etilqs" in (name := os.readlink(link)))
+        return 0
+
+    make_private(path)
+    with closing(open_wal(path)) as connection, transaction(connection):
+        connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT")
+        connection.set_progress_handler(look, 1000)
+        for _ in range(2):
+            connection.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 5000) "
+                "INSERT INTO t SELECT hex(randomblob(16)), i FROM n WHERE true ON CONFLICT DO NOTHING"
+            )
+    assert not made
 
 
 @contextmanager
