@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> str:
 
 def test_what_undoes_a_statement_is_no_file(path: str) -> None:
     """An INSERT of many rows into a table that has some would make one, and write pages to it."""
-    made = set()
+    made: set[str] = set()
 
     def look() -> int:
         made.update(name for link in os.scandir("/proc/self/fd") if "etilqs" in (name := os.readlink(link)))
