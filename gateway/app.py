@@ -18,6 +18,7 @@ from gateway.request.cache import ANSWERS, Answers
 from gateway.request.middlewares import authentication, border
 from gateway.request.models import get_model, list_models
 from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, MODELS
+from gateway.request.passed import JSON_PATHS, UPLOAD_PATHS, passed, passed_upload
 from gateway.request.serve import handler
 from gateway.runtime import Live
 from gateway.scrape import metrics_handler
@@ -37,6 +38,10 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         _post(app, f"{prefix}/v1/chat/completions", handler(CHAT))
         _post(app, f"{prefix}/v1/completions", handler(COMPLETIONS))
         _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
+        for path, operation in JSON_PATHS.items():
+            _post(app, prefix + path, handler(operation, passed))
+        for path, operation in UPLOAD_PATHS.items():
+            _post(app, prefix + path, handler(operation, passed_upload))
         _get(app, f"{prefix}/v1/models", handler(MODELS, list_models))
         _get(app, f"{prefix}/v1/models/{{id:.+}}", handler(MODELS, get_model))
         _get(app, f"{prefix}/health", livez)

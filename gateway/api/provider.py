@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, ClassVar, Protocol
@@ -10,6 +10,26 @@ from typing import Any, ClassVar, Protocol
 from gateway.api.usage import Usage
 
 Json = dict[str, Any]
+
+
+class Body(Protocol):
+    """A request body too large to be held as bytes: a multipart form."""
+
+    content_type: str
+    """With the form's boundary."""
+
+    def __len__(self) -> int:
+        """Bytes of the whole."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it from the start, each time this is called, in pieces of at most some 64 KiB."""
+
+
+class Upload(Protocol):
+    """A multipart form (RFC 7578) as a client sent it."""
+
+    def addressed(self, model: str) -> Body:
+        """The same form with ``model`` in the field of this name; all other parts as they came."""
 
 
 @dataclass(slots=True)
@@ -21,7 +41,8 @@ class Call:
     """
 
     operation: str
-    """``chat``, ``completions`` or ``embeddings``."""
+    """``chat``, ``completions`` or ``embeddings``; passed on as they are: ``moderations``, ``images``,
+    ``speech``, ``transcriptions``, ``translations`` or ``rerank``."""
     model: str
     """The upstream's name of the model."""
     body: Mapping[str, Any]
@@ -33,6 +54,9 @@ class Call:
     """The operator's ceiling for this attempt if it is lower than what the client asked, else None."""
     dialect: str = "chat"
     """The dialect the client speaks: ``chat``, ``completions`` or ``embeddings``."""
+    upload: Upload | None = None
+    """``transcriptions`` and ``translations``: the form that came; ``body`` then has its ``model`` and
+    ``response_format`` only."""
 
 
 @dataclass(slots=True)
@@ -45,6 +69,8 @@ class Upstream:
     body: bytes
     dropped: tuple[str, ...] = ()
     """Parameters that have no equivalent upstream and whose loss does not change the answer's meaning."""
+    form: Body | None = None
+    """Sent in place of ``body``, if there is one."""
 
 
 @dataclass(slots=True)
@@ -134,8 +160,10 @@ class Served:
 class Provider(Protocol):
     """A kind of upstream. Its dataclass fields are its settings; the instance is shared and immutable."""
 
-    operations: ClassVar[Mapping[str, str]]
-    """What it serves, and in which dialect natively, e.g. ``{"chat": "messages"}``."""
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """What it serves, and in which dialect natively, e.g. ``{"chat": "messages"}``. A class variable
+        will do."""
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """Translate the call. Raises `Unsupported` where the upstream has no equivalent for a

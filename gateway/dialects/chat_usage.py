@@ -93,10 +93,15 @@ def encode_chunk(value: object) -> bytes:
 
 
 def _encoded_anew(raw: bytes, cost_nano: int | None) -> bytes:
-    event = not raw.lstrip().startswith(b"{")
-    value = orjson.loads(Splitter().feed(raw)[0].data if event else raw)
+    if raw.lstrip().startswith(b"{"):
+        value = orjson.loads(raw)
+        set_cost(value, cost_nano)
+        return orjson.dumps(value)
+    event = Splitter().feed(raw)[0]
+    value = orjson.loads(event.data)
     set_cost(value, cost_nano)
-    return encode_chunk(value) if event else orjson.dumps(value)
+    name = b"event: %b\n" % event.name if event.name else b""
+    return name + encode_chunk(value)
 
 
 def _dollars(nano: int | None) -> bytes:

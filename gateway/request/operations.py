@@ -54,6 +54,10 @@ class Operation:
     name: str
     check: Callable[[Mapping[str, Any]], None]
     """Raises `ApiError` for a body that no provider could accept."""
+    writes: bool = True
+    """Whether it has output tokens."""
+    priced_by_tokens: bool = True
+    """Whether an estimate of tokens says what it costs: files and sounds may be billed by other measures."""
 
     def asked_tokens(self, body: Mapping[str, Any]) -> tuple[str, int] | None:
         """The output limit that the client set: the parameter's name and value."""
@@ -253,5 +257,5 @@ def _invalid(name: str, rule: str) -> ApiError:
 
 CHAT = Operation("chat", check_chat)
 COMPLETIONS = Operation("completions", check_completion)
-EMBEDDINGS = Operation("embeddings", check_embedding)
+EMBEDDINGS = Operation("embeddings", check_embedding, writes=False)
 MODELS = Operation("models", lambda body: None)

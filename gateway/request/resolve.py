@@ -41,7 +41,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
         )
     asked = tx.asked
     output = 0
-    if tx.operation.name != "embeddings":
+    if tx.operation.writes:
         output = estimate_output(asked and asked[1], tx.live.memory.outputs.of(targets[0].label))
     tx.demand = Demand(tx.input_estimate, output * (tx.body.get("n") or 1), pool.name)
     if tx.runtime.config.policy.affinity.enabled and tx.operation.name == "chat":

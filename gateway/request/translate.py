@@ -52,6 +52,7 @@ def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | 
         include_usage=tx.include_usage,
         max_tokens=ceiling,
         dialect=operation,
+        upload=tx.upload,
     )
     return Translation(call, bridged)
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar, Literal
 
 from gateway.api import Call
-from gateway_providers.openai import OpenAI, addressed, ask_for_usage, without_extensions
+from gateway_providers.openai import OpenAI, addressed, ask_for_usage, natively, without_extensions
+
+Endpoint = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "speech",
+    "transcriptions",
+    "translations",
+    "rerank",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Custom(OpenAI):
     """A server that speaks OpenAI's dialect. An empty key sends no credentials."""
+
+    spoken: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings")
 
     base_url: str = field()
     """With or without a trailing ``/v1``."""
@@ -25,6 +41,14 @@ class Custom(OpenAI):
     """Whether to ask for usage at the end of streams; false for servers that refuse ``stream_options``."""
     message_extensions: bool = True
     """Whether it takes messages with ``reasoning_content`` and the like; false: they are taken out."""
+
+    endpoints: tuple[Endpoint, ...] | None = None
+    """What the server has, and is asked for; None: chats, legacy completions and embeddings."""
+
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """What it serves."""
+        return self.spoken if self.endpoints is None else _spoken(self.endpoints)
 
     def _url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"
@@ -41,3 +65,8 @@ class Custom(OpenAI):
         if call.operation == "chat" and not self.message_extensions:
             body["messages"] = without_extensions(body["messages"])
         return body
+
+
+@cache
+def _spoken(endpoints: tuple[Endpoint, ...]) -> Mapping[str, str]:
+    return natively(*endpoints)

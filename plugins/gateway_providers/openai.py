@@ -10,27 +10,39 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.api import Call, Outcome, Reader, Upstream
-from gateway.dialects import chat_errors
+from gateway.dialects import chat_errors, passed
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
+from gateway.dialects.passed import PASSED
 
-PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+PATHS = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "moderations": "/moderations",
+    "images": "/images/generations",
+    "speech": "/audio/speech",
+    "transcriptions": "/audio/transcriptions",
+    "translations": "/audio/translations",
+    "rerank": "/rerank",
+}
 _CEILINGS = ("max_completion_tokens", "max_tokens")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
+
+
+def natively(*operations: str) -> Mapping[str, str]:
+    """These operations, each in its own dialect."""
+    return {name: name for name in operations}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    operations: ClassVar[Mapping[str, str]] = {
-        "chat": "chat",
-        "completions": "completions",
-        "embeddings": "embeddings",
-    }
+    spoken: ClassVar[Mapping[str, str]] = natively(*(name for name in PATHS if name != "rerank"))
     headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
@@ -40,11 +52,19 @@ class OpenAI:
     project: str | None = None
     """Sent as ``OpenAI-Project``."""
 
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """What it serves."""
+        return self.spoken
+
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""
-        return Upstream(
-            "POST", self._url(PATHS[call.operation]), self._headers(secret), orjson.dumps(self._body(call))
-        )
+        url = self._url(PATHS[call.operation])
+        if call.upload is not None:
+            form = call.upload.addressed(call.model)
+            return Upstream("POST", url, self._headers(secret, form.content_type), b"", form=form)
+        body = {**call.body, "model": call.model} if call.operation in PASSED else self._body(call)
+        return Upstream("POST", url, self._headers(secret), orjson.dumps(body))
 
     def reader(self, call: Call) -> Reader:
         """A fresh reader for the answer to ``call``."""
@@ -57,8 +77,8 @@ class OpenAI:
     def _url(self, path: str) -> str:
         return f"{_root(self.base_url)}/v1{path}"
 
-    def _headers(self, secret: str) -> list[tuple[str, str]]:
-        headers = [("content-type", "application/json"), *self._credentials(secret)]
+    def _headers(self, secret: str, content_type: str = "application/json") -> list[tuple[str, str]]:
+        headers = [("content-type", content_type), *self._credentials(secret)]
         if self.organization:
             headers.append(("openai-organization", self.organization))
         if self.project:
@@ -84,6 +104,8 @@ def _root(base_url: str) -> str:
 
 def native_reader(call: Call) -> Reader:
     """A reader for what an OpenAI-shaped upstream answers to ``call``."""
+    if call.operation in PASSED:
+        return passed.reader(call)
     if call.stream:
         return NativeReader(call)
     return EmbeddingsReader(call) if call.operation == "embeddings" else BodyReader(call)
