@@ -147,6 +147,10 @@ class EventReader:
         """What came while it was only white space; None once it was more."""
         self._whole: WholeReader | None = None
         self._done = False
+        self._due = (call.body.get("n") or 1) if call.operation == "images" else 1
+        """Last events that are still to come: one for each image."""
+        self._ended = False
+        """One of them came."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Take the next bytes of the body."""
@@ -170,6 +174,7 @@ class EventReader:
             self.complete, self.produced = whole.complete, whole.produced
             return chunks
         chunks = self._read(self._events(None))
+        self.complete = self.complete or (self._ended and self.fault is None)
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without its last event")
         return chunks
@@ -206,7 +211,9 @@ class EventReader:
             if isinstance(delta := value.get("delta"), str) and self._call.operation in SPOKEN_TO:
                 self.produced += len(delta)
             if str(value.get("type")).endswith(_LAST):
-                self.complete = True
+                self._ended = True
+                self._due -= 1
+                self.complete = self._due <= 0
             usage = parse_usage(value.get("usage"), self._call.operation)
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             self.fault = self.fault or invalid("an event is no part of an answer")

@@ -52,9 +52,11 @@ async def receive(request: web.Request, max_bytes: int) -> tuple[Form, dict[str,
     request.protocol.ask_for_body()
     try:
         return await read_form(request.headers, request.content, max_bytes)
-    except (web.RequestPayloadError, OSError) as exc:
+    except (ApiError, web.RequestPayloadError, OSError) as exc:
         if request.transport is None:  # gone in the middle of it: the cancellation is on its way
             raise asyncio.CancelledError from exc
+        if isinstance(exc, ApiError):
+            raise
         if isinstance(exc, OSError):
             log.exception("an upload cannot be kept")
             message = "The gateway has no room for this upload at the moment. Try again later."

@@ -11,6 +11,7 @@ import yaml
 
 from gateway import __version__
 from tests.daemon.command import Done, coo_llm
+from tests.fakes.daemon import ROOT, Daemon
 
 ECHO = "llm_providers: [{type: echo, model: m}]\n"
 

@@ -63,9 +63,7 @@ async def post(gateway: Gateway, path: str, body: Any) -> tuple[int, Any, Any]:
         return response.status, await response.json(), response.headers
 
 
-async def test_moderations_without_a_model(
-    client: AsyncOpenAI, fake: FakeMedia, gateway: Gateway
-) -> None:
+async def test_moderations_without_a_model(client: AsyncOpenAI, fake: FakeMedia, gateway: Gateway) -> None:
     answer = await client.moderations.create(input=["kind", "violence"])
     assert [result.flagged for result in answer.results] == [False, True]
     assert fake.requests[-1].json() == {"model": "omni-moderation-latest", "input": ["kind", "violence"]}
@@ -89,7 +87,9 @@ async def test_an_image(client: AsyncOpenAI, fake: FakeMedia, gateway: Gateway) 
 
 
 async def test_an_image_without_usage_has_no_price(gateway: Gateway) -> None:
-    status, body, headers = await post(gateway, "/v1/images/generations", {"model": "dall-e-3", "prompt": "x"})
+    status, body, headers = await post(
+        gateway, "/v1/images/generations", {"model": "dall-e-3", "prompt": "x"}
+    )
     assert status == 200 and "usage" not in body
     assert "x-coo-cost" not in headers and headers["x-coo-provider"] == "up"
     (record,) = await gateway.records(1)
@@ -161,7 +161,12 @@ async def test_a_ranking(gateway: Gateway, fake: FakeMedia) -> None:
         ("images/generations", {"model": "m", "prompt": "x", "n": "2"}, "invalid_type", "n"),
         ("audio/speech", {"model": "tts-1", "voice": "a"}, "missing_required_parameter", "input"),
         ("audio/speech", {"model": "tts-1", "input": ""}, "invalid_value", "input"),
-        ("audio/speech", {"model": "tts-1", "input": "x", "api_key": "k"}, "unsupported_parameter", "api_key"),
+        (
+            "audio/speech",
+            {"model": "tts-1", "input": "x", "api_key": "k"},
+            "unsupported_parameter",
+            "api_key",
+        ),
         ("rerank", {"model": "reranker", "documents": ["a"]}, "missing_required_parameter", "query"),
         ("rerank", {"model": "reranker", "query": "q", "documents": []}, "invalid_value", "documents"),
         ("rerank", {**RANKING, "top_n": 0}, "invalid_value", "top_n"),
@@ -184,7 +189,9 @@ async def test_the_providers_own_refusal(client: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500])
-async def test_another_key_is_tried(client: AsyncOpenAI, fake: FakeMedia, gateway: Gateway, status: int) -> None:
+async def test_another_key_is_tried(
+    client: AsyncOpenAI, fake: FakeMedia, gateway: Gateway, status: int
+) -> None:
     fake.script.append(Fault(status))
     asked: Any = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "Hello"}
     async with client.audio.speech.with_streaming_response.create(**asked) as response:
@@ -238,5 +245,3 @@ async def test_nothing_is_cached(gateway: Gateway, fake: FakeMedia) -> None:
         _, body, headers = await post(gateway, "/v1/rerank", RANKING)
         assert headers["x-coo-cache"] == "off" and body["results"]
     assert len(fake.requests) == 2
-
-

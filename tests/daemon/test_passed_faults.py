@@ -13,7 +13,18 @@ import pytest
 from tests.daemon.faulty import QUICK, at_rest, outcomes, raw_client, reported, upstream
 from tests.daemon.running import KEY, Gateway, configured, running
 from tests.fakes.nasty import NastyServer, Step
-from tests.fakes.steps import LAST_CHUNK, answer, chunks, close, head, limited, open_stream, reset, send, stall
+from tests.fakes.steps import (
+    LAST_CHUNK,
+    answer,
+    chunks,
+    close,
+    head,
+    limited,
+    open_stream,
+    reset,
+    send,
+    stall,
+)
 
 SPEECH = {"model": "m", "input": "Hello", "voice": "a"}
 AUDIO = {"Content-Type": "audio/mpeg"}
@@ -107,7 +118,9 @@ async def test_leaving_in_the_middle_cancels_the_call(
         await at_rest(gateway)
 
 
-async def test_a_client_that_closes_its_sending_side_gets_the_sound(nasty: NastyServer, tmp_path: Path) -> None:
+async def test_a_client_that_closes_its_sending_side_gets_the_sound(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
     halved = asyncio.Event()
 
     async def wait(peer: Any) -> None:
@@ -158,7 +171,12 @@ async def test_json_in_place_of_events_after_a_comment(nasty: NastyServer, tmp_p
 
 async def test_events_as_they_came(nasty: NastyServer, tmp_path: Path) -> None:
     nasty.default = (open_stream(), chunks(b": odd\r\n\r\n" + DELTA, DONE), send(LAST_CHUNK))
-    async with running(configured(upstream(nasty.url)), tmp_path) as gateway, ask(gateway, EVENTS) as response:
+    async with (
+        running(configured(upstream(nasty.url)), tmp_path) as gateway,
+        ask(gateway, EVENTS) as response,
+    ):
         body = await response.read()
         cost = b'"cost":0.000005,'
-        assert body == b": odd\r\n\r\n" + DELTA + DONE.replace(b'"input', cost + b'"input') + b"data: [DONE]\n\n"
+        assert (
+            body == b": odd\r\n\r\n" + DELTA + DONE.replace(b'"input', cost + b'"input') + b"data: [DONE]\n\n"
+        )

@@ -1,4 +1,4 @@
-"""Transcriptions and translations: forms that are passed on, by OpenAI's SDK and by clients that misbehave."""
+"""Transcriptions and translations: forms passed on, by OpenAI's SDK and by clients that misbehave."""
 
 from __future__ import annotations
 

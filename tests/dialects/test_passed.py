@@ -13,7 +13,11 @@ from gateway.api import Call, Chunk, Kind, Usage
 from gateway.dialects.chat_usage import with_cost
 from gateway.dialects.passed import parse_usage, reader
 
-USAGE = {"input_tokens": 20, "output_tokens": 5, "input_token_details": {"text_tokens": 6, "audio_tokens": 14}}
+USAGE = {
+    "input_tokens": 20,
+    "output_tokens": 5,
+    "input_token_details": {"text_tokens": 6, "audio_tokens": 14},
+}
 
 
 def read(call: Call, *pieces: bytes) -> tuple[Any, list[Chunk]]:
@@ -128,3 +132,14 @@ def test_the_name_of_an_event_stays_where_it_is_written_anew() -> None:
     event = b'event: transcript.text.done\ndata: {"text":"say \\"usage\\"","usage":{"input_tokens":1}}\n\n'
     paid = with_cost(event, 5)
     assert paid.startswith(b"event: transcript.text.done\ndata: {") and b'"cost":0.000000005' in paid
+
+
+def test_several_images_are_complete_with_the_last_of_them() -> None:
+    made = reader(Call("images", "m", {"n": 2}, stream=True))
+    image = b'data: {"type":"image_generation.completed"}\n\n'
+    made.feed(image)
+    assert not made.complete
+    made.feed(image)
+    assert made.complete
+    made, _ = read(Call("images", "m", {"n": 2}, stream=True), image)  # where one event stands for both
+    assert made.complete and made.fault is None

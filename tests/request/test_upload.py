@@ -40,12 +40,27 @@ def encoded(fields: Sequence[Field]) -> bytes:
     return b"".join(part(*field) for field in fields) + b"--bound--\r\n"
 
 
+class Open(BaseProtocol):
+    """A connection that sends as much as it likes."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self, resume_parser: bool = True) -> None: ...
+
+
+def reader() -> StreamReader:
+    """A body that is to come on an open connection."""
+    loop = asyncio.get_running_loop()
+    protocol = Open(loop)
+    protocol.connection_made(asyncio.Transport())
+    return StreamReader(protocol, 2**16, loop=loop)
+
+
 async def fed(
     pieces: Sequence[bytes], limit: int = LIMIT, headers: dict[str, str] = HEADERS
 ) -> tuple[Form, dict[str, str]]:
     """What is read of a body that arrives in these pieces."""
-    loop = asyncio.get_running_loop()
-    content = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    content = reader()
 
     async def feed() -> None:
         for piece in pieces:
@@ -206,8 +221,7 @@ def test_names_that_two_readers_might_read_differently(disposition: str) -> None
 
 async def test_an_upload_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "PATIENCE", 0.01)
-    loop = asyncio.get_running_loop()
-    content = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    content = reader()
     content.feed_data(encoded(GOOD)[:-20])
     with pytest.raises(ApiError) as caught:
         await read_form(HEADERS, content, LIMIT)

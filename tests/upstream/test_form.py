@@ -105,7 +105,9 @@ async def test_an_early_answer_ends_the_sending_and_the_connection(client: Clien
     assert notes.body == b"ok"
 
 
-async def test_a_connection_that_had_closed_gets_the_form_from_its_start(client: Client, serve: Serve) -> None:
+async def test_a_connection_that_had_closed_gets_the_form_from_its_start(
+    client: Client, serve: Serve
+) -> None:
     bodies = []
 
     async def script(peer: Peer) -> None:
