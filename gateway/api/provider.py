@@ -15,8 +15,9 @@ Json = dict[str, Any]
 class Body(Protocol):
     """A request body too large to be held as bytes: a multipart form."""
 
-    content_type: str
-    """With the form's boundary."""
+    @property
+    def content_type(self) -> str:
+        """With the form's boundary."""
 
     def __len__(self) -> int:
         """Bytes of the whole."""

@@ -22,7 +22,8 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
             usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
         tx.usage = usage
         tx.cost = _cost(tx, choice.target.prices, usage)
-        tx.live.memory.outputs.learn(choice.target.label, usage.completion)
+        if tx.operation.priced_by_tokens or not usage.estimated:
+            tx.live.memory.outputs.learn(choice.target.label, usage.completion)
         used = usage.total
     await tx.live.store.settle(choice.reservation, used)
     if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try

@@ -205,7 +205,7 @@ async def test_a_client_with_a_budget(fake: FakeMedia, tmp_path: Path) -> None:
     unpriced = provider(fake, id="free", models=["dall-e-3"], api_keys=["good-key"])
     del unpriced["pricing"]
     config = configured(unpriced, provider(fake, models=["gpt-4o-mini-tts"], api_keys=["good-key"]))
-    config["api_keys"] = [{"id": "one", "key": KEY, "budget": {"usd": 0.004}}]
+    config["api_keys"] = [{"id": "one", "key": KEY, "budget": {"usd": 0.0025}}]
     async with running(config, tmp_path) as gateway:
         status, body, _ = await post(gateway, "/v1/images/generations", {"model": "dall-e-3", "prompt": "x"})
         assert (status, body["error"]["code"]) == (403, "price_unknown")

@@ -165,7 +165,7 @@ async def test_json_in_place_of_events_after_a_comment(nasty: NastyServer, tmp_p
     ):
         assert (await response.content.readline()).startswith(b":")
         waited.set()
-        events = [line for line in (await response.read()).split(b"\n\n") if line.startswith(b"data")]
+        events = [line for line in (await response.read()).split(b"\n") if line.startswith(b"data")]
         assert events == [b'data: {"created":1,"data":[]}', b"data: [DONE]"]
 
 
