@@ -64,3 +64,12 @@ def test_usage_of_streams() -> None:
 
 def test_the_ceiling_has_the_name_that_all_servers_know() -> None:
     assert sent(Custom(URL), Call("chat", "m", {"messages": []}, max_tokens=9))["max_tokens"] == 9
+
+
+def test_it_is_asked_for_what_it_is_said_to_have() -> None:
+    assert set(Custom(URL).operations) == {"chat", "completions", "embeddings"}
+    ranks = Custom(URL, endpoints=("rerank",))
+    assert dict(ranks.operations) == {"rerank": "rerank"}
+    call = Call("rerank", "m", {"query": "q", "documents": ["d"]})
+    assert ranks.prepare(call, "").url == f"{URL}/v1/rerank"
+    assert sent(ranks, call) == {**call.body, "model": "m"}
