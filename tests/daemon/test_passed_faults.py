@@ -180,3 +180,26 @@ async def test_events_as_they_came(nasty: NastyServer, tmp_path: Path) -> None:
         assert (
             body == b": odd\r\n\r\n" + DELTA + DONE.replace(b'"input', cost + b'"input') + b"data: [DONE]\n\n"
         )
+
+
+async def test_an_old_client_gets_the_sound_up_to_the_end_of_the_connection(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.default = sound(b"first", b"second")
+    async with running(configured(upstream(nasty.url)), tmp_path) as gateway, raw_client(gateway) as client:
+        client.writer.write(request(SPEECH).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        status, headers = await client.head()
+        assert (status, headers["content-type"]) == (200, "audio/mpeg")
+        assert "transfer-encoding" not in headers
+        assert await client.reader.read() == b"firstsecond"
+
+
+async def test_a_stop_cuts_a_sound_off(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.default = sound(b"first", end=(stall(),))
+    async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
+        async with ask(gateway, SPEECH) as response:
+            assert await response.content.readexactly(5) == b"first"
+            gateway.daemon.stop()
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+        assert gateway.live.in_flight == 0

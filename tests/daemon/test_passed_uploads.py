@@ -16,6 +16,7 @@ from openai import AsyncOpenAI
 
 from tests.daemon.faulty import at_rest, outcomes, raw_client, reported, until
 from tests.daemon.running import KEY, Gateway, configured, running
+from tests.daemon.test_content import contents, logging
 from tests.daemon.test_faults_memory import MIB, resident
 from tests.daemon.test_passed import provider
 from tests.fakes.daemon import Daemon
@@ -162,6 +163,46 @@ async def test_json_where_a_form_is_wanted(gateway: Gateway) -> None:
     async with gateway.session.post(url, json={"model": "m"}, headers=gateway.headers) as response:
         assert response.status == 415
         assert "multipart/form-data" in (await response.json())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"), [("multipart/form-data; boundary=b", 200), ("application/json", 415)]
+)
+async def test_a_client_that_waits_to_be_asked_for_its_upload(
+    gateway: Gateway, content_type: str, status: int
+) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nRIFF\r\n--b--\r\n'
+    )
+    head = (
+        f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with raw_client(gateway) as client:
+        client.writer.write(head.encode())
+        first = await client.reader.readuntil(b"\r\n\r\n")
+        assert first.split()[1] == (b"100" if status == 200 else b"415")
+        if status == 200:
+            client.writer.write(body)
+            assert (await client.answer())[1]["text"] == f"transcriptions: {describe(b'RIFF')}"
+
+
+async def test_what_the_request_log_has_of_it(fake: FakeMedia, tmp_path: Path) -> None:
+    config = configured(provider(fake, models=[*MODELS, "gpt-4o-mini-tts"]), logging=logging(tmp_path))
+    async with running(config, tmp_path) as gateway:
+        form = aiohttp.FormData({"model": "whisper-1", "prompt": "p"})
+        form.add_field("file", io.BytesIO(FILE), filename="a.wav")
+        url = f"{gateway.url}/v1/audio"
+        async with gateway.session.post(f"{url}/transcriptions", data=form, headers=gateway.headers) as heard:
+            assert heard.status == 200
+        asked = {"model": "gpt-4o-mini-tts", "input": "Hello", "voice": "a"}
+        async with gateway.session.post(f"{url}/speech", json=asked, headers=gateway.headers) as said:
+            assert await said.read()
+    transcription, speech = contents(tmp_path)
+    assert transcription["request"] == {"model": "whisper-1"}
+    assert transcription["answer"]["text"] == f"transcriptions: {describe(FILE)}"
+    assert speech == {"request": asked, "answer": None}
 
 
 @pytest.mark.parametrize("reset", [False, True])
