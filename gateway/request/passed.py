@@ -45,9 +45,11 @@ async def passed_upload(tx: Transaction) -> web.StreamResponse:
     """Let a provider answer a multipart request as it is."""
     check_room(tx)
     began = time.monotonic()
-    form, fields = await receive(tx.http, tx.runtime.config.server.max_upload_mb * _MIB)
     try:
+        form, fields = await receive(tx.http, tx.runtime.config.server.max_upload_mb * _MIB)
+    finally:
         tx.upload_seconds = time.monotonic() - began
+    try:
         tx.upload = form
         tx.body = {name: fields[name] for name in ("model", "response_format") if name in fields}
         if tx.runtime.masked is not None:
