@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-from gateway.dialects.replay import Assembly, Inexact
+from gateway.dialects.client import Assembler
+from gateway.dialects.replay import Inexact
 from gateway.logs import harmless
 from gateway.masking import SLICE, Masking, Slices
 from gateway.redact import Redactor
@@ -21,11 +22,14 @@ STREAM_BOUND = 1024 * 1024
 class Content:
     """Gathered while the request is served, as it is; made fit for a line when the line is made."""
 
-    __slots__ = ("_answer", "_asked", "_operation", "_redactors", "_streamed", "_whole", "size")
+    __slots__ = ("_answer", "_asked", "_assembly", "_redactors", "_streamed", "_whole", "size")
 
-    def __init__(self, asked: bytes, operation: str, redactors: Sequence[Redactor]) -> None:
-        """``asked``: the request's body; ``redactors``: of all secrets that must not be seen."""
-        self._operation = operation
+    def __init__(
+        self, asked: bytes, assembly: Callable[[], Assembler], redactors: Sequence[Redactor]
+    ) -> None:
+        """``asked``: the request's body; ``assembly`` makes what puts its stream together; ``redactors``: of
+        all secrets that must not be seen."""
+        self._assembly = assembly
         self._redactors = redactors
         self._asked = _start(asked)
         self._answer = b""
@@ -69,7 +73,7 @@ class Content:
         stream = b"".join(self._streamed)
         if not self._whole:
             return stream
-        assembly = Assembly(self._operation)
+        assembly = self._assembly()
         try:
             for start in range(0, len(stream), SLICE):
                 assembly.feed(stream[start : start + SLICE])

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from gateway import masking
 from gateway.content import BOUND, STREAM_BOUND, Content
+from gateway.dialects.client import ClientDialect
+from gateway.dialects.openai_client import CHAT
 from gateway.dialects.replay import as_stream
 from gateway.logs import SECRET, hidden
 from gateway.redact import Redactor
@@ -35,9 +37,9 @@ values = st.recursive(
 )
 
 
-def content(asked: Any = ASKED, *redactors: Redactor, operation: str = "chat") -> Content:
+def content(asked: Any = ASKED, *redactors: Redactor, dialect: ClientDialect = CHAT) -> Content:
     data = asked if isinstance(asked, bytes) else orjson.dumps(asked)
-    return Content(data, operation, redactors)
+    return Content(data, dialect.assembly, redactors)
 
 
 def shown(content: Content) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 from gateway import request_log
 from gateway.api import Attempt, Batch, LogSink, Record
 from gateway.content import Content
+from gateway.dialects.openai_client import CHAT
 from gateway.ledger import frame
 from gateway.logs import encode
 from gateway.request_log import RequestLog, record_line
@@ -198,7 +199,7 @@ async def test_records_are_bounded_before_they_are_lines(monkeypatch: pytest.Mon
 
 
 def content_of(*texts: str) -> list[Content]:
-    return [Content(orjson.dumps({"prompt": text}), "chat", ()) for text in texts]
+    return [Content(orjson.dumps({"prompt": text}), CHAT.assembly, ()) for text in texts]
 
 
 async def test_content_is_the_last_field_of_its_own_line() -> None:

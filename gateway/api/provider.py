@@ -42,8 +42,8 @@ class Call:
     """
 
     operation: str
-    """``chat``, ``completions`` or ``embeddings``; passed on as they are: ``moderations``, ``images``,
-    ``speech``, ``transcriptions``, ``translations`` or ``rerank``."""
+    """A key of `Provider.operations`: ``chat``, ``completions``, ``embeddings`` …; passed on as they are:
+    ``moderations``, ``images``, ``speech``, ``transcriptions``, ``translations`` or ``rerank``."""
     model: str
     """The upstream's name of the model."""
     body: Mapping[str, Any]
@@ -54,7 +54,10 @@ class Call:
     max_tokens: int | None = None
     """The operator's ceiling for this attempt if it is lower than what the client asked, else None."""
     dialect: str = "chat"
-    """The dialect the client speaks: ``chat``, ``completions`` or ``embeddings``."""
+    """The dialect the client speaks: the operation's own, or another that was translated to a chat."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the client's request that belong to its dialect, by lower-case name, for a provider that
+    speaks it natively. Their values are printable ASCII."""
     upload: Upload | None = None
     """``transcriptions`` and ``translations``: the form that came; ``body`` then has its ``model`` and
     ``response_format`` only."""
@@ -148,6 +151,14 @@ class Reader(Protocol):
         """
 
 
+class EndingReader(Reader, Protocol):
+    """A reader for streams that end with an event of their own. The core sends it once the request is on
+    record, so it is in no chunk that `feed` and `finish` return."""
+
+    ending: Chunk | None
+    """That event, once it came."""
+
+
 @dataclass(slots=True)
 class Served:
     """An answer made in the process: what `Serving.serve` yields its body after."""
@@ -163,8 +174,9 @@ class Provider(Protocol):
 
     @property
     def operations(self) -> Mapping[str, str]:
-        """What it serves, and in which dialect natively, e.g. ``{"chat": "messages"}``. A class variable
-        will do."""
+        """What it serves, and in which dialect natively, e.g. ``{"chat": "messages"}``. A request in a
+        dialect that is not among them reaches it as a ``chat``, where that can be. A class variable will
+        do."""
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """Translate the call. Raises `Unsupported` where the upstream has no equivalent for a

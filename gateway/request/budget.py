@@ -23,7 +23,7 @@ def worst_cost(tx: Transaction, targets: Sequence[Target]) -> int:
 def _at(tx: Transaction, target: Target) -> int:
     if not target.prices.known:
         return 0
-    output = _most_output(tx, target) * _answers(tx)
+    output = _most_output(tx, target) * tx.operation.dialect.answers(tx.body)
     return _dearest(target.prices).cost(Usage(input=tx.demand.input_tokens, output=output)) or 0
 
 
@@ -35,15 +35,6 @@ def _most_output(tx: Transaction, target: Target) -> int:
     if tx.asked is not None:
         return min(tx.asked[1], ceiling or tx.asked[1])
     return ceiling or round(tx.live.memory.outputs.of(target.label) * UNBOUNDED)
-
-
-def _answers(tx: Transaction) -> int:
-    """How many answers are made for the request."""
-    each: int = max(tx.body.get("n") or 1, tx.body.get("best_of") or 1)
-    prompt = tx.body.get("prompt")
-    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):  # several, not one in tokens
-        return each * len(prompt)
-    return each
 
 
 @lru_cache(1024)

@@ -14,8 +14,7 @@ from aiohttp import web
 
 from gateway.api import Site, Store, StoreUnavailable
 from gateway.catalog import Target
-from gateway.dialects.chat_usage import openai_usage
-from gateway.dialects.replay import Inexact, as_whole
+from gateway.dialects.replay import Inexact
 from gateway.metrics import Metrics
 from gateway.request.admit import admit_unbilled
 from gateway.request.coalesce import Call, Flights
@@ -23,6 +22,7 @@ from gateway.request.dispatch import ask
 from gateway.request.entry import Entry, give
 from gateway.request.tape import Tape
 from gateway.request.transaction import Transaction
+from gateway.request.translate import passed_headers
 from gateway.server import Direct
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,6 @@ REST = 1.0
 """After so many failures in a row the store is not asked for so many seconds."""
 _ON_LOOP = 64 * 1024
 """Streams beyond this are put together in a thread, so that one does not hold up others."""
-_UNHEEDED = frozenset({"stream", "stream_options", "user"})
-"""What makes no difference to the answer, or none that cannot be made afterwards."""
 
 
 class Answers:
@@ -109,7 +107,7 @@ class Answers:
         response = await ask(tx, targets)
         assert tx.tape is not None
         if tx.error is None and tx.tape.whole:
-            self._keep(tx, key, b"".join(tx.tape.pieces))
+            self._keep(tx, key, b"".join([*tx.tape.pieces, tx.tape.ending]))
         return response
 
     def _keep(self, tx: Transaction, key: str, recorded: bytes) -> None:
@@ -178,14 +176,17 @@ def cache_key(tx: Transaction, targets: Sequence[Target], *, shared: bool) -> st
     """Names the request among all that would get another answer: what is asked of whom, by a client that
     may use what. SHA-256, in hex; the same in every process."""
     client = tx.client
-    scope = [
+    scope: list[Any] = [
         tx.operation.name,
         None if shared else client.id,
         client.providers and sorted(client.providers),
         client.models and sorted(client.models),
         sorted({f"{target.provider}:{target.model}" for target in targets}),
     ]
-    asked = {name: value for name, value in tx.body.items() if name not in _UNHEEDED}
+    dialect = tx.operation.dialect
+    if dialect.headers:
+        scope.append(passed_headers(tx))
+    asked = {name: value for name, value in tx.body.items() if name not in dialect.unheeded}
     return hashlib.sha256(orjson.dumps([scope, asked], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -202,9 +203,12 @@ def _wishes(tx: Transaction) -> set[str]:
 
 def _whole(tx: Transaction, stream: bytes) -> bytes | None:
     """The answer that the stream of ``tx`` made, in one piece; None if that cannot be said exactly."""
+    dialect = tx.operation.dialect
+    assembly = dialect.assembly()
     try:
-        whole = as_whole(stream, tx.operation.name)
+        assembly.feed(stream)
+        whole = assembly.whole()
     except Inexact:
         return None
-    usage = whole.get("usage") or (openai_usage(tx.usage) if tx.usage is not None else {})
+    usage = whole.get("usage") or (dialect.usage(tx.usage) if tx.usage is not None else {})
     return orjson.dumps({**whole, "usage": {**usage, "cost": 0}})

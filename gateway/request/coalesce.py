@@ -14,9 +14,9 @@ from gateway.api import ApiError, Kind, Outcome, Source, Usage
 from gateway.request.account import close_books
 from gateway.request.admit import admit_unbilled
 from gateway.request.entry import Entry, give
-from gateway.request.errors import draining, error_event, from_outcome
+from gateway.request.errors import draining, from_outcome
 from gateway.request.head import stream_head
-from gateway.request.relay import DONE, Relay, sent
+from gateway.request.relay import Relay, sent
 from gateway.request.tape import Tape
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
@@ -179,26 +179,30 @@ async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | Non
     except asyncio.CancelledError:
         if not relay.started or tx.http.transport is None:
             raise
-        return _end(tx, relay, draining())  # the client is still there: it is us who stop
+        return _break(tx, relay, draining())  # the client is still there: it is us who stop
     tx.target = flight.leader.target
     if (first := flight.leader.first_token) is not None:
         tx.first_token = max(first, joined)
     if flight.complete:
-        return _end(tx, relay, None)
+        tx.status = 200
+        if tx.content is not None:
+            tx.content.streamed(flight.tape.ending)
+        return _end(tx, relay, flight.tape.ending)
     if relay.started:
-        return _end(tx, relay, flight.error or from_outcome(_NOTHING))
+        return _break(tx, relay, flight.error or from_outcome(_NOTHING))
     if flight.error is not None:
         raise flight.error
     return None
 
 
-def _end(tx: Transaction, relay: Relay, error: ApiError | None) -> Direct:
+def _break(tx: Transaction, relay: Relay, error: ApiError) -> Direct:
+    tx.fail(error, 200)
+    tx.partial = tx.first_token is not None
+    return _end(tx, relay, tx.operation.dialect.error_event(error, tx.request_id))
+
+
+def _end(tx: Transaction, relay: Relay, events: bytes) -> Direct:
     tx.usage, tx.cost = Usage(), 0
-    if error is None:
-        tx.status = 200
-    else:
-        tx.fail(error, 200)
-        tx.partial = tx.first_token is not None
     close_books(tx)
-    relay.end(DONE if error is None else error_event(error))
+    relay.end(events)
     return sent(tx.http)

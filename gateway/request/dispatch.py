@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from gateway.api import ApiError, Chunk, Kind, Outcome
+from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import charged, close_books, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
-from gateway.request.errors import draining, error_event, from_outcome
+from gateway.request.errors import draining, from_outcome
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
-from gateway.request.relay import DONE, Relay, sent
+from gateway.request.relay import Relay, sent
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
 
@@ -122,7 +122,7 @@ class WholeAnswer:
         encode = choice.translation.encode
         body = b"".join([encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks])
         if tx.tape is not None:
-            tx.tape.write(b"".join([encode(chunk, tx.usage, 0) for chunk in attempt.chunks]))
+            tx.tape.write(choice.translation.unpaid(attempt.chunks, tx.usage, body))
         if tx.content is not None:
             tx.content.answered(body)
         lines = tx.headers()
@@ -190,10 +190,10 @@ class StreamAnswer:
             tx.upstream_request_id = attempt.request_id
         encode = choice.translation.encode
         if len(chunks) == 1 and not chunks[0].usage:
-            data = encode(chunks[0], None, None)
-            self._relay.write(data)
-            if tx.tape is not None:
-                tx.tape.write(data)
+            if data := encode(chunks[0], None, None):
+                self._relay.write(data)
+                if tx.tape is not None:
+                    tx.tape.write(data)
             return
         usage = attempt.reader.usage
         cost = choice.target.prices.cost(usage) if usage is not None else None
@@ -201,21 +201,33 @@ class StreamAnswer:
         if data:
             self._relay.write(data)
             if tx.tape is not None:
-                tx.tape.write(b"".join(encode(chunk, usage, 0) for chunk in chunks))
+                tx.tape.write(choice.translation.unpaid(chunks, usage, data))
 
     def response(self) -> Direct:
-        self._tx.status = 200
-        close_books(self._tx)
-        self._relay.end(DONE)
-        return sent(self._tx.http)
+        tx, choice, attempt = self._tx, self._choice, self._attempt
+        assert choice is not None and attempt is not None
+        ending, usage = choice.translation.ending, tx.usage or Usage()
+        last = ending(attempt.reader, usage, tx.cost)
+        if tx.tape is not None:
+            tx.tape.ending = ending(attempt.reader, usage, 0)
+        if tx.content is not None:
+            tx.content.streamed(last)
+        tx.status = 200
+        close_books(tx)
+        self._relay.end(last)
+        return sent(tx.http)
 
     def broken(self, error: ApiError) -> Direct:
-        """End a begun stream with its one error event, and without ``[DONE]``."""
+        """End a begun stream with its one error event, and without its proper end."""
         tx = self._tx
         tx.fail(error, 200)
         tx.partial = self.committed
         close_books(tx)
-        self._relay.end(error_event(error))
+        if self._choice is not None:
+            events = self._choice.translation.broken(error, tx.request_id)
+        else:
+            events = tx.operation.dialect.error_event(error, tx.request_id)
+        self._relay.end(events)
         return sent(tx.http)
 
     def close(self) -> None:

@@ -9,10 +9,9 @@ import orjson
 
 from gateway.api import Usage
 from gateway.catalog import Target
-from gateway.dialects.replay import as_stream
 from gateway.request.account import close_books
 from gateway.request.head import head, line, stream_head, usd
-from gateway.request.relay import DONE, Relay, sent
+from gateway.request.relay import Relay, sent
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
 
@@ -75,10 +74,10 @@ def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
 
 
 def _stream(tx: Transaction, entry: Entry) -> Direct:
-    answer = orjson.loads(entry.body)
-    events = as_stream(answer, tx.operation.name, include_usage=tx.include_usage)
-    relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), 0)
+    dialect = tx.operation.dialect
+    events = dialect.as_stream(orjson.loads(entry.body), tx.include_usage)
+    relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), dialect.keepalive, 0)
     tx.first_token = time.monotonic()
     close_books(tx)
-    relay.end(events + DONE)
+    relay.end(events)
     return sent(tx.http)

@@ -8,6 +8,8 @@ import orjson
 from aiohttp import web
 
 from gateway.api import ApiError, Kind, Outcome
+from gateway.dialects.client import ClientDialect
+from gateway.keys import REQUEST_ID
 from gateway.request.head import head, line
 from gateway.server import Connection, Direct
 
@@ -64,14 +66,9 @@ def draining() -> ApiError:
     return ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
 
 
-def error_event(error: ApiError) -> bytes:
-    """The event that ends a stream whose answer had begun."""
-    return b"data: " + orjson.dumps(error.body()) + b"\n\n"
-
-
-def error_response(request: web.Request, error: ApiError, lines: str = "") -> Direct:
+def error_response(request: web.Request, error: ApiError, dialect: ClientDialect, lines: str) -> Direct:
     """The whole answer for an error before anything was sent. ``lines``: headers beside the error's own."""
-    body = orjson.dumps(error.body())
+    body = orjson.dumps(dialect.error_body(error, request[REQUEST_ID]))
     over = error.status in (408, 413) or error.code == "draining"
     close = over or not request.keep_alive or _out_of_step(request)
     lines += line("x-coo-error-source", error.source)

@@ -14,6 +14,7 @@ from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
 from gateway.request.errors import error_response, quoted
 from gateway.request.head import line
+from gateway.request.operations import dialect_at
 from gateway.request_id import new_request_id
 from gateway.server import Direct
 
@@ -25,7 +26,7 @@ _CLIENT_PATHS = ("/v1/", "/api/v1/")
 
 @web.middleware
 async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request its id; turn whatever is raised into an answer in OpenAI's shape."""
+    """Give the request its id; turn whatever is raised into an answer in its client's dialect."""
     given = request.headers.get("x-request-id")
     request_id = given if given is not None and _SANE_ID(given) else new_request_id()
     request[REQUEST_ID] = request_id
@@ -57,7 +58,11 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _refusal(request: web.Request, error: ApiError) -> web.StreamResponse:
     request.app[LIVE].metrics.error("none", error.code)
-    return error_response(request, error, line("x-request-id", request[REQUEST_ID]))
+    dialect = dialect_at(request.path)
+    lines = line("x-request-id", request[REQUEST_ID])
+    if dialect.id_header is not None:
+        lines += line(dialect.id_header, request[REQUEST_ID])
+    return error_response(request, error, dialect, lines)
 
 
 def _of_http(request: web.Request, exc: web.HTTPException) -> ApiError:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.api import ApiError
+from gateway.dialects import openai_client
+from gateway.dialects.client import ClientDialect
 
 MAX_MODEL_NAME = 256
 MAX_CHOICES = 128
@@ -43,17 +45,18 @@ _COUNTS: Mapping[str, tuple[int, int]] = {
     "best_of": (1, MAX_CHOICES),
     "dimensions": (1, 10**6),
 }
-_LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
 _NUMBERS = frozenset({*_RANGES, *_COUNTS})
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of request: its name is also its dialect's and the provider operation's."""
+    """One kind of request: its name is also the provider operation's that serves it as it is."""
 
     name: str
     check: Callable[[Mapping[str, Any]], None]
     """Raises `ApiError` for a body that no provider could accept."""
+    dialect: ClientDialect
+    """What its clients speak."""
     writes: bool = True
     """Whether it has output tokens."""
     priced_by_tokens: bool = True
@@ -61,7 +64,7 @@ class Operation:
 
     def asked_tokens(self, body: Mapping[str, Any]) -> tuple[str, int] | None:
         """The output limit that the client set: the parameter's name and value."""
-        for name in _LIMIT_NAMES:
+        for name in self.dialect.limits:
             if body.get(name) is not None:
                 return name, body[name]
         return None
@@ -255,7 +258,19 @@ def _invalid(name: str, rule: str) -> ApiError:
     return ApiError("invalid_value", f"Invalid value: '{name}' {rule}.", param=name)
 
 
-CHAT = Operation("chat", check_chat)
-COMPLETIONS = Operation("completions", check_completion)
-EMBEDDINGS = Operation("embeddings", check_embedding, writes=False)
-MODELS = Operation("models", lambda body: None)
+CHAT = Operation("chat", check_chat, openai_client.CHAT)
+COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
+EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False)
+MODELS = Operation("models", lambda body: None, openai_client.CHAT)
+
+_DIALECTS: Mapping[str, ClientDialect] = {}
+"""What clients speak at a path, and below it, if it is not OpenAI's chat."""
+
+
+def dialect_at(path: str) -> ClientDialect:
+    """The dialect of whoever sent a request to ``path``, which may be none of ours."""
+    path = path.removeprefix("/api")
+    for root, dialect in _DIALECTS.items():
+        if path == root or path.startswith(f"{root}/"):
+            return dialect
+    return openai_client.CHAT

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from gateway.api import ApiError
+from gateway.dialects import openai_client
+from gateway.dialects.replay import Assembly
 from gateway.request.dispatch import ask
 from gateway.request.operations import Operation, check_common
 from gateway.request.passed_answer import answering
@@ -32,8 +36,6 @@ async def passed(tx: Transaction) -> web.StreamResponse:
     if tx.operation is MODERATIONS and body.get("model") is None:
         body["model"] = DEFAULT_MODERATION
     take(tx, body, raw)
-    tx.asked = None
-    tx.include_usage = False
     if tx.operation is SPEECH:
         tx.stream = body.get("stream_format") == "sse"
     elif tx.operation is not IMAGES:
@@ -115,12 +117,21 @@ def _check_given(name: str, value: Any, kinds: tuple[type, ...]) -> None:
         raise ApiError("invalid_value", f"Invalid value: '{name}' must not be empty.", param=name)
 
 
-MODERATIONS = Operation("moderations", check_moderation, writes=False, priced_by_tokens=False)
-IMAGES = Operation("images", check_image, priced_by_tokens=False)
-SPEECH = Operation("speech", check_speech, priced_by_tokens=False)
-TRANSCRIPTIONS = Operation("transcriptions", check_common, priced_by_tokens=False)
-TRANSLATIONS = Operation("translations", check_common, priced_by_tokens=False)
-RERANK = Operation("rerank", check_rerank, writes=False, priced_by_tokens=False)
+def _operation(name: str, check: Callable[[Mapping[str, Any]], None], *, writes: bool = True) -> Operation:
+    dialect = replace(openai_client.EMBEDDINGS, name=name, answers=_answers, assembly=partial(Assembly, name))
+    return Operation(name, check, dialect, writes=writes, priced_by_tokens=False)
+
+
+def _answers(body: Mapping[str, Any]) -> int:
+    return body.get("n") or 1
+
+
+MODERATIONS = _operation("moderations", check_moderation, writes=False)
+IMAGES = _operation("images", check_image)
+SPEECH = _operation("speech", check_speech)
+TRANSCRIPTIONS = _operation("transcriptions", check_common)
+TRANSLATIONS = _operation("translations", check_common)
+RERANK = _operation("rerank", check_rerank, writes=False)
 
 JSON_PATHS = {
     "/v1/moderations": MODERATIONS,

@@ -143,7 +143,7 @@ class ByteAnswer(OpaqueAnswer):
     attempt_type = ByteAttempt
 
     def __init__(self, tx: Transaction) -> None:
-        super().__init__(tx, ByteRelay(tx.http, self._head, 0))
+        super().__init__(tx, ByteRelay(tx.http, self._head, b"", 0))
 
     def _head(self) -> bytes:
         assert isinstance(self._attempt, ByteAttempt)

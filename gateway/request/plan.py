@@ -167,8 +167,9 @@ class Plan:
         try:
             translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
-            if upstream.dropped and self._policy.on_lossy == "refuse":
-                raise Unsupported(upstream.dropped[0], "it would be lost on the way to this provider")
+            dropped = translated.lost(upstream.dropped)
+            if dropped and self._policy.on_lossy == "refuse":
+                raise Unsupported(dropped[0], "it would be lost on the way to this provider")
             tokens = tx.demand.input_tokens + tx.demand.output_tokens
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):
@@ -189,7 +190,7 @@ class Plan:
             self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
         tx.clamped = asked[0] if clamp and asked is not None else None
-        tx.dropped = upstream.dropped
+        tx.dropped = dropped
         return choice
 
     def _note_near_limit(self, target: Target) -> None:
@@ -245,11 +246,12 @@ class Plan:
         if last is not None and last.kind not in _RESTING:
             return from_outcome(last)
         if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
+            param = self._tx.operation.dialect.names.get(lost.param, lost.param)
             return ApiError(
                 "unsupported_parameter",
-                f"No provider of this model supports {lost.param!r}"
+                f"No provider of this model supports {param!r}"
                 + (f": {lost.reason}." if lost.reason else "."),
-                param=lost.param,
+                param=param,
             )
         wait = self._shortest_rest()
         if last is not None and (wait is None or last.kind is Kind.OVERLOADED):

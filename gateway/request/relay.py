@@ -1,4 +1,4 @@
-"""The client's side of a stream: head, events, comments while the upstream is silent, and the end."""
+"""The client's side of a stream: head, events, signs of life while the upstream is silent, and the end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from gateway.server import Connection, Direct
 STALL_LIMIT = 60.0
 """Seconds a client may leave what was sent to it unread."""
 
-DONE = b"data: [DONE]\n\n"
-_COMMENT = b": keepalive\n\n"
-
 
 class Relay:
     """Writes straight to the client's transport; nothing here waits.
@@ -29,6 +26,7 @@ class Relay:
         "_beat",
         "_chunked",
         "_connection",
+        "_filler",
         "_keepalive",
         "_last_write",
         "_loop",
@@ -39,14 +37,17 @@ class Relay:
         "started",
     )
 
-    def __init__(self, request: web.Request, make_head: Callable[[], bytes], keepalive: float) -> None:
-        """``keepalive``: seconds of silence after which a comment goes out; 0 for none."""
+    def __init__(
+        self, request: web.Request, make_head: Callable[[], bytes], filler: bytes, keepalive: float
+    ) -> None:
+        """``filler``: events that say nothing, sent after ``keepalive`` seconds of silence; 0 for never."""
         connection = request.protocol
         assert isinstance(connection, Connection)
         self._connection = connection
         self._make_head = make_head
         self._chunked = request.version != HttpVersion10
         self._loop = asyncio.get_running_loop()
+        self._filler = filler
         self._keepalive = keepalive or math.inf
         self._beat = min(self._keepalive, STALL_LIMIT)
         self._last_write = self._loop.time()
@@ -115,7 +116,7 @@ class Relay:
 
     def _probe(self) -> None:
         """The client closed its sending side: if it is gone, writing to it brings a reset."""
-        self.write(_COMMENT)
+        self.write(self._filler)
 
     def _tick(self) -> None:
         now = self._loop.time()
@@ -123,7 +124,7 @@ class Relay:
             self.drop()
             return
         if now - self._last_write >= self._keepalive and self.blocked_since is None:
-            self.write(_COMMENT)
+            self.write(self._filler)
         due = self._last_write + self._beat
         self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)
 
@@ -141,18 +142,23 @@ class ByteRelay(Relay):
 
 
 class RecordedRelay(Relay):
-    """Hands the answer it writes to the log as well; its own comments are none of it."""
+    """Hands the answer it writes to the log as well; its own signs of life are none of it."""
 
     __slots__ = ("_content",)
 
     def __init__(
-        self, content: Content, request: web.Request, make_head: Callable[[], bytes], keepalive: float
+        self,
+        content: Content,
+        request: web.Request,
+        make_head: Callable[[], bytes],
+        filler: bytes,
+        keepalive: float,
     ) -> None:
-        super().__init__(request, make_head, keepalive)
+        super().__init__(request, make_head, filler, keepalive)
         self._content = content
 
     def write(self, data: bytes) -> None:
-        if data is not _COMMENT:
+        if data is not self._filler:
             self._content.streamed(data)
         super().write(data)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 
@@ -43,16 +42,12 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     output = 0
     if tx.operation.writes:
         output = estimate_output(asked and asked[1], tx.live.memory.outputs.of(targets[0].label))
-    tx.demand = Demand(tx.input_estimate, output * (tx.body.get("n") or 1), pool.name)
-    if tx.runtime.config.policy.affinity.enabled and tx.operation.name == "chat":
-        tx.demand.prefix = _prefix(tx.client.id, pool.name, tx.body["messages"])
+    dialect = tx.operation.dialect
+    tx.demand = Demand(tx.input_estimate, output * dialect.answers(tx.body), pool.name)
+    if tx.runtime.config.policy.affinity.enabled and dialect.opening is not None:
+        begins = [tx.client.id, pool.name, dialect.opening(tx.body)]
+        tx.demand.prefix = blake2b(orjson.dumps(begins), digest_size=16).hexdigest()
     return targets
-
-
-def _prefix(client: str, pool: str, messages: Sequence[Mapping[str, Any]]) -> str:
-    """A digest of how a conversation begins: everything up to the first message of the user."""
-    length = next((place for place, message in enumerate(messages, 1) if message["role"] == "user"), None)
-    return blake2b(orjson.dumps([client, pool, messages[:length]]), digest_size=16).hexdigest()
 
 
 def fallback_targets(tx: Transaction, targets: Sequence[Target], *, asked: bool) -> Sequence[Target]:

@@ -113,9 +113,8 @@ async def read(tx: Transaction) -> tuple[dict[str, Any], bytes]:
 
 def logged(tx: Transaction, asked: bytes) -> Content:
     """For the request log: what was ``asked`` and, later, what is answered. Content must be logged at all."""
-    return Content(
-        asked, tx.operation.name, [*(tx.runtime.masked or ()), Redactor(presented_key(tx.http) or "")]
-    )
+    key = Redactor(presented_key(tx.http) or "")
+    return Content(asked, tx.operation.dialect.assembly, [*(tx.runtime.masked or ()), key])
 
 
 def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
@@ -127,11 +126,10 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     tx.asked = tx.operation.asked_tokens(tx.body)
     if tx.body.get("stream"):
         tx.stream = True
-        options = tx.body.get("stream_options")
-        tx.include_usage = bool(options and options.get("include_usage"))
+        tx.include_usage = tx.operation.dialect.wants_usage(tx.body)
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
     tx.fail(error, error.status)
     close_books(tx)
-    return error_response(tx.http, error, tx.headers())
+    return error_response(tx.http, error, tx.operation.dialect, tx.headers())

@@ -27,6 +27,7 @@ class Tape:
         "_pause",
         "_paused",
         "_room",
+        "ending",
         "pieces",
         "whole",
     )
@@ -34,6 +35,8 @@ class Tape:
     def __init__(self, room: float = ROOM) -> None:
         """``room``: how many bytes are kept."""
         self.pieces: list[bytes] = []
+        self.ending = b""
+        """What comes last in a stream; not among the pieces."""
         self.whole = True
         """All that came is still there: there was room for it."""
         self._room = room

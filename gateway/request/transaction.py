@@ -101,6 +101,8 @@ class Transaction:
             f"x-request-id: {self.request_id}\r\n"
             f"x-coo-cache: {self.cache}\r\nx-coo-attempts: {self.tries}\r\n"
         )
+        if self.operation.dialect.id_header is not None:
+            lines += line(self.operation.dialect.id_header, self.request_id)
         if self.target is not None:
             lines += self.target.lines
         if self.dropped:
@@ -123,9 +125,10 @@ class Transaction:
 def relay_to(tx: Transaction, make_head: Callable[[], bytes]) -> Relay:
     """The client's side of the stream that answers ``tx``."""
     keepalive = tx.runtime.config.server.sse_keepalive
+    filler = tx.operation.dialect.keepalive
     if tx.content is None:
-        return Relay(tx.http, make_head, keepalive)
-    return RecordedRelay(tx.content, tx.http, make_head, keepalive)
+        return Relay(tx.http, make_head, filler, keepalive)
+    return RecordedRelay(tx.content, tx.http, make_head, filler, keepalive)
 
 
 def go_duration(seconds: float) -> str:

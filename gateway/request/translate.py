@@ -2,59 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Provider, Unsupported, Usage
-from gateway.dialects import completions
-from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost, with_cost
+from gateway.api import ApiError, Call, Chunk, Provider, Reader, Unsupported, Usage
+from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost
+from gateway.dialects.client import Asked, ClientDialect, Encoder
+from gateway.dialects.sse import Splitter
 from gateway.request.transaction import Transaction
 
 
 @dataclass(slots=True)
 class Translation:
-    """How one provider serves one request: the call it gets, and how its chunks become bytes."""
+    """How one provider serves one request: the call it gets, and how its chunks become bytes. Here it speaks
+    the client's dialect, or (chat) translates into it."""
 
     call: Call
-    bridged: bool
-    """A legacy completion, served as a chat."""
+    dialect: ClientDialect
 
     def encode(self, chunk: Chunk, usage: Usage | None, cost: int | None) -> bytes:
         """The chunk in the client's dialect, its usage with the cost beside it (nano-dollars)."""
         value = chunk.value
         if value is None:
-            return with_cost(chunk.raw, cost) if chunk.usage else chunk.raw
+            return self.dialect.with_cost(chunk.raw, cost) if chunk.usage else chunk.raw
         if chunk.usage:
             _fill_usage(value, usage)
             set_cost(value, cost)
-        if self.bridged:
-            value = completions.from_chat(value)
         return encode_chunk(value) if self.call.stream else orjson.dumps(value)
+
+    def unpaid(self, chunks: Sequence[Chunk], usage: Usage | None, paid: bytes) -> bytes:
+        """``paid``, the bytes that ``chunks`` made, for those who do not pay for them."""
+        return b"".join([self.encode(chunk, usage, 0) for chunk in chunks])
+
+    def lost(self, dropped: tuple[str, ...]) -> tuple[str, ...]:
+        """The parameters that do not reach the model; ``dropped``: by the provider."""
+        return dropped
+
+    def ending(self, reader: Reader, usage: Usage, cost: int | None) -> bytes:
+        """What ends the stream that ``reader`` has read."""
+        chunk: Chunk | None = getattr(reader, "ending", None)
+        return self.dialect.done if chunk is None else self.encode(chunk, usage, cost)
+
+    def broken(self, error: ApiError, request_id: str) -> bytes:
+        """What ends a begun stream that cannot go on."""
+        return self.dialect.error_event(error, request_id)
+
+
+class Bridge(Translation):
+    """The provider chats, and the client speaks another dialect: ``encoder`` tells it what was answered."""
+
+    __slots__ = ("_dropped", "_encoder")
+
+    def __init__(
+        self, call: Call, dialect: ClientDialect, encoder: Encoder, dropped: tuple[str, ...]
+    ) -> None:
+        """``dropped``: what the request lost when it became a chat."""
+        super().__init__(call, dialect)
+        self._encoder = encoder
+        self._dropped = dropped
+
+    def encode(self, chunk: Chunk, usage: Usage | None, cost: int | None) -> bytes:
+        if self.call.stream:
+            return b"".join([self._encoder.events(value) for value in _events(chunk)])
+        value = orjson.loads(chunk.raw) if chunk.value is None else chunk.value
+        return self._encoder.whole(value, usage or Usage(), cost)
+
+    def unpaid(self, chunks: Sequence[Chunk], usage: Usage | None, paid: bytes) -> bytes:
+        if self.call.stream:  # told already; what it costs comes at the end
+            return paid
+        return super().unpaid(chunks, usage, paid)
+
+    def lost(self, dropped: tuple[str, ...]) -> tuple[str, ...]:
+        names = self.dialect.names
+        return tuple(dict.fromkeys((*self._dropped, *(names.get(name, name) for name in dropped))))
+
+    def ending(self, reader: Reader, usage: Usage, cost: int | None) -> bytes:
+        return self._encoder.end(usage, cost)
+
+    def broken(self, error: ApiError, request_id: str) -> bytes:
+        return self._encoder.broken(error, request_id)
 
 
 def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | None) -> Translation:
     """Raises `Unsupported` if the provider cannot serve the operation, or not with these parameters."""
-    operation = tx.operation.name
-    body: Mapping[str, Any] = tx.body
-    bridged = False
-    if operation not in provider.operations:
-        if operation != "completions" or "chat" not in provider.operations:
-            raise Unsupported(operation)
-        operation, body, bridged = "chat", completions.to_chat(tx.body), True
-    call = Call(
-        operation=operation,
-        model=model,
-        body=body,
-        stream=tx.stream,
-        include_usage=tx.include_usage,
-        max_tokens=ceiling,
-        dialect=operation,
-        upload=tx.upload,
-    )
-    return Translation(call, bridged)
+    dialect = tx.operation.dialect
+    name = tx.operation.name
+    if name in provider.operations:
+        call = Call(
+            operation=name,
+            model=model,
+            body=tx.body,
+            stream=tx.stream,
+            include_usage=tx.include_usage,
+            max_tokens=ceiling,
+            dialect=dialect.name,
+            upload=tx.upload,
+        )
+        if dialect.headers:
+            call.headers = passed_headers(tx)
+        return Translation(call, dialect)
+    if dialect.to_chat is None or dialect.encoder is None or "chat" not in provider.operations:
+        raise Unsupported(name)
+    body, dropped = dialect.to_chat(tx.body)
+    call = Call("chat", model, body, tx.stream, tx.include_usage, ceiling, dialect.name)
+    encoder = dialect.encoder(Asked(tx.body, call, tx.input_estimate))
+    return Bridge(call, dialect, encoder, dropped)
+
+
+def passed_headers(tx: Transaction) -> dict[str, str]:
+    """The headers of the client's request that belong to its dialect."""
+    given = tx.http.headers
+    found = {name: ",".join(given.getall(name)) for name in tx.operation.dialect.headers if name in given}
+    return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
+
+
+def _events(chunk: Chunk) -> Iterator[dict[str, Any]]:
+    """The values in a chunk of a stream; one that came in OpenAI's own dialect holds events."""
+    if chunk.value is not None:
+        yield chunk.value
+        return
+    for event in Splitter().feed(chunk.raw):
+        if event.data:
+            yield orjson.loads(event.data)
 
 
 def _fill_usage(value: dict[str, Any], usage: Usage | None) -> None:

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.catalog import Target
+from gateway.dialects.openai_client import CHAT
 from gateway.request.cache import cache_key
 from gateway.request.entry import Entry
 from gateway.request.transaction import Transaction
@@ -34,7 +35,7 @@ def key(
     shared: bool = False,
 ) -> str:
     who = SimpleNamespace(id=client, providers=providers, models=models)
-    tx = SimpleNamespace(operation=SimpleNamespace(name=operation), client=who, body=body)
+    tx = SimpleNamespace(operation=SimpleNamespace(name=operation, dialect=CHAT), client=who, body=body)
     pairs = [target.split(":") for target in targets]
     found = [SimpleNamespace(provider=provider, model=model) for provider, model in pairs]
     return cache_key(cast(Transaction, tx), cast(list[Target], found), shared=shared)
