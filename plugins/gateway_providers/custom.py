@@ -27,7 +27,7 @@ Endpoint = Literal[
 class Custom(OpenAI):
     """A server that speaks OpenAI's dialect. An empty key sends no credentials."""
 
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings")
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings")
 
     base_url: str = field()
     """With or without a trailing ``/v1``."""
@@ -48,7 +48,7 @@ class Custom(OpenAI):
     @property
     def operations(self) -> Mapping[str, str]:
         """What it serves."""
-        return self.spoken if self.endpoints is None else _spoken(self.endpoints)
+        return self.served if self.endpoints is None else _served(self.endpoints)
 
     def _url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"
@@ -68,5 +68,5 @@ class Custom(OpenAI):
 
 
 @cache
-def _spoken(endpoints: tuple[Endpoint, ...]) -> Mapping[str, str]:
+def _served(endpoints: tuple[Endpoint, ...]) -> Mapping[str, str]:
     return natively(*endpoints)

@@ -42,7 +42,7 @@ def natively(*operations: str) -> Mapping[str, str]:
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    spoken: ClassVar[Mapping[str, str]] = natively(*(name for name in PATHS if name != "rerank"))
+    served: ClassVar[Mapping[str, str]] = natively(*(name for name in PATHS if name != "rerank"))
     headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
@@ -55,7 +55,7 @@ class OpenAI:
     @property
     def operations(self) -> Mapping[str, str]:
         """What it serves."""
-        return self.spoken
+        return self.served
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""

@@ -27,31 +27,31 @@ class Azure(Custom):
 class Cohere(Custom):
     """Rankings by its v1 endpoint."""
 
-    spoken: ClassVar[Mapping[str, str]] = natively("rerank")
+    served: ClassVar[Mapping[str, str]] = natively("rerank")
     base_url: str = "https://api.cohere.com"
 
 
 @dataclass(frozen=True, slots=True)
 class DeepSeek(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("chat")
+    served: ClassVar[Mapping[str, str]] = natively("chat")
     base_url: str = "https://api.deepseek.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Fireworks(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank")
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank")
     base_url: str = "https://api.fireworks.ai/inference"
 
 
 @dataclass(frozen=True, slots=True)
 class Groq(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "speech", *_HEARING)
+    served: ClassVar[Mapping[str, str]] = natively("chat", "speech", *_HEARING)
     base_url: str = "https://api.groq.com/openai"
 
 
 @dataclass(frozen=True, slots=True)
 class Jina(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("embeddings", "rerank")
+    served: ClassVar[Mapping[str, str]] = natively("embeddings", "rerank")
     base_url: str = "https://api.jina.ai"
 
 
@@ -59,7 +59,7 @@ class Jina(Custom):
 class Mistral(Custom):
     """It refuses parameters it does not know, ``stream_options`` among them, and sends usage unasked."""
 
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "embeddings", "moderations", "transcriptions")
+    served: ClassVar[Mapping[str, str]] = natively("chat", "embeddings", "moderations", "transcriptions")
     base_url: str = "https://api.mistral.ai"
     stream_usage: bool = False
     message_extensions: bool = False
@@ -77,7 +77,7 @@ class OpenRouter(Custom):
 
 @dataclass(frozen=True, slots=True)
 class Together(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively(
+    served: ClassVar[Mapping[str, str]] = natively(
         "chat", "completions", "embeddings", "images", "speech", "rerank", *_HEARING
     )
     base_url: str = "https://api.together.xyz"
@@ -85,11 +85,11 @@ class Together(Custom):
 
 @dataclass(frozen=True, slots=True)
 class VLLM(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank", *_HEARING)
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank", *_HEARING)
     base_url: str = "http://127.0.0.1:8000"
 
 
 @dataclass(frozen=True, slots=True)
 class XAI(Custom):
-    spoken: ClassVar[Mapping[str, str]] = natively("chat", "images")
+    served: ClassVar[Mapping[str, str]] = natively("chat", "images")
     base_url: str = "https://api.x.ai"
