@@ -18,7 +18,7 @@ from gateway.dialects.passed import PASSED
 from gateway_providers.echo_answers import answers, embeddings
 from gateway_providers.echo_passed import passed
 from gateway_providers.echo_shapes import events, whole
-from gateway_providers.openai import PATHS, native_reader, natively
+from gateway_providers.openai import native_reader, natively
 
 _MINUTE = 60.0
 
@@ -37,7 +37,7 @@ class Echo:
     """Answers in OpenAI's dialect without any network. Words are its tokens; the same request gives the
     same answer, but for the time in ``created``."""
 
-    operations: ClassVar[Mapping[str, str]] = natively(*PATHS)
+    operations: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", *sorted(PASSED))
 
     reply: str = "{message}"
     """What it says; ``{message}`` stands for the last user message."""

@@ -42,7 +42,9 @@ def natively(*operations: str) -> Mapping[str, str]:
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    served: ClassVar[Mapping[str, str]] = natively(*(name for name in PATHS if name != "rerank"))
+    served: ClassVar[Mapping[str, str]] = natively(
+        "chat", "completions", "embeddings", *sorted(PASSED - {"rerank"})
+    )
     headroom: ClassVar[Announced] = OPENAI
 
     base_url: str = "https://api.openai.com"
