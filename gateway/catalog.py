@@ -17,7 +17,10 @@ OTHER = "other"
 """Stands for names that are in no list where a name must be one of a few: in metrics."""
 
 _FAMILIES = {
-    "openai": ("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "davinci", "babbage", "codex-"),
+    "openai": (
+        *("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "davinci", "babbage", "codex-"),
+        *("omni-moderation-", "text-moderation-", "dall-e-", "tts-", "whisper-"),
+    ),
     "gemini": ("gemini-", "gemma-", "learnlm-", "text-embedding-004"),
     "claude": ("claude-",),
 }

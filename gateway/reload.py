@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.build import build_plugins, build_runtime, with_clients
-from gateway.config.cautions import unserved
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Loaded
 from gateway.config.schema import Config
@@ -153,8 +152,6 @@ def caution(loaded: Loaded, runtime: Runtime) -> None:
         log.error("what the admin API has set is not in effect", extra={"errors": told(loaded.refused)})
     for warning in loaded.warnings:
         log.warning(warning)
-    if missing := unserved(loaded.config):
-        log.warning("accepted but not served by this version", extra={"settings": missing})
     clients = runtime.clients
     if clients.open_to_all or not clients.exist:
         whom = "everyone" if clients.open_to_all else "this machine"

@@ -89,3 +89,9 @@ def test_types_are_inferred_from_names(name: str, type_: str | None) -> None:
     ]
     pool = built(llm_providers=providers).catalog.resolve(name)
     assert (pool and [target.provider for target in pool.targets]) == (type_ and [f"my-{type_}"])
+
+
+@pytest.mark.parametrize("name", ["gpt-image-1", "omni-moderation-latest", "whisper-1", "tts-1", "dall-e-3"])
+def test_names_of_openai_models_are_known_without_a_list(name: str) -> None:
+    catalog = built(llm_providers=[{"id": "up", "type": "openai", "api_keys": ["k"]}]).catalog
+    assert [target.model for target in resolved(catalog, name).targets] == [name]

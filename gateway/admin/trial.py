@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.api import Call, Refusal, Unsupported
 from gateway.catalog import Target
@@ -16,8 +18,13 @@ DEADLINE = 10.0
 """Seconds until a key that does not answer has failed."""
 _TOKENS = 32
 """What the request is expected to use."""
-_CHAT = {"messages": [{"role": "user", "content": "Answer with the one word: ok"}]}
-_EMBEDDINGS = {"input": "ok"}
+_QUESTIONS: Mapping[str, Mapping[str, Any]] = {
+    "chat": {"messages": [{"role": "user", "content": "Answer with the one word: ok"}]},
+    "embeddings": {"input": "ok"},
+    "rerank": {"query": "ok", "documents": ["ok"]},
+    "moderations": {"input": "ok"},
+}
+"""What is asked, of the first operation here that the provider has: the others cost more than a try may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +44,11 @@ async def try_key(live: Live, target: Target) -> Trial:
     """The request is real: it counts in the key's windows, even beyond their limits."""
     service, key = target.service, target.secret
     provider = service.plugin
-    operation, body = ("chat", _CHAT) if "chat" in provider.operations else ("embeddings", _EMBEDDINGS)
-    call = Call(operation, target.model, {"model": target.model, **body}, dialect=operation)
+    operation = next((name for name in _QUESTIONS if name in provider.operations), None)
+    if operation is None:
+        return Trial(key.id, False, 0, 0.0, "This provider cannot be tried: all it can do costs too much.")
+    body = {"model": target.model, **_QUESTIONS[operation]}
+    call = Call(operation, target.model, body, dialect=operation)
     try:
         upstream = provider.prepare(call, key.secret)
     except Unsupported as unsupported:

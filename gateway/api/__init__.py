@@ -5,6 +5,7 @@ from gateway.api.errors import ApiError, Source, Unsupported
 from gateway.api.ledger import Dimension, Filter, Total
 from gateway.api.provider import (
     Announcing,
+    Body,
     Call,
     Chunk,
     EndingReader,
@@ -14,6 +15,7 @@ from gateway.api.provider import (
     Reader,
     Served,
     Serving,
+    Upload,
     Upstream,
 )
 from gateway.api.record import Attempt, Record
@@ -42,6 +44,7 @@ __all__ = [
     "ApiError",
     "Attempt",
     "Batch",
+    "Body",
     "Call",
     "Candidate",
     "Chunk",
@@ -79,6 +82,7 @@ __all__ = [
     "Total",
     "Trouble",
     "Unsupported",
+    "Upload",
     "Upstream",
     "Usage",
 ]

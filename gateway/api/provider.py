@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, ClassVar, Protocol
@@ -10,6 +10,27 @@ from typing import Any, ClassVar, Protocol
 from gateway.api.usage import Usage
 
 Json = dict[str, Any]
+
+
+class Body(Protocol):
+    """A request body too large to be held as bytes: a multipart form."""
+
+    @property
+    def content_type(self) -> str:
+        """With the form's boundary."""
+
+    def __len__(self) -> int:
+        """Bytes of the whole."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it from the start, each time this is called, in pieces of at most some 64 KiB."""
+
+
+class Upload(Protocol):
+    """A multipart form (RFC 7578) as a client sent it."""
+
+    def addressed(self, model: str) -> Body:
+        """The same form with ``model`` in the field of this name; all other parts as they came."""
 
 
 @dataclass(slots=True)
@@ -21,7 +42,8 @@ class Call:
     """
 
     operation: str
-    """A key of `Provider.operations`: ``chat``, ``completions``, ``embeddings`` …"""
+    """A key of `Provider.operations`: ``chat``, ``completions``, ``embeddings`` …; passed on as they are:
+    ``moderations``, ``images``, ``speech``, ``transcriptions``, ``translations`` or ``rerank``."""
     model: str
     """The upstream's name of the model."""
     body: Mapping[str, Any]
@@ -36,6 +58,9 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of the client's request that belong to its dialect, by lower-case name, for a provider that
     speaks it natively. Their values are printable ASCII."""
+    upload: Upload | None = None
+    """``transcriptions`` and ``translations``: the form that came; ``body`` then has its ``model`` and
+    ``response_format`` only."""
 
 
 @dataclass(slots=True)
@@ -48,6 +73,8 @@ class Upstream:
     body: bytes
     dropped: tuple[str, ...] = ()
     """Parameters that have no equivalent upstream and whose loss does not change the answer's meaning."""
+    form: Body | None = None
+    """Sent in place of ``body``, if there is one."""
 
 
 @dataclass(slots=True)

@@ -57,6 +57,12 @@ class Prices:
         """Whether a cost can be named at all: input and output both have a price."""
         return self.input is not None and self.output is not None
 
+    @property
+    def free(self) -> bool:
+        """Whether every token is known to cost nothing."""
+        classes = (self.cache_read, self.cache_write, self.reasoning, self.audio_input, self.audio_output)
+        return self.input == self.output == 0 and not any(classes)
+
     def cost(self, usage: Usage) -> int | None:
         """Cost in nano-dollars, rounded once, half to even; None if a price is unknown.
 

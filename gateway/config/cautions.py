@@ -1,4 +1,4 @@
-"""What is valid but wants a second look: warnings, and settings that are accepted but not served yet."""
+"""What is valid but wants a second look."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from gateway.config.schema_policy import AFFINE
 from gateway.config.section import PluginSection, Section
 
 _MIN_ADMIN_KEY = 16
-_UNSERVED = ("server.max_upload_mb",)
-"""What this version accepts and does not act on: named where it is set, to whatever."""
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -79,16 +77,3 @@ def _secrets(value: object, path: Path) -> Iterator[tuple[Path, SecretStr]]:
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from _secrets(item, (*path, i))
-
-
-def unserved(config: Config) -> list[str]:
-    """Each setting of ``config`` that this version does not serve yet, in words."""
-    return [path for path in _UNSERVED if _is_set(config, path)]
-
-
-def _is_set(config: Config, path: str) -> bool:
-    section: Section = config
-    *outer, last = path.split(".")
-    for name in outer:
-        section = getattr(section, name)
-    return last in section.model_fields_set

@@ -37,11 +37,7 @@ async def read_json(request: web.Request, max_bytes: int) -> tuple[dict[str, Any
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
     """The body's bytes, content coding undone. Raises `ApiError`."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", "gzip", "deflate", ""):
-        raise ApiError(
-            "unsupported_media_type", "Only gzip and deflate content codings are understood, one at a time."
-        )
+    check_coding(request)
     length = request.content_length
     if length is not None and length > max_bytes:
         raise _too_large(max_bytes)
@@ -63,6 +59,15 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body
+
+
+def check_coding(request: web.Request) -> None:
+    """Raises `ApiError` (``unsupported_media_type``) for a content coding that is not undone."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip", "deflate", ""):
+        raise ApiError(
+            "unsupported_media_type", "Only gzip and deflate content codings are understood, one at a time."
+        )
 
 
 def _buffered(content: StreamReader) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gateway.api import Reader, Record, Usage
+from gateway.api import Prices, Reader, Record, Usage
 from gateway.catalog import OTHER
 from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
@@ -21,13 +21,28 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
             output = tokens_of_text(reader.produced)
             usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
         tx.usage = usage
-        tx.cost = choice.target.prices.cost(usage)
-        if usage.total:  # an answer, and no count of what one would take
+        tx.cost = _cost(tx, choice.target.prices, usage)
+        if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
             tx.live.memory.outputs.learn(choice.target.label, usage.completion)
         used = usage.total
     await tx.live.store.settle(choice.reservation, used)
     if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try
         tx.live.queue.wake()
+
+
+def charged(tx: Transaction) -> int:
+    """Nano-dollars that the request takes out of its client's budget: what was reserved, where nobody knows
+    what was used."""
+    if tx.cost is None and tx.usage is not None:
+        return tx.reserved_cost
+    return tx.cost or 0
+
+
+def _cost(tx: Transaction, prices: Prices, usage: Usage) -> int | None:
+    """Nano-dollars. An estimate of tokens is no price of what is not billed by them, unless it is free."""
+    if usage.estimated and not tx.operation.priced_by_tokens and not prices.free:
+        return None
+    return prices.cost(usage)
 
 
 def close_books(tx: Transaction) -> None:
@@ -37,7 +52,7 @@ def close_books(tx: Transaction) -> None:
     tx.closed = True
     now = time.monotonic()
     total = now - tx.started
-    overhead = max(total - tx.upstream_seconds - tx.queued_seconds, 0.0)
+    overhead = max(total - tx.upstream_seconds - tx.queued_seconds - tx.upload_seconds, 0.0)
     first_token = tx.first_token - tx.started if tx.first_token is not None else None
     record = Record(
         time=time.time() - total,

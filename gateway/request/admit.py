@@ -29,8 +29,8 @@ async def admit(tx: Transaction, targets: Sequence[Target]) -> Reservation:
     """Take the request's place in the client's windows. Raises `ApiError` 429 where there is none."""
     tokens = tx.demand.input_tokens + tx.demand.output_tokens
     meter = tx.client.meter
-    cost = worst_cost(tx, targets) if meter.limits.budget else 0
-    return _granted(tx, await tx.live.store.reserve(meter, tokens, cost=cost))
+    tx.reserved_cost = worst_cost(tx, targets) if meter.limits.budget else 0
+    return _granted(tx, await tx.live.store.reserve(meter, tokens, cost=tx.reserved_cost))
 
 
 async def admit_unbilled(tx: Transaction) -> Reservation:

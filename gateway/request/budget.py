@@ -29,7 +29,7 @@ def _at(tx: Transaction, target: Target) -> int:
 
 def _most_output(tx: Transaction, target: Target) -> int:
     """Tokens of one answer: what the request or the operator allows, or else a generous guess."""
-    if tx.operation.name == "embeddings":
+    if not tx.operation.writes:
         return 0
     ceiling = target.secret.max_tokens
     if tx.asked is not None:

@@ -4,42 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
 from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
-from gateway.request.account import close_books, settle
+from gateway.request.account import charged, close_books, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import Choice, Plan
-from gateway.request.relay import sent
+from gateway.request.relay import Relay, sent
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
 
 
-async def ask(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
-    """Let a provider answer, within the client's limits. Raises as `dispatch` does."""
+async def ask(
+    tx: Transaction, targets: Sequence[Target], answering: Answering | None = None
+) -> web.StreamResponse:
+    """Let a provider answer, within the client's limits. ``answering`` makes what takes its answer to the
+    client, if that is not `WholeAnswer` or `StreamAnswer`. Raises as `dispatch` does."""
     place = await admit(tx, targets)
     try:
-        return await dispatch(tx, targets)
+        return await dispatch(tx, targets, answering)
     finally:
         if tx.tries:
             used = tx.usage.total if tx.usage is not None else 0
-            await tx.live.store.settle(place, used, tx.cost or 0)
+            await tx.live.store.settle(place, used, charged(tx))
         else:
             await tx.live.store.release(place)
 
 
-async def dispatch(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
+async def dispatch(
+    tx: Transaction, targets: Sequence[Target], answering: Answering | None = None
+) -> web.StreamResponse:
     """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet."""
     plan = Plan(tx, targets)
-    answer: WholeAnswer | StreamAnswer = StreamAnswer(tx) if tx.stream else WholeAnswer(tx)
+    answer = (answering or _answering)(tx)
     try:
         while True:
             choice = await plan.next()
@@ -98,6 +103,7 @@ class WholeAnswer:
     committed = False
     started = False
     first_token: float | None = None
+    content_type = "application/json"
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -124,7 +130,8 @@ class WholeAnswer:
             lines += line("x-coo-cost", usd(tx.cost))
         tx.status = 200
         close_books(tx)
-        return Direct(200, head(tx.http, 200, len(body), lines) + body)
+        start = head(tx.http, 200, len(body), lines, content_type=self.content_type)
+        return Direct(200, start + body)
 
     def broken(self, error: ApiError) -> Direct:
         raise error
@@ -136,11 +143,14 @@ class WholeAnswer:
 class StreamAnswer:
     """An answer that is relayed event by event from its first content on."""
 
-    def __init__(self, tx: Transaction) -> None:
+    attempt_type = StreamAttempt
+
+    def __init__(self, tx: Transaction, relay: Relay | None = None) -> None:
+        """``relay``: the client's side of it, if that is no stream of events."""
         self._tx = tx
         self._choice: Choice | None = None
         self._attempt: StreamAttempt | None = None
-        self._relay = relay_to(tx, lambda: stream_head(tx.http, tx.headers()))
+        self._relay = relay or relay_to(tx, lambda: stream_head(tx.http, tx.headers()))
         self.first_token: float | None = None
 
     @property
@@ -158,7 +168,7 @@ class StreamAnswer:
         target = choice.target
         loop = asyncio.get_running_loop()
         self._choice = choice
-        self._attempt = StreamAttempt(
+        self._attempt = self.attempt_type(
             target,
             target.service.plugin.reader(choice.translation.call),
             deliver=self._deliver,
@@ -223,3 +233,10 @@ class StreamAnswer:
     def close(self) -> None:
         """Let go of the connection, however the request ended."""
         self._relay.close()
+
+
+Answering = Callable[[Transaction], WholeAnswer | StreamAnswer]
+
+
+def _answering(tx: Transaction) -> WholeAnswer | StreamAnswer:
+    return StreamAnswer(tx) if tx.stream else WholeAnswer(tx)

@@ -8,10 +8,8 @@ from aiohttp import HttpVersion10, web
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _STATUS_LINES[529] = "HTTP/1.1 529 Overloaded\r\n"
-_STREAM_START = (
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
-    "x-accel-buffering: no\r\n"
-)
+EVENTS = "text/event-stream; charset=utf-8"
+_UNBUFFERED = "cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 def line(name: str, value: str) -> str:
@@ -20,19 +18,29 @@ def line(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
-def head(request: web.Request, status: int, length: int, lines: str, *, close: bool = False) -> bytes:
-    """Status line and headers of a JSON answer of ``length`` bytes; ``lines``: the rest of its headers."""
+def head(
+    request: web.Request,
+    status: int,
+    length: int,
+    lines: str,
+    *,
+    close: bool = False,
+    content_type: str = "application/json",
+) -> bytes:
+    """Status line and headers of an answer of ``length`` bytes; ``lines``: the rest of its headers."""
     start = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
     end = _connection(request, close)
-    text = f"{start}content-type: application/json\r\ncontent-length: {length}\r\n{lines}{end}"
+    text = f"{start}content-type: {content_type}\r\ncontent-length: {length}\r\n{lines}{end}"
     return text.encode("utf-8", "replace")
 
 
-def stream_head(request: web.Request, lines: str) -> bytes:
-    """The head of an event stream: chunked for HTTP/1.1, ended by the connection's end before it."""
+def stream_head(request: web.Request, lines: str, content_type: str = EVENTS) -> bytes:
+    """The head of a stream, of events if nothing else is said: chunked for HTTP/1.1, ended by the
+    connection's end before it."""
     old = request.version == HttpVersion10
     framing = "" if old else "transfer-encoding: chunked\r\n"
-    return f"{_STREAM_START}{framing}{lines}{_connection(request, old)}".encode("utf-8", "replace")
+    start = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n{_UNBUFFERED}"
+    return f"{start}{framing}{lines}{_connection(request, old)}".encode("utf-8", "replace")
 
 
 def usd(nano: int) -> str:

@@ -29,6 +29,10 @@ class Operation:
     """Raises `ApiError` for a body that no provider could accept."""
     dialect: ClientDialect
     """What its clients speak."""
+    writes: bool = True
+    """Whether it has output tokens."""
+    priced_by_tokens: bool = True
+    """Whether an estimate of tokens says what it costs: files and sounds may be billed by other measures."""
 
     def asked_tokens(self, body: Mapping[str, Any]) -> tuple[str, int] | None:
         """The output limit that the client set: the parameter's name and value."""
@@ -158,10 +162,10 @@ def _check_input(name: str, value: Any) -> None:
 
 CHAT = Operation("chat", check_chat, openai_client.CHAT)
 COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
-EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS)
+EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False)
 RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
 MESSAGES = Operation("messages", check_messages, anthropic_client.MESSAGES)
-COUNT_TOKENS = Operation("count_tokens", check_count, anthropic_client.COUNT_TOKENS)
+COUNT_TOKENS = Operation("count_tokens", check_count, anthropic_client.COUNT_TOKENS, writes=False)
 MODELS = Operation("models", lambda body: None, openai_client.CHAT)
 
 _DIALECTS: Mapping[str, ClientDialect] = {"/v1/messages": anthropic_client.MESSAGES}

@@ -67,8 +67,11 @@ class Relay:
         self._send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end(self, data: bytes) -> None:
-        """Send the last events, one at least; nothing can be written after them."""
-        self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if self._chunked else data)
+        """Send the last events; nothing can be written after them."""
+        if not self._chunked:
+            self._send(data)
+        else:
+            self._send((b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + b"0\r\n\r\n")
         self.close()
 
     def close(self) -> None:
@@ -124,6 +127,18 @@ class Relay:
             self.write(self._filler)
         due = self._last_write + self._beat
         self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)
+
+
+class ByteRelay(Relay):
+    """Of an answer that is no stream of events, so that nothing of ours may be in it. To be made with a
+    keepalive of 0."""
+
+    __slots__ = ()
+
+    def _probe(self) -> None:
+        """As in events, with a part of the framing: any number of zeros may precede a chunk's size."""
+        if self._chunked:
+            self._send(b"0")
 
 
 class RecordedRelay(Relay):

@@ -40,7 +40,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
         )
     asked = tx.asked
     output = 0
-    if tx.operation.name != "embeddings":
+    if tx.operation.writes:
         output = estimate_output(asked and asked[1], tx.live.memory.outputs.of(targets[0].label))
     dialect = tx.operation.dialect
     tx.demand = Demand(tx.input_estimate, output * dialect.answers(tx.body), pool.name)

@@ -56,8 +56,8 @@ def asking(body: dict[str, Any]) -> Work:
     given to nobody else."""
 
     async def work(tx: Transaction) -> web.StreamResponse:
-        _check_room(tx)
-        _take(tx, body, orjson.dumps(body))
+        check_room(tx)
+        take(tx, body, orjson.dumps(body))
         return await ask(tx, resolve(tx))
 
     return work
@@ -93,7 +93,8 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
     return await ask(tx, targets)
 
 
-def _check_room(tx: Transaction) -> None:
+def check_room(tx: Transaction) -> None:
+    """Raises `ApiError` where no further request can be served."""
     assert isinstance(tx.http.protocol, Connection)
     if tx.live.draining and not tx.http.protocol.last:
         raise draining()
@@ -103,16 +104,25 @@ def _check_room(tx: Transaction) -> None:
 
 async def take_request(tx: Transaction) -> None:
     """Read and check what is asked. Raises `ApiError`."""
-    _check_room(tx)
-    runtime = tx.runtime
-    body, raw = await read_json(tx.http, runtime.config.server.max_body_mb * 1024 * 1024)
-    if runtime.masked is not None:
-        key = Redactor(presented_key(tx.http) or "")
-        tx.content = Content(raw, tx.operation.dialect.assembly, [*runtime.masked, key])
-    _take(tx, body, raw)
+    check_room(tx)
+    take(tx, *await read(tx))
 
 
-def _take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
+async def read(tx: Transaction) -> tuple[dict[str, Any], bytes]:
+    """The request's JSON body, and its bytes. Raises `ApiError`."""
+    body, raw = await read_json(tx.http, tx.runtime.config.server.max_body_mb * 1024 * 1024)
+    if tx.runtime.masked is not None:
+        tx.content = logged(tx, raw)
+    return body, raw
+
+
+def logged(tx: Transaction, asked: bytes) -> Content:
+    """For the request log: what was ``asked`` and, later, what is answered. Content must be logged at all."""
+    key = Redactor(presented_key(tx.http) or "")
+    return Content(asked, tx.operation.dialect.assembly, [*(tx.runtime.masked or ()), key])
+
+
+def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     """What is asked; ``raw``: the same as bytes."""
     tx.body = body
     tx.input_estimate = estimate_input(raw)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import ApiError, Attempt, Demand, Usage
+from gateway.api import ApiError, Attempt, Demand, Upload, Usage
 from gateway.catalog import Pool, Target
 from gateway.clients import Client
 from gateway.content import Content
@@ -33,6 +33,10 @@ class Transaction:
     request_id: str
     started: float = field(default_factory=time.monotonic)
     body: dict[str, Any] = field(default_factory=dict)
+    upload: Upload | None = None
+    """The form that came, of which ``body`` has what the gateway itself reads."""
+    upload_seconds: float = 0.0
+    """How long the client took to send it: neither our overhead nor the providers' time."""
     input_estimate: int = 0
     """Input tokens, as well as can be said before the upstream does."""
     alias: str = ""
@@ -54,6 +58,8 @@ class Transaction:
     usage: Usage | None = None
     cost: int | None = None
     """Nano-dollars; None while or where unknown."""
+    reserved_cost: int = 0
+    """Nano-dollars of the client's budget that were reserved for it."""
     dropped: tuple[str, ...] = ()
     clamped: str | None = None
     upstream_request_id: str | None = None
@@ -87,7 +93,7 @@ class Transaction:
     def deadline(self) -> float:
         """When the whole request, all attempts together, must be over."""
         assert self.target is not None
-        return self.started + self.target.service.timeouts.total
+        return self.started + self.upload_seconds + self.target.service.timeouts.total
 
     def headers(self) -> str:
         """The header lines that every answer carries, as far as they are known by now."""

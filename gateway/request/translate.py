@@ -103,6 +103,7 @@ def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | 
             include_usage=tx.include_usage,
             max_tokens=ceiling,
             dialect=dialect.name,
+            upload=tx.upload,
         )
         if dialect.headers:
             call.headers = passed_headers(tx)

@@ -54,6 +54,7 @@ class Client:
         """
         target = self._heads.target(request.url)
         exchange = Exchange(self._heads.write(request, target), request.body, receiver, connect_timeout)
+        exchange.form = request.form
         connection = self._pool.take(target.origin)
         if connection is None:
             connection = await self._open(target.origin, connect_timeout)

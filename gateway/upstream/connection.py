@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from gateway.upstream.exchange import Exchange
@@ -16,6 +17,8 @@ from gateway.upstream.target import Origin
 if TYPE_CHECKING:
     from gateway.upstream.pool import Pool
 
+log = logging.getLogger(__name__)
+
 JOINED = 65536
 """Bytes of a body up to which it is cheaper to copy it behind the head than to write twice."""
 
@@ -25,7 +28,17 @@ Redial = Callable[[Exchange, Origin], None]
 class Connection(asyncio.Protocol):
     """Belongs to its exchange, to the pool's idle ones, or, closed, to nobody."""
 
-    __slots__ = ("_exchange", "_parser", "_pool", "_redial", "born", "origin", "transport")
+    __slots__ = (
+        "_clogged",
+        "_exchange",
+        "_parser",
+        "_pieces",
+        "_pool",
+        "_redial",
+        "born",
+        "origin",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -37,6 +50,10 @@ class Connection(asyncio.Protocol):
         self._parser = parser
         self._redial = redial
         self._exchange: Exchange | None = None
+        self._pieces: Iterator[bytes] | None = None
+        """What is still to be sent of a form."""
+        self._clogged = False
+        """The upstream does not read as fast as we write."""
 
     def start(self, exchange: Exchange) -> None:
         """Send the request of ``exchange``; its receiver hears the answer."""
@@ -46,11 +63,36 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         if exchange.paused:
             transport.pause_reading()
-        if len(exchange.body) > JOINED:
+        if exchange.form is not None:
+            transport.write(exchange.head)
+            self._pieces = exchange.form.pieces()
+            self._send_pieces()
+        elif len(exchange.body) > JOINED:
             transport.write(exchange.head)
             transport.write(exchange.body)
         else:
             transport.write(exchange.head + exchange.body)
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: the upstream reads more slowly than we write."""
+        self._clogged = True
+
+    def resume_writing(self) -> None:
+        """Called by the event loop."""
+        self._clogged = False
+        self._send_pieces()
+
+    def _send_pieces(self) -> None:
+        """Go on with the form, until it has gone out or the upstream has enough for the moment."""
+        try:
+            while self._pieces is not None and not self._clogged:
+                if piece := next(self._pieces, b""):
+                    self.transport.write(piece)
+                else:
+                    self._pieces = None
+        except OSError:  # of the disk that the form is on
+            log.exception("an upload cannot be read back")
+            self._fail(UpstreamFailure(FailureKind.RESET, "The upload could not be read back."))
 
     def abort(self) -> None:
         """Close the socket at once. The receiver, if there is one, hears nothing more."""
@@ -116,12 +158,13 @@ class Connection(asyncio.Protocol):
                 self._finish()
 
     def _finish(self) -> None:
-        exchange = self._exchange
+        exchange, sending = self._exchange, self._pieces
         if exchange is None:
             return
         self._detach(exchange)
         # A request still being written means that the upstream answered early; it will not read on for long.
-        if self._parser.reusable and not self.transport.get_write_buffer_size():
+        written = sending is None and not self.transport.get_write_buffer_size()
+        if self._parser.reusable and written:
             if exchange.paused:
                 self.transport.resume_reading()
             self._pool.put(self)
@@ -138,4 +181,4 @@ class Connection(asyncio.Protocol):
             exchange.receiver.on_fail(failure)
 
     def _detach(self, exchange: Exchange) -> None:
-        self._exchange = exchange.connection = None
+        self._exchange = exchange.connection = self._pieces = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from gateway.api.provider import Body
 from gateway.upstream.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Exchange:
         "body",
         "connect_timeout",
         "connection",
+        "form",
         "head",
         "paused",
         "receiver",
@@ -30,6 +32,8 @@ class Exchange:
     def __init__(self, head: bytes, body: bytes, receiver: Receiver, connect_timeout: float) -> None:
         self.head = head
         self.body = body
+        self.form: Body | None = None
+        """Sent behind the head in place of ``body``, as fast as the upstream takes it."""
         self.receiver = receiver
         self.connect_timeout = connect_timeout
         self.reused = False

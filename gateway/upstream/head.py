@@ -64,7 +64,9 @@ class HeadWriter:
         lines = [f"{method} {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nAccept-Encoding: identity"]
         for name, value in request.headers:
             lines.append((labels.get(name) or self._label(name)) + value)
-        if body or method not in BODILESS:
+        if request.form is not None:
+            lines.append(f"Content-Length: {len(request.form)}")
+        elif body or method not in BODILESS:
             lines.append(f"Content-Length: {len(body)}")
         head = "\r\n".join(lines) + "\r\n\r\n"
         # One look at the whole instead of one at each value: every line break must be one of ours.

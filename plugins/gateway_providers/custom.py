@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from gateway.api import Call
 from gateway.dialects.responses.native import native_body
-from gateway_providers.openai import OpenAI, addressed, ask_for_usage, without_extensions
+from gateway_providers.openai import OpenAI, addressed, ask_for_usage, natively, without_extensions
+
+Endpoint = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "speech",
+    "transcriptions",
+    "translations",
+    "rerank",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Custom(OpenAI):
     """A server that speaks OpenAI's dialect. An empty key sends no credentials."""
+
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings")
 
     base_url: str = field()
     """With or without a trailing ``/v1``."""
@@ -29,6 +44,11 @@ class Custom(OpenAI):
 
     responses_api: bool = False
     """Whether the server has ``/v1/responses``; false: such requests are translated to chats."""
+    endpoints: tuple[Endpoint, ...] | None = None
+    """What the server has beside it, and is asked for; None: chats, legacy completions and embeddings."""
+
+    def _endpoints(self) -> Mapping[str, str]:
+        return self.served if self.endpoints is None else natively(*self.endpoints)
 
     def _url(self, path: str) -> str:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}{self.api_path.rstrip('/')}{path}"

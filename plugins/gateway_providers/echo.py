@@ -14,9 +14,11 @@ import orjson
 
 from gateway.api import Call, Outcome, Reader, Served, Upstream
 from gateway.dialects import chat_errors
+from gateway.dialects.passed import PASSED
 from gateway_providers.echo_answers import answers, embeddings
+from gateway_providers.echo_passed import passed
 from gateway_providers.echo_shapes import events, whole
-from gateway_providers.openai import native_reader
+from gateway_providers.openai import native_reader, natively
 
 _MINUTE = 60.0
 
@@ -35,11 +37,7 @@ class Echo:
     """Answers in OpenAI's dialect without any network. Words are its tokens; the same request gives the
     same answer, but for the time in ``created``."""
 
-    operations: ClassVar[Mapping[str, str]] = {
-        "chat": "chat",
-        "completions": "completions",
-        "embeddings": "embeddings",
-    }
+    operations: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", *sorted(PASSED))
 
     reply: str = "{message}"
     """What it says; ``{message}`` stands for the last user message."""
@@ -75,6 +73,9 @@ class Echo:
             return Served(429, {**refused.headers, "retry-after": str(math.ceil(wait))}, refused.body)
         if self._fails():
             return _failure(self.error_status, "this echo fails as often as it was told to", None)
+        if call.operation in PASSED:
+            kind, body = passed(call)
+            return Served(200, {"content-type": kind}, self._passed(body))
         kind = "text/event-stream" if call.stream else "application/json"
         return Served(200, {"content-type": kind}, self._stream(call) if call.stream else self._whole(call))
 
@@ -93,6 +94,10 @@ class Echo:
         prompt_tokens, found = answers(call, self.reply)
         await _sleep(self.first_token_ms + self.token_ms * sum(len(answer.pieces) for answer in found))
         yield orjson.dumps(whole(call, prompt_tokens, found))
+
+    async def _passed(self, body: bytes) -> AsyncIterator[bytes]:
+        await _sleep(self.first_token_ms)
+        yield body
 
     def _wait(self) -> float:
         """Seconds until the rate limit admits a request; 0 if it does now, and the request is counted."""

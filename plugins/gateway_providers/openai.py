@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
-from gateway.dialects import chat_errors
+from gateway.dialects import chat_errors, passed
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
+from gateway.dialects.passed import PASSED
 from gateway.dialects.responses.native import native_body
 from gateway.dialects.responses.reader import BodyReader as ResponseReader
 from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
@@ -25,6 +26,12 @@ PATHS = {
     "completions": "/completions",
     "embeddings": "/embeddings",
     "responses": "/responses",
+    "moderations": "/moderations",
+    "images": "/images/generations",
+    "speech": "/audio/speech",
+    "transcriptions": "/audio/transcriptions",
+    "translations": "/audio/translations",
+    "rerank": "/rerank",
 }
 _RESPONSES = {"responses": "responses"}
 _OPENAIS = frozenset({"chat", "completions"})
@@ -36,15 +43,18 @@ _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 
 
+def natively(*operations: str) -> Mapping[str, str]:
+    """These operations, each in its own dialect."""
+    return {name: name for name in operations}
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAI:
     """The OpenAI API, or what is its equal."""
 
-    served: ClassVar[Mapping[str, str]] = {
-        "chat": "chat",
-        "completions": "completions",
-        "embeddings": "embeddings",
-    }
+    served: ClassVar[Mapping[str, str]] = natively(
+        "chat", "completions", "embeddings", *sorted(PASSED - {"rerank"})
+    )
     """What it serves, beside the Responses API."""
     headroom: ClassVar[Announced] = OPENAI
 
@@ -61,14 +71,23 @@ class OpenAI:
     operations: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        served = {**self.served, **_RESPONSES} if self.responses_api else self.served
-        object.__setattr__(self, "operations", served)
+        served = self._endpoints()
+        object.__setattr__(self, "operations", {**served, **_RESPONSES} if self.responses_api else served)
+
+    def _endpoints(self) -> Mapping[str, str]:
+        return self.served
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         """The client's request, addressed; see the module's description."""
+        url = self._url(PATHS[call.operation])
+        if call.upload is not None:
+            form = call.upload.addressed(call.model)
+            return Upstream("POST", url, self._headers(secret, form.content_type), b"", form=form)
+        if call.operation in PASSED:
+            body = {**call.body, "model": call.model}
+            return Upstream("POST", url, self._headers(secret), orjson.dumps(body))
         body = self._body(call)
         dropped = self._without_strange(body) if _is_translated(call) else ()
-        url = self._url(PATHS[call.operation])
         return Upstream("POST", url, self._headers(secret), orjson.dumps(body), dropped)
 
     def reader(self, call: Call) -> Reader:
@@ -82,8 +101,8 @@ class OpenAI:
     def _url(self, path: str) -> str:
         return f"{_root(self.base_url)}/v1{path}"
 
-    def _headers(self, secret: str) -> list[tuple[str, str]]:
-        headers = [("content-type", "application/json"), *self._credentials(secret)]
+    def _headers(self, secret: str, content_type: str = "application/json") -> list[tuple[str, str]]:
+        headers = [("content-type", content_type), *self._credentials(secret)]
         if self.organization:
             headers.append(("openai-organization", self.organization))
         if self.project:
@@ -131,6 +150,8 @@ def native_reader(call: Call) -> Reader:
     """A reader for what an OpenAI-shaped upstream answers to ``call``."""
     if call.operation == "responses":
         return ResponseStreamReader() if call.stream else ResponseReader()
+    if call.operation in PASSED:
+        return passed.reader(call)
     if call.stream:
         return NativeReader(call)
     return EmbeddingsReader(call) if call.operation == "embeddings" else BodyReader(call)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from gateway_providers.custom import Custom
+from gateway_providers.openai import natively
 
-_CHAT = {"chat": "chat"}
-_CHAT_AND_EMBEDDINGS = {"chat": "chat", "embeddings": "embeddings"}
+_HEARING = ("transcriptions", "translations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +25,42 @@ class Azure(Custom):
 
 
 @dataclass(frozen=True, slots=True)
+class Cohere(Custom):
+    """Rankings by its v1 endpoint."""
+
+    served: ClassVar[Mapping[str, str]] = natively("rerank")
+    base_url: str = "https://api.cohere.com"
+
+
+@dataclass(frozen=True, slots=True)
 class DeepSeek(Custom):
-    served: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = natively("chat")
     base_url: str = "https://api.deepseek.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Fireworks(Custom):
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank")
     base_url: str = "https://api.fireworks.ai/inference"
 
 
 @dataclass(frozen=True, slots=True)
 class Groq(Custom):
-    served: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = natively("chat", "speech", *_HEARING)
     base_url: str = "https://api.groq.com/openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Jina(Custom):
+    served: ClassVar[Mapping[str, str]] = natively("embeddings", "rerank")
+    base_url: str = "https://api.jina.ai"
 
 
 @dataclass(frozen=True, slots=True)
 class Mistral(Custom):
     """It refuses parameters it does not know, ``stream_options`` among them, and sends usage unasked."""
 
-    served: ClassVar[Mapping[str, str]] = _CHAT_AND_EMBEDDINGS
+    served: ClassVar[Mapping[str, str]] = natively("chat", "embeddings", "moderations", "transcriptions")
     base_url: str = "https://api.mistral.ai"
     stream_usage: bool = False
     message_extensions: bool = False
@@ -63,15 +78,19 @@ class OpenRouter(Custom):
 
 @dataclass(frozen=True, slots=True)
 class Together(Custom):
+    served: ClassVar[Mapping[str, str]] = natively(
+        "chat", "completions", "embeddings", "images", "speech", "rerank", *_HEARING
+    )
     base_url: str = "https://api.together.xyz"
 
 
 @dataclass(frozen=True, slots=True)
 class VLLM(Custom):
+    served: ClassVar[Mapping[str, str]] = natively("chat", "completions", "embeddings", "rerank", *_HEARING)
     base_url: str = "http://127.0.0.1:8000"
 
 
 @dataclass(frozen=True, slots=True)
 class XAI(Custom):
-    served: ClassVar[Mapping[str, str]] = _CHAT
+    served: ClassVar[Mapping[str, str]] = natively("chat", "images")
     base_url: str = "https://api.x.ai"

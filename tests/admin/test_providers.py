@@ -16,6 +16,7 @@ from gateway_stores.memory import MemoryConfigStore
 from tests.admin.calling import ECHO, PROVIDER_KEYS, administered, call
 from tests.daemon.running import Gateway, openai, running
 from tests.fakes.anthropic import FakeAnthropic
+from tests.fakes.media import FakeMedia
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.upstream import Fault
 
@@ -126,6 +127,22 @@ async def test_trying_each_key_shows_which_works_and_why_not(fake_openai: FakeOp
         assert rejected["error"]
         found = await keys(gateway)
         assert {key["state"] for key in found.values()} == {"active"}  # nothing is learnt from it
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "ok", "said"),
+    [(["rerank"], True, None), (["speech", "images"], False, "This provider cannot be tried")],
+)
+async def test_trying_what_does_not_chat(
+    tmp_path: Path, endpoints: list[str], ok: bool, said: str | None
+) -> None:
+    async with FakeMedia() as fake:
+        provider = openai(fake.url, type="custom", endpoints=endpoints, model="reranker")
+        async with running(administered(provider), tmp_path) as gateway:
+            _, body = await call(gateway, "POST /providers/up/test")
+    (result,) = body["results"]
+    assert result["ok"] is ok
+    assert (result["error"] or "").startswith(said or "") and (said is None) == (result["error"] is None)
 
 
 async def test_a_key_that_does_not_answer_has_failed_in_time(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.cautions import own_secrets, unserved
+from gateway.config.cautions import own_secrets
 from gateway.config.read import read
 from tests.config.conftest import ECHO, KNOWN, Load
 
@@ -69,24 +69,3 @@ def test_secrets_in_a_file_that_all_can_read(load: Load, tmp_path_factory: pytes
     assert "holds llm_providers.0.api_keys.0.key:" in warning
     path.chmod(0o600)
     assert read(str(path), {"KEY": "sk-other"}, KNOWN).warnings == []
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("", []),
-        ("server: {webui: {enabled: true}}", []),
-        ("policy: {algorithm: adaptive, affinity: {enabled: true}}", []),
-        ("server: {max_upload_mb: 5}", ["server.max_upload_mb"]),
-        ("logging: {audit: {enabled: true}, content: true}", []),
-        ("server: {trusted_proxies: [10.0.0.0/8], admin_rate_limit: 7}", []),
-    ],
-)
-def test_unserved(load: Load, text: str, named: list[str]) -> None:
-    found = unserved(load(MEMORY + text).config)
-    assert len(found) == len(named)
-    assert all(one.startswith(start) for one, start in zip(found, named, strict=True))
-
-
-def test_what_is_served_by_default_needs_no_caution(load: Load) -> None:
-    assert unserved(load(ECHO).config) == []

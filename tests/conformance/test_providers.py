@@ -92,6 +92,19 @@ SAMPLES: Mapping[str, tuple[Sample, ...]] = {
         ),
         Sample(Call("count_tokens", "m", {}), b'{"input_tokens":14}'),
     ),
+    "moderations": (Sample(Call("moderations", "m", {}), b'{"id":"m-1","results":[{"flagged":false}]}'),),
+    "images": (
+        Sample(
+            Call("images", "m", {}, stream=True),
+            b'event: image_generation.partial_image\ndata: {"type":"image_generation.partial_image"}\n\n'
+            b'data: {"type":"image_generation.completed","usage":{"input_tokens":1,"output_tokens":2}}\n\n'
+            b"data: [DONE]\n\n",
+        ),
+    ),
+    "transcriptions": (Sample(Call("transcriptions", "m", {}), b'{"text":"Hel"}'),),
+    "translations": (Sample(Call("translations", "m", {"response_format": "srt"}), b"1\nHel\n"),),
+    "speech": (Sample(Call("speech", "m", {}), b"RIFF\0\0"),),
+    "rerank": (Sample(Call("rerank", "m", {}), b'{"results":[],"usage":{"total_tokens":1}}'),),
 }
 
 

@@ -11,7 +11,6 @@ import yaml
 
 from gateway import __version__
 from tests.daemon.command import Done, coo_llm
-from tests.daemon.working import eventually
 from tests.fakes.daemon import ROOT, Daemon
 
 ECHO = "llm_providers: [{type: echo, model: m}]\n"
@@ -79,14 +78,6 @@ async def test_a_good_one(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = await coo_llm(*arguments, folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("c.yaml: valid")
-
-
-async def test_what_is_planned_is_accepted(tmp_path: Path) -> None:
-    done = await check(tmp_path, ECHO + "server: {max_upload_mb: 5, workers: auto}\n")
-    assert done.code == 0
-    async with Daemon({**yaml.safe_load(ECHO), "server": {"max_upload_mb": 5}}, tmp_path) as daemon:
-        await eventually(lambda: "accepted but not served by this version" in daemon.stderr)
-        assert "server.max_upload_mb" in daemon.stderr
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])

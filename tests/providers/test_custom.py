@@ -79,3 +79,12 @@ def test_the_limit_of_a_translated_request_has_the_name_that_every_server_knows(
     translated = Call("chat", "m", body, dialect="responses", max_tokens=20)
     assert sent(Custom(URL), translated) == {"model": "m", "messages": [], "max_tokens": 20}
     assert sent(Custom(URL), Call("chat", "m", body)) == {**body, "model": "m"}
+
+
+def test_it_is_asked_for_what_it_is_said_to_have() -> None:
+    assert set(Custom(URL).operations) == {"chat", "completions", "embeddings"}
+    ranks = Custom(URL, endpoints=("rerank",))
+    assert dict(ranks.operations) == {"rerank": "rerank"}
+    call = Call("rerank", "m", {"query": "q", "documents": ["d"]})
+    assert ranks.prepare(call, "").url == f"{URL}/v1/rerank"
+    assert sent(ranks, call) == {**call.body, "model": "m"}

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.api import Call, Kind, Unsupported, Upstream
+from gateway.api.testing.calls import calls
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
 from gateway.dialects.gemini_signature import pack
@@ -40,6 +41,11 @@ def sent(call: Call) -> Json:
         ("completions", "/completions"),
         ("embeddings", "/embeddings"),
         ("responses", "/responses"),
+        ("moderations", "/moderations"),
+        ("images", "/images/generations"),
+        ("speech", "/audio/speech"),
+        ("transcriptions", "/audio/transcriptions"),
+        ("translations", "/audio/translations"),
     ],
 )
 def test_addresses(base_url: str, operation: str, path: str) -> None:
@@ -211,3 +217,26 @@ def test_what_a_chat_client_sends_goes_up_whatever_it_is() -> None:
     body = {"model": "alias", "messages": [], "top_k": 5, "stop": ["a"] * 9, "reasoning_effort": "high"}
     upstream = OpenAI().prepare(Call("chat", "gpt-4o", body), "secret")
     assert orjson.loads(upstream.body) == {**body, "model": "gpt-4o"}
+
+
+@pytest.mark.parametrize("operation", ["moderations", "images", "speech"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_of_what_is_passed_on_only_the_model_changes(operation: str, stream: bool) -> None:
+    body = {"model": "alias", "input": "x", "stream": stream, "max_tokens": 9, "new": {"a": [None, 2.5]}}
+    assert sent(Call(operation, "m", body, stream=stream, max_tokens=4)) == {**body, "model": "m"}
+
+
+def test_a_form_is_sent_as_one() -> None:
+    call = calls("transcriptions")[0]
+    upstream = OpenAI(project="proj").prepare(call, "sk-1")
+    assert upstream.form is not None and upstream.body == b""
+    assert b"".join(upstream.form.pieces()).count(call.model.encode()) == 1
+    assert upstream.headers == [
+        ("content-type", upstream.form.content_type),
+        ("authorization", "Bearer sk-1"),
+        ("openai-project", "proj"),
+    ]
+
+
+def test_it_ranks_nothing() -> None:
+    assert "rerank" not in OpenAI().operations

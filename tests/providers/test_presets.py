@@ -15,7 +15,7 @@ from gateway.api import Call
 from gateway.api.testing.providers import check_provider
 from gateway_providers import presets
 from gateway_providers.custom import Custom
-from gateway_providers.presets import Azure, Groq, Mistral, Ollama
+from gateway_providers.presets import Azure, Cohere, Groq, Mistral, Ollama
 
 SETTINGS: dict[str, dict[str, Any]] = {"Azure": {"base_url": "https://resource.openai.azure.com/openai"}}
 PRESETS = [
@@ -52,6 +52,12 @@ def test_addresses() -> None:
     azure = Azure(**SETTINGS["Azure"]).prepare(call, "k")
     assert azure.url == "https://resource.openai.azure.com/openai/v1/chat/completions"
     assert ("api-key", "k") in azure.headers
+
+
+def test_what_they_have_can_be_set() -> None:
+    assert set(Groq().operations) == {"chat", "speech", "transcriptions", "translations"}
+    assert set(Cohere().operations) == {"rerank"}
+    assert set(Groq(endpoints=("chat",)).operations) == {"chat"}
 
 
 def test_mistral_gets_nothing_it_refuses() -> None:

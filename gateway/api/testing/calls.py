@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.api.provider import Call
@@ -128,6 +130,51 @@ _TURNS: tuple[dict[str, Any], ...] = (
 )
 
 
+_PASSED: dict[str, tuple[dict[str, Any], ...]] = {
+    "moderations": ({"input": "text"}, {"input": [{"type": "text", "text": "text"}]}),
+    "images": ({"prompt": "a fish"}, {"prompt": "a fish", "stream": True, "n": 2, "user": "u"}),
+    "speech": ({"input": "Hello", "voice": "alloy"}, {"input": "Hello", "stream_format": "sse"}),
+    "rerank": ({"query": "q", "documents": ["a", "b"]}, {"query": "q", "documents": [{"text": "a"}]}),
+    "transcriptions": ({}, {"response_format": "json"}),
+    "translations": ({}, {"response_format": "json"}),
+}
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A form that is addressed to a model."""
+
+    model: str
+    content_type: str = "multipart/form-data; boundary=b"
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces()))
+
+    def pieces(self) -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n'
+        model = self.model.encode()
+        yield b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n--b--\r\n' % model
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A form with a file in it."""
+
+    def addressed(self, model: str) -> _Sent:
+        return _Sent(model)
+
+
+def _passed(operation: str) -> list[Call]:
+    found = []
+    for body in _PASSED.get(operation, ()):
+        stream = bool(body.get("stream")) or body.get("stream_format") == "sse"
+        call = Call(operation, MODEL, {"model": "an-alias", **body}, stream, dialect=operation)
+        if operation in ("transcriptions", "translations"):
+            call.upload = _Form()
+        found.append(call)
+    return found
+
+
 def _bodies(operation: str) -> list[dict[str, Any]]:
     bodies = {
         "chat": [
@@ -145,7 +192,7 @@ def _bodies(operation: str) -> list[dict[str, Any]]:
 
 def calls(operation: str) -> list[Call]:
     """All requests for ``operation``, the plainest first; streamed ones and a ceiling among them."""
-    found: list[Call] = []
+    found: list[Call] = _passed(operation)
     for body in _bodies(operation):
         sent = {"model": "an-alias", **body}
         found.append(Call(operation, MODEL, sent, dialect=operation))

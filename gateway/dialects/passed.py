@@ -1,0 +1,222 @@
+"""Answers of the operations that are passed on as they are: images, audio, moderations, rankings.
+
+The shapes are those of OpenAI's API reference; rankings have the shape of Jina's and Cohere's v1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from gateway.api import Call, Chunk, Kind, Outcome, Reader, Usage
+from gateway.dialects import chat_usage
+from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.sse import Event, EventTooLarge, Splitter
+
+SPOKEN_TO = frozenset({"transcriptions", "translations"})
+"""What a form with a file is sent to."""
+PASSED = frozenset({"moderations", "images", "speech", "rerank", *SPOKEN_TO})
+TEXT_FORMATS = frozenset({"text", "srt", "vtt"})
+"""Values of ``response_format`` for which a transcription is no JSON."""
+
+_RESULTS: dict[str, tuple[str, ...]] = {
+    "images": ("data",),
+    "moderations": ("results",),
+    "rerank": ("results", "data"),  # the latter: Voyage
+}
+_LAST = (".done", ".completed")
+"""How the type of a stream's last event ends: ``transcript.text.done``, ``image_generation.completed``."""
+
+
+def reader(call: Call) -> Reader:
+    """A reader for what an upstream answers to ``call``, one of `PASSED`."""
+    if call.stream:
+        return EventReader(call)
+    return BytesReader() if call.operation == "speech" else WholeReader(call)
+
+
+def parse_usage(value: object, operation: str) -> Usage | None:
+    """The ``usage`` of such an answer; None if it counts no tokens (``whisper-1`` counts seconds).
+
+    OpenAI counts ``input_tokens`` and ``output_tokens`` here; rankings have ``prompt_tokens``, or only a
+    total. What speech puts out is audio.
+    """
+    if not isinstance(value, dict):
+        return None
+    made = value.get("output_tokens", value.get("completion_tokens", 0))
+    taken = value.get("input_tokens", value.get("prompt_tokens", value.get("total_tokens")))
+    details = value.get("input_token_details") or value.get("input_tokens_details")
+    return chat_usage.parse_usage(
+        {
+            "prompt_tokens": taken,
+            "completion_tokens": made,
+            "prompt_tokens_details": details,
+            "completion_tokens_details": {"audio_tokens": made} if operation == "speech" else None,
+        }
+    )
+
+
+class WholeReader:
+    """Reads an answer in one piece, JSON or (transcriptions) text: a `gateway.api.Reader`."""
+
+    def __init__(self, call: Call) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self._operation = call.operation
+        self._text = call.operation in SPOKEN_TO and call.body.get("response_format") in TEXT_FORMATS
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body; nothing is ready before its end."""
+        self._parts.append(data)
+        return []
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended: the one chunk, if it is an answer."""
+        raw = b"".join(self._parts)
+        self._parts.clear()
+        if self._text:
+            self.produced = len(raw)
+            self.complete = True
+            return [Chunk(raw, content=True)] if raw else []
+        try:
+            value = orjson.loads(raw)
+            if error := value.get("error"):
+                self.fault = in_band(error)
+                return []
+            self._check(value)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            self.fault = invalid(f"its body is no answer to {self._operation}")
+            return []
+        self.usage = parse_usage(value.get("usage"), self._operation)
+        self.complete = True
+        return [Chunk(raw, content=True, usage=self.usage is not None)]
+
+    def _check(self, value: dict[str, Any]) -> None:
+        """Raises one of the exceptions that `finish` expects for another shape."""
+        if self._operation in SPOKEN_TO:
+            self.produced = len(value["text"])
+        elif not any(isinstance(value.get(name), list) for name in _RESULTS[self._operation]):
+            raise ValueError("no results")
+
+
+class BytesReader:
+    """Reads a sound or any other file: a `gateway.api.Reader`. Bytes go on as they come."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self._begun = False
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body."""
+        if not data:
+            return []
+        self._begun = True
+        return [Chunk(data, content=True)]
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended; that it was cut off only HTTP can tell."""
+        if self._begun:
+            self.complete = True
+        else:
+            self.fault = invalid("its body is empty")
+        return []
+
+
+class EventReader:
+    """Reads a stream of events: a `gateway.api.Reader`. They go on byte for byte.
+
+    Models that do not stream answer with the whole JSON all the same (``whisper-1``), which is then the
+    one chunk.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.usage: Usage | None = None
+        self.fault: Outcome | None = None
+        self.complete = False
+        self.produced = 0
+        self._call = call
+        self._splitter = Splitter()
+        self._begin: bytes | None = b""
+        """What came while it was only white space; None once it was more."""
+        self._whole: WholeReader | None = None
+        self._done = False
+        self._due = (call.body.get("n") or 1) if call.operation == "images" else 1
+        """Last events that are still to come: one for each image."""
+        self._ended = False
+        """One of them came."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Take the next bytes of the body."""
+        if self._begin is not None:
+            data = self._begin + data
+            start = data.lstrip()
+            self._begin = None if start else data
+            if not start:
+                return []
+            if start.startswith(b"{"):
+                self._whole = WholeReader(self._call)
+        if self._whole is not None:
+            return self._whole.feed(data)
+        return self._read(self._events(data))
+
+    def finish(self) -> list[Chunk]:
+        """The body has ended. A stream without its last event was cut off."""
+        if (whole := self._whole) is not None:
+            chunks = whole.finish()
+            self.usage, self.fault = whole.usage, whole.fault
+            self.complete, self.produced = whole.complete, whole.produced
+            return chunks
+        chunks = self._read(self._events(None))
+        self.complete = self.complete or (self._ended and self.fault is None)
+        if not self.complete and self.fault is None:
+            self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without its last event")
+        return chunks
+
+    def _events(self, data: bytes | None) -> list[Event]:
+        if self._done or self.fault is not None:
+            return []
+        try:
+            return self._splitter.finish() if data is None else self._splitter.feed(data)
+        except EventTooLarge as error:
+            self.fault = invalid(str(error))
+            return []
+
+    def _read(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for event in events:
+            if event.data == b"[DONE]":
+                self.complete = self._done = True
+            if self._done:
+                break
+            counted = bool(event.data) and self._look(event)
+            if self.fault is not None:
+                break
+            chunks.append(Chunk(event.raw, content=bool(event.data), usage=counted))
+        return chunks
+
+    def _look(self, event: Event) -> bool:
+        """Note what the event says of the end; return whether there are token figures in it."""
+        try:
+            value = orjson.loads(event.data)
+            if error := value.get("error") or (event.name == b"error" and value):
+                self.fault = in_band(error)
+                return False
+            if isinstance(delta := value.get("delta"), str) and self._call.operation in SPOKEN_TO:
+                self.produced += len(delta)
+            if str(value.get("type")).endswith(_LAST):
+                self._ended = True
+                self._due -= 1
+                self.complete = self._due <= 0
+            usage = parse_usage(value.get("usage"), self._call.operation)
+        except (orjson.JSONDecodeError, AttributeError, TypeError):
+            self.fault = self.fault or invalid("an event is no part of an answer")
+            return False
+        self.usage = usage or self.usage
+        return usage is not None
