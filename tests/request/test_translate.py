@@ -33,7 +33,13 @@ def made(
         headers=CIMultiDict({key.replace("_", "-"): value for key, value in headers.items()})
     )
     tx = SimpleNamespace(
-        operation=operation, http=http, body=body, stream=stream, include_usage=False, input_estimate=3
+        operation=operation,
+        http=http,
+        body=body,
+        stream=stream,
+        include_usage=False,
+        input_estimate=3,
+        upload=None,
     )
     return translation(cast(Transaction, tx), provider, "upstream-model", 5)
 
