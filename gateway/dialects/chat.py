@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Outcome, Usage
+from gateway.api import Call, Chunk, Kind, Outcome
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.reading import EventReading
+from gateway.dialects.sse import Event
 
 _OUTPUT = frozenset(
     {
@@ -28,7 +29,7 @@ _TEXTS = ("text", "thinking", "transcript", "function", "custom", "name", "argum
 _DEPTH = 6  # of texts in a delta; the deepest known are Mistral's thinking parts
 
 
-class NativeReader:
+class NativeReader(EventReading):
     """Reads the stream of a chat or a completion: a `gateway.api.Reader`.
 
     Events that arrive together go on as one chunk; only usage travels in chunks of its own. A usage chunk
@@ -37,19 +38,10 @@ class NativeReader:
     """
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._include_usage = call.include_usage
-        self._splitter = Splitter()
-        self._done = False
         self._last_index = 0
         self._finished: set[int] = set()  # indexes of the choices that have their finish reason
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body."""
-        return self._read(self._events(data))
 
     def finish(self) -> list[Chunk]:
         """The body has ended. A stream in which a choice has no finish reason was cut off."""
@@ -57,15 +49,6 @@ class NativeReader:
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without a finish reason")
         return chunks
-
-    def _events(self, data: bytes | None) -> list[Event]:
-        if self._done or self.fault is not None:
-            return []
-        try:
-            return self._splitter.finish() if data is None else self._splitter.feed(data)
-        except EventTooLarge as error:
-            self.fault = invalid(str(error))
-            return []
 
     def _read(self, events: list[Event]) -> list[Chunk]:
         chunks: list[Chunk] = []

@@ -6,45 +6,34 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Outcome, Usage
+from gateway.api import Call, Chunk
 from gateway.dialects.chat import output
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
 from gateway.dialects.embeddings import match_encoding
+from gateway.dialects.reading import WholeReading
 
 
-class BodyReader:
+class BodyReader(WholeReading):
     """Reads the whole body of a chat or a completion: a `gateway.api.Reader`. It goes on byte for byte."""
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._call = call
-        self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body; nothing is ready before its end."""
-        self._parts.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
-        """The body has ended: the one chunk, if it is an answer."""
-        raw = b"".join(self._parts)
-        self._parts.clear()
+    def _read(self, raw: bytes) -> Chunk | None:
         try:
             value = orjson.loads(raw)
             if error := value.get("error"):
                 self.fault = in_band(error)
-                return []
+                return None
             raw = self._check(value, raw)
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = invalid(f"its body is no {self._call.operation} object")
-            return []
+            return None
         self.usage = parse_usage(value.get("usage"))
         self.complete = True
-        return [Chunk(raw, content=True, usage=self.usage is not None)]
+        return Chunk(raw, content=True, usage=self.usage is not None)
 
     def _check(self, value: dict[str, Any], raw: bytes) -> bytes:
         """The bytes to pass on. Raises one of the exceptions that `finish` expects for another shape."""

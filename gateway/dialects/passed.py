@@ -12,7 +12,8 @@ import orjson
 from gateway.api import Call, Chunk, Kind, Outcome, Reader, Usage
 from gateway.dialects import chat_usage
 from gateway.dialects.chat_errors import in_band, invalid
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.reading import EventReading, Reading, WholeReading
+from gateway.dialects.sse import Event
 
 SPOKEN_TO = frozenset({"transcriptions", "translations"})
 """What a form with a file is sent to."""
@@ -57,43 +58,31 @@ def parse_usage(value: object, operation: str) -> Usage | None:
     )
 
 
-class WholeReader:
+class WholeReader(WholeReading):
     """Reads an answer in one piece, JSON or (transcriptions) text: a `gateway.api.Reader`."""
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._operation = call.operation
         self._text = call.operation in SPOKEN_TO and call.body.get("response_format") in TEXT_FORMATS
-        self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body; nothing is ready before its end."""
-        self._parts.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
-        """The body has ended: the one chunk, if it is an answer."""
-        raw = b"".join(self._parts)
-        self._parts.clear()
+    def _read(self, raw: bytes) -> Chunk | None:
         if self._text:
             self.produced = len(raw)
             self.complete = True
-            return [Chunk(raw, content=True)] if raw else []
+            return Chunk(raw, content=True) if raw else None
         try:
             value = orjson.loads(raw)
             if error := value.get("error"):
                 self.fault = in_band(error)
-                return []
+                return None
             self._check(value)
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = invalid(f"its body is no answer to {self._operation}")
-            return []
+            return None
         self.usage = parse_usage(value.get("usage"), self._operation)
         self.complete = True
-        return [Chunk(raw, content=True, usage=self.usage is not None)]
+        return Chunk(raw, content=True, usage=self.usage is not None)
 
     def _check(self, value: dict[str, Any]) -> None:
         """Raises one of the exceptions that `finish` expects for another shape."""
@@ -103,14 +92,11 @@ class WholeReader:
             raise ValueError("no results")
 
 
-class BytesReader:
+class BytesReader(Reading):
     """Reads a sound or any other file: a `gateway.api.Reader`. Bytes go on as they come."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._begun = False
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -129,7 +115,7 @@ class BytesReader:
         return []
 
 
-class EventReader:
+class EventReader(EventReading):
     """Reads a stream of events: a `gateway.api.Reader`. They go on byte for byte.
 
     Models that do not stream answer with the whole JSON all the same (``whisper-1``), which is then the
@@ -137,16 +123,11 @@ class EventReader:
     """
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._call = call
-        self._splitter = Splitter()
         self._begin: bytes | None = b""
         """What came while it was only white space; None once it was more."""
         self._whole: WholeReader | None = None
-        self._done = False
         self._due = (call.body.get("n") or 1) if call.operation == "images" else 1
         """Last events that are still to come: one for each image."""
         self._ended = False
@@ -164,7 +145,7 @@ class EventReader:
                 self._whole = WholeReader(self._call)
         if self._whole is not None:
             return self._whole.feed(data)
-        return self._read(self._events(data))
+        return super().feed(data)
 
     def finish(self) -> list[Chunk]:
         """The body has ended. A stream without its last event was cut off."""
@@ -178,15 +159,6 @@ class EventReader:
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without its last event")
         return chunks
-
-    def _events(self, data: bytes | None) -> list[Event]:
-        if self._done or self.fault is not None:
-            return []
-        try:
-            return self._splitter.finish() if data is None else self._splitter.feed(data)
-        except EventTooLarge as error:
-            self.fault = invalid(str(error))
-            return []
 
     def _read(self, events: list[Event]) -> list[Chunk]:
         chunks: list[Chunk] = []

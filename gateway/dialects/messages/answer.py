@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Chunk, Kind, Outcome, Usage
+from gateway.api import Chunk, Kind
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import chat_usage, read_usage
+from gateway.dialects.reading import WholeReading
 
 _FINISH = {
     "end_turn": "stop",
@@ -99,42 +100,29 @@ def produced(message: Mapping[str, Any]) -> int:
     )
 
 
-class WholeReader:
+class WholeReader(WholeReading):
     """Reads an answer that is not streamed (see `gateway.api.Reader`)."""
 
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
-        self._parts: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        self._parts.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
-        body = b"".join(self._parts)
-        self._parts = []
+    def _read(self, body: bytes) -> Chunk | None:
         if not body.lstrip().startswith(b"{"):
             # A page of something in between, not of the provider: nothing was billed.
             self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
-            return []
+            return None
         try:
             message = orjson.loads(body)
             if message.get("error") is not None:
                 self.fault = in_band(message)
-                return []
+                return None
             completion = to_chat(message, int(time.time()))
         except (KeyError, TypeError, ValueError):
             self.fault = broken(Kind.INVALID, "the provider's answer is not a complete message")
-            return []
+            return None
         self.usage = read_usage(message.get("usage"))
         if self.usage is not None:
             completion["usage"] = chat_usage(self.usage)
         self.produced = produced(completion["choices"][0]["message"])
         self.complete = True
-        return [Chunk(value=completion, content=True, usage=self.usage is not None)]
+        return Chunk(value=completion, content=True, usage=self.usage is not None)
 
 
 def _text(holder: Mapping[str, Any], key: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Outcome, Unsupported, Usage
+from gateway.api import Call, Chunk, Kind, Unsupported, Usage
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import read_usage
+from gateway.dialects.reading import Reading, WholeReading
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
 Json = dict[str, Any]
@@ -54,15 +55,12 @@ def _signed(message: Json) -> Json:
     return {**message, "content": [block for block in message["content"] if not _unsigned(block)]}
 
 
-class NativeStream:
+class NativeStream(Reading):
     """Reads a streamed answer (see `gateway.api.EndingReader`). Events that arrive together go on as one
     chunk; only usage travels in chunks of its own."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self.ending: Chunk | None = None
         self._splitter = Splitter()
         self._begun = False
@@ -162,41 +160,29 @@ class NativeStream:
         return self.usage is not None and isinstance(value.get("usage"), dict)
 
 
-class NativeWhole:
+class NativeWhole(WholeReading):
     """Reads an answer in one piece (see `gateway.api.Reader`): a message, or a count of tokens."""
 
     def __init__(self, *, counting: bool) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._counting = counting
-        self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body; nothing is ready before its end."""
-        self._parts.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
-        """The body has ended: the one chunk, if it is an answer."""
-        raw = b"".join(self._parts)
-        self._parts = []
+    def _read(self, raw: bytes) -> Chunk | None:
         if not raw.lstrip().startswith(b"{"):
             # A page of something in between, not of the provider: nothing was billed.
             self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
-            return []
+            return None
         try:
             value = orjson.loads(raw)
             if value.get("error") is not None:
                 self.fault = in_band(value)
-                return []
+                return None
             self._take(value)
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = broken(Kind.INVALID, "the provider's answer is not complete")
-            return []
+            return None
         self.complete = True
-        return [Chunk(raw, content=True, usage=self.usage is not None and not self._counting)]
+        return Chunk(raw, content=True, usage=self.usage is not None and not self._counting)
 
     def _take(self, value: Json) -> None:
         if self._counting:

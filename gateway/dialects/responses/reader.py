@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Chunk, Kind, Outcome, Usage
+from gateway.api import Chunk, Kind, Outcome
 from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.reading import EventReading, WholeReading
 from gateway.dialects.responses.replay import ENDS
 from gateway.dialects.responses.usage import parse_usage
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.sse import Event
 
 _LIFECYCLE = frozenset(
     {"response.created", "response.queued", "response.in_progress", "response.output_item.added"}
@@ -31,23 +32,15 @@ _CALLERS = frozenset(
 _FAILED = ("failed", "cancelled")
 
 
-class StreamReader:
+class StreamReader(EventReading):
     """Reads a streamed response: a `gateway.api.EndingReader`.
 
     Events that arrive together go on as one chunk.
     """
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self.ending: Chunk | None = None
-        self._splitter = Splitter()
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body."""
-        return self._read(self._events(data))
 
     def finish(self) -> list[Chunk]:
         """The body has ended. A stream without ``response.completed`` or ``incomplete`` was cut off."""
@@ -55,15 +48,6 @@ class StreamReader:
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended before the response did")
         return chunks
-
-    def _events(self, data: bytes | None) -> list[Event]:
-        if self.complete or self.fault is not None:
-            return []
-        try:
-            return self._splitter.finish() if data is None else self._splitter.feed(data)
-        except EventTooLarge as error:
-            self.fault = invalid(str(error))
-            return []
 
     def _read(self, events: list[Event]) -> list[Chunk]:
         plain: list[bytes] = []
@@ -76,6 +60,7 @@ class StreamReader:
                 break
             if self.complete:
                 self.ending = Chunk(event.raw, usage=self.usage is not None)
+                self._done = True
                 break
             plain.append(event.raw)
             content = content or shown
@@ -124,37 +109,22 @@ class StreamReader:
         self.fault = failure(error) if error else invalid("the answer is no stream of events")
 
 
-class BodyReader:
+class BodyReader(WholeReading):
     """Reads a whole response: a `gateway.api.Reader`. It goes on byte for byte."""
 
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
-        self._parts: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body; nothing is ready before its end."""
-        self._parts.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
-        """The body has ended: the one chunk, if it is an answer."""
-        raw = b"".join(self._parts)
-        self._parts.clear()
+    def _read(self, raw: bytes) -> Chunk | None:
         try:
             value = orjson.loads(raw)
             if value.get("error") or value.get("status") in _FAILED:
                 self.fault = failure(value.get("error"))
-                return []
+                return None
             self.produced = sum(_characters(item) for item in value["output"])
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = invalid("its body is no response object")
-            return []
+            return None
         self.usage = parse_usage(value.get("usage"))
         self.complete = True
-        return [Chunk(raw, content=True, usage=self.usage is not None)]
+        return Chunk(raw, content=True, usage=self.usage is not None)
 
 
 def failure(error: object) -> Outcome:
