@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.request.checks import check_addressed, invalid, missing, wrong_type
+from gateway.request.checks import check_addressed, invalid, messages_of, missing, wrong_type
 
 _ROLES = frozenset({"user", "assistant", "system"})
 _RANGES = {"temperature": (0, 1), "top_p": (0, 1)}
@@ -46,14 +46,7 @@ def check_messages(body: Mapping[str, Any]) -> None:
 def check_count(body: Mapping[str, Any]) -> None:
     """Raises `ApiError` unless ``body`` is a request to count its tokens."""
     check_addressed(body)
-    messages = body.get("messages")
-    if messages is None:
-        raise missing("messages")
-    if not isinstance(messages, list):
-        raise wrong_type("messages", "an array of objects", messages)
-    if not messages:
-        raise invalid("messages", "must hold at least one message")
-    for index, message in enumerate(messages):
+    for index, message in enumerate(messages_of(body)):
         _check_message(f"messages[{index}]", message)
     if (system := body.get("system")) is not None:
         _check_content("system", system)

@@ -104,6 +104,18 @@ def _check_stream(body: Mapping[str, Any]) -> None:
         raise wrong_type("stream_options.include_usage", "a boolean", include)
 
 
+def messages_of(body: Mapping[str, Any]) -> list[Any]:
+    """The turns of a conversation, whatever they are: one at least. Raises `ApiError`."""
+    messages = body.get("messages")
+    if messages is None:
+        raise missing("messages")
+    if not isinstance(messages, list):
+        raise wrong_type("messages", "an array of objects", messages)
+    if not messages:
+        raise invalid("messages", "must hold at least one message")
+    return messages
+
+
 def missing(name: str) -> ApiError:
     return ApiError("missing_required_parameter", f"Missing required parameter: '{name}'.", param=name)
 

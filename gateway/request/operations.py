@@ -13,7 +13,7 @@ from gateway.dialects.messages.inbound import client as anthropic_client
 from gateway.dialects.responses.client import RESPONSES as RESPONSES_DIALECT
 from gateway.request.check_messages import check_count, check_messages
 from gateway.request.check_responses import check_responses
-from gateway.request.checks import check_common, invalid, missing, wrong_type
+from gateway.request.checks import check_common, invalid, messages_of, missing, wrong_type
 
 MAX_EMBEDDING_INPUTS = 2048
 
@@ -45,14 +45,7 @@ class Operation:
 def check_chat(body: Mapping[str, Any]) -> None:
     """Raises `ApiError` unless ``body`` is a chat request in OpenAI's form."""
     check_common(body)
-    messages = body.get("messages")
-    if messages is None:
-        raise missing("messages")
-    if not isinstance(messages, list):
-        raise wrong_type("messages", "an array of objects", messages)
-    if not messages:
-        raise invalid("messages", "must hold at least one message")
-    for index, message in enumerate(messages):
+    for index, message in enumerate(messages_of(body)):
         if not isinstance(message, dict):
             raise wrong_type(f"messages[{index}]", "an object", message)
         role = message.get("role")

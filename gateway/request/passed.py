@@ -11,10 +11,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.api import ApiError
 from gateway.dialects import openai_client
 from gateway.dialects.replay import Assembly
-from gateway.request.checks import check_common
+from gateway.request.checks import check_common, invalid, missing, wrong_type
 from gateway.request.dispatch import ask
 from gateway.request.operations import Operation
 from gateway.request.passed_answer import answering
@@ -70,7 +69,7 @@ async def passed_upload(tx: Transaction) -> web.StreamResponse:
 def _truth(name: str, text: str) -> bool:
     value = _TRUTH.get(text.lower())
     if value is None:
-        raise ApiError("invalid_value", f"Invalid value: {name!r} must be true or false.", param=name)
+        raise invalid(name, "must be true or false")
     return value
 
 
@@ -99,9 +98,7 @@ def check_rerank(body: Mapping[str, Any]) -> None:
     _check_given("documents", body.get("documents"), (list,))
     top = body.get("top_n")
     if top is not None and (type(top) is not int or top < 1):
-        raise ApiError(
-            "invalid_value", "Invalid value: 'top_n' must be a whole number from 1.", param="top_n"
-        )
+        raise invalid("top_n", "must be a whole number from 1")
 
 
 _KINDS: Mapping[type, str] = {str: "a string", list: "an array", dict: "an object"}
@@ -110,12 +107,11 @@ _KINDS: Mapping[type, str] = {str: "a string", list: "an array", dict: "an objec
 def _check_given(name: str, value: Any, kinds: tuple[type, ...]) -> None:
     """Raises `ApiError` unless there is a value, of one of these kinds, and something in it."""
     if value is None:
-        raise ApiError("missing_required_parameter", f"Missing required parameter: '{name}'.", param=name)
+        raise missing(name)
     if not isinstance(value, kinds):
-        expected = " or ".join(_KINDS[kind] for kind in kinds)
-        raise ApiError("invalid_type", f"Invalid type for '{name}': expected {expected}.", param=name)
+        raise wrong_type(name, " or ".join(_KINDS[kind] for kind in kinds), value)
     if not value:
-        raise ApiError("invalid_value", f"Invalid value: '{name}' must not be empty.", param=name)
+        raise invalid(name, "must not be empty")
 
 
 def _operation(name: str, check: Callable[[Mapping[str, Any]], None], *, writes: bool = True) -> Operation:
