@@ -147,15 +147,30 @@ async def test_where_no_file_can_be_opened_it_is_tried_again(
 
 
 async def test_what_was_accepted_at_the_end_becomes_a_connection() -> None:
-    with socket_of_all() as sock:
+    with socket_of_all() as sock, socket.create_connection(sock.getsockname()) as client:
         one = Process(sock, Shares.make(1), 0)
         one.acceptor.open()
-        reader, writer = await asyncio.open_connection(*sock.getsockname())
+        for _ in range(2):  # turns of the loop: it is accepted in the first
+            await asyncio.sleep(0)
+        assert len(one) == 0
         await one.acceptor.close()
-        assert len(one) in (0, 1)  # in the backlog still, or served
-        if len(one):
+        assert len(one) == 1 and client.recv(1) == b"!"
+
+
+async def test_tls() -> None:
+    authority = trustme.CA()
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    with socket_of_all() as sock:
+        one = Process(sock, Shares.make(1), 0, ours)
+        async with accepting(one):
+            address = sock.getsockname()
+            reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname="localhost")
             assert await reader.readexactly(1) == b"!"
-        writer.close()
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_a_handshake_that_fails_is_the_clients_trouble(caplog: pytest.LogCaptureFixture) -> None:
