@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.request.checks import check_addressed, invalid, messages_of, missing, wrong_type
+from gateway.request.checks import check_addressed, check_text, invalid, messages_of, missing, wrong_type
 
 _ROLES = frozenset({"user", "assistant", "system"})
 _RANGES = {"temperature": (0, 1), "top_p": (0, 1)}
@@ -67,11 +67,7 @@ def _check_integer(name: str, value: Any) -> None:
 def _check_message(where: str, message: Any) -> None:
     if not isinstance(message, dict):
         raise wrong_type(where, "an object", message)
-    role = message.get("role")
-    if role is None:
-        raise missing(f"{where}.role")
-    if not isinstance(role, str):
-        raise wrong_type(f"{where}.role", "a string", role)
+    role = check_text(f"{where}.role", message.get("role"))
     if role not in _ROLES:
         raise invalid(f"{where}.role", f"must be one of {', '.join(sorted(_ROLES))}")
     _check_content(f"{where}.content", message.get("content"))
@@ -91,11 +87,7 @@ def _check_content(where: str, content: Any) -> None:
 def _check_block(where: str, block: Any) -> None:
     if not isinstance(block, dict):
         raise wrong_type(where, "an object", block)
-    kind = block.get("type")
-    if kind is None:
-        raise missing(f"{where}.type")
-    if not isinstance(kind, str):
-        raise wrong_type(f"{where}.type", "a string", kind)
+    kind = check_text(f"{where}.type", block.get("type"))
     for name in _TEXTS.get(kind, ()):
         if not isinstance(block.get(name), str):
             raise wrong_type(f"{where}.{name}", "a string", block.get(name))

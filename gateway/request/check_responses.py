@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.api import ApiError
-from gateway.request.checks import check_common, invalid, missing, wrong_type
+from gateway.request.checks import check_common, check_text, invalid, missing, wrong_type
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "instructions": (str, "a string"),
@@ -67,25 +67,18 @@ def _check_input(body: Mapping[str, Any]) -> None:
 
 
 def _check_message(where: str, item: Mapping[str, Any]) -> None:
-    _check_text(f"{where}.role", item.get("role"))
+    check_text(f"{where}.role", item.get("role"))
     _check_content(f"{where}.content", item.get("content"))
 
 
 def _check_call(where: str, item: Mapping[str, Any]) -> None:
     for name in ("call_id", "name", "arguments"):
-        _check_text(f"{where}.{name}", item.get(name))
+        check_text(f"{where}.{name}", item.get(name))
 
 
 def _check_output(where: str, item: Mapping[str, Any]) -> None:
-    _check_text(f"{where}.call_id", item.get("call_id"))
+    check_text(f"{where}.call_id", item.get("call_id"))
     _check_content(f"{where}.output", item.get("output"))
-
-
-def _check_text(where: str, value: Any) -> None:
-    if value is None:
-        raise missing(where)
-    if not isinstance(value, str):
-        raise wrong_type(where, "a string", value)
 
 
 def _check_content(where: str, content: Any) -> None:
@@ -99,7 +92,7 @@ def _check_content(where: str, content: Any) -> None:
     for index, part in enumerate(content):
         if not isinstance(part, dict):
             raise wrong_type(f"{where}[{index}]", "an object", part)
-        _check_text(f"{where}[{index}].type", part.get("type"))
+        check_text(f"{where}[{index}].type", part.get("type"))
 
 
 def _check_tools(tools: Any) -> None:
@@ -108,9 +101,9 @@ def _check_tools(tools: Any) -> None:
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict):
             raise wrong_type(f"tools[{index}]", "an object", tool)
-        _check_text(f"tools[{index}].type", tool.get("type"))
+        check_text(f"tools[{index}].type", tool.get("type"))
         if tool["type"] == "function":
-            _check_text(f"tools[{index}].name", tool.get("name"))
+            check_text(f"tools[{index}].name", tool.get("name"))
 
 
 _ITEMS: Mapping[str, Callable[[str, Mapping[str, Any]], None]] = {

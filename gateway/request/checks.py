@@ -104,6 +104,15 @@ def _check_stream(body: Mapping[str, Any]) -> None:
         raise wrong_type("stream_options.include_usage", "a boolean", include)
 
 
+def check_text(where: str, value: Any) -> str:
+    """The value, if there is one and it is a string. Raises `ApiError`."""
+    if value is None:
+        raise missing(where)
+    if not isinstance(value, str):
+        raise wrong_type(where, "a string", value)
+    return value
+
+
 def messages_of(body: Mapping[str, Any]) -> list[Any]:
     """The turns of a conversation, whatever they are: one at least. Raises `ApiError`."""
     messages = body.get("messages")

@@ -127,6 +127,7 @@ class Plan:
         if force:
             ranked = sorted(targets, key=_load)
         else:
+            # An algorithm knows candidates, and gives back those it was given: here they are targets.
             ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
         ranked = self._allowing_first(ranked)
         held_back = []

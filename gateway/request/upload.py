@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.api import ApiError
 from gateway.request.accept import check_coding
+from gateway.request.checks import missing
 from gateway.request.errors import quoted
 from gateway.request.form import PIECE, Form
 from gateway.server import Connection
@@ -58,7 +59,7 @@ async def receive(request: web.Request, max_bytes: int) -> tuple[Form, dict[str,
         if isinstance(exc, ApiError):
             raise
         if isinstance(exc, OSError):
-            log.exception("an upload cannot be kept")
+            log.error("an upload cannot be kept", extra={"error": str(exc)})
             message = "The gateway has no room for this upload at the moment. Try again later."
             raise ApiError("overloaded", message, retry_after=10) from None
         raise ApiError("invalid_request", "The body does not match its coding or length.") from None
@@ -73,9 +74,9 @@ async def read_form(
         async with asyncio.timeout(PATIENCE) as intake.patience:
             await intake.read(headers)
         if "file" not in (part.name for part in intake.form.parts):
-            raise _missing("file")
+            raise missing("file")
         if "model" not in intake.fields:
-            raise _missing("model")
+            raise missing("model")
     except BaseException as exc:
         intake.form.close()
         if isinstance(exc, TimeoutError):
@@ -166,10 +167,6 @@ def _text(name: str, value: bytes) -> str:
     except UnicodeDecodeError:
         message = f"The field {quoted(name)} is not UTF-8."
         raise ApiError("invalid_value", message, param=name) from None
-
-
-def _missing(name: str) -> ApiError:
-    return ApiError("missing_required_parameter", f"Missing required parameter: '{name}'.", param=name)
 
 
 def _too_large(max_bytes: int) -> ApiError:

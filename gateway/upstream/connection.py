@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
                     self.transport.write(piece)
                 else:
                     self._pieces = None
-        except OSError:  # of the disk that the form is on
-            log.exception("an upload cannot be read back")
+        except OSError as exc:  # of the disk that the form is on
+            log.error("an upload cannot be read back", extra={"error": str(exc)})
             self._fail(UpstreamFailure(FailureKind.RESET, "The upload could not be read back."))
 
     def abort(self) -> None:

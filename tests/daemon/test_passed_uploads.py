@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 from collections.abc import AsyncIterator
@@ -12,8 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, InternalServerError
 
+from gateway.request.form import Form
 from tests.daemon.faulty import at_rest, outcomes, raw_client, reported, until
 from tests.daemon.running import KEY, Gateway, configured, running
 from tests.daemon.test_content import contents, logging
@@ -203,6 +205,22 @@ async def test_what_the_request_log_has_of_it(fake: FakeMedia, tmp_path: Path) -
     assert transcription["request"] == {"model": "whisper-1"}
     assert transcription["answer"]["text"] == f"transcriptions: {describe(FILE)}"
     assert speech == {"request": asked, "answer": None}
+
+
+async def test_a_full_disk(
+    gateway: Gateway, client: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(form: Form, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Form, "write", full)
+        with pytest.raises(InternalServerError) as refused:
+            await client.audio.transcriptions.create(model="ears", file=("a.wav", FILE))
+    assert (refused.value.status_code, refused.value.code) == (503, "overloaded")
+    (line,) = [record for record in caplog.records if record.message == "an upload cannot be kept"]
+    assert line.exc_info is None
+    assert (await client.audio.transcriptions.create(model="ears", file=("a.wav", FILE))).text
 
 
 @pytest.mark.parametrize("reset", [False, True])
