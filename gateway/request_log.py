@@ -91,7 +91,7 @@ class RequestLog:
             self._content_bytes += content.size
         self._records.append((record, payload, content))
         if self._making is None:
-            self._making = self._loop.create_task(self._make_lines(self._interval))
+            self._making = self._loop.create_task(self._make_lines())
 
     def inlet(self, name: str) -> Callable[[bytes], None]:
         """A function that hands finished lines to the sink ``name`` alone, from any thread."""
@@ -111,14 +111,18 @@ class RequestLog:
             await self._making
         await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
 
-    async def _make_lines(self, delay: float) -> None:
-        """Of all records, those included that come meanwhile."""
-        await asyncio.sleep(delay)
+    async def _make_lines(self) -> None:
+        """Every interval, of the records that have come by then. With those that come meanwhile it would
+        never end, and hand over a line or two at a time."""
         while self._records:
-            lines = await self._next_lines()
-            for queue in self._queues.values():
-                queue.put(lines)
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._interval)
+            due = len(self._records)
+            while due > 0:
+                lines = await self._next_lines()
+                due -= len(lines)
+                for queue in self._queues.values():
+                    queue.put(lines)
+                await asyncio.sleep(0)
         self._making = None
 
     async def _next_lines(self) -> list[bytes]:

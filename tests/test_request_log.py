@@ -145,6 +145,27 @@ async def test_records_arrive_without_a_close() -> None:
     await log.close()
 
 
+async def test_records_that_come_while_lines_are_made_wait_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    making, sink = asyncio.Event(), Memory()
+
+    def noted(record: Record, payload: bytes) -> bytes:
+        making.set()
+        return record_line(record, payload)
+
+    monkeypatch.setattr(request_log, "record_line", noted)
+    log = RequestLog({"one": sink}, Drops(), interval=0.05)
+    put(log, record())
+    await making.wait()
+    for _ in range(100):  # one in each turn of the loop
+        put(log, record())
+        await asyncio.sleep(0)
+    await log.close()
+    assert len(sink.ids()) == 101
+    assert len(sink.batches) < 10
+
+
 async def test_batches_have_the_size_the_sink_wants() -> None:
     sink, single = Batched(batch=Batch(size=3, interval_seconds=3600)), Batched(batch=Batch(enabled=False))
     log = RequestLog({"one": sink, "two": single}, Drops(), interval=0)

@@ -48,7 +48,7 @@ class Mover:
 
     async def _run(self) -> None:
         backoff = BACKOFF[0]
-        while not self._closing.is_set():
+        while self._journal.next() or not self._closing.is_set():
             await self._journal.due.wait()
             await self._pause(GATHER)
             self._journal.due.clear()
@@ -58,6 +58,8 @@ class Mover:
                 await self._pause(random.uniform(backoff / 2, backoff))
                 backoff = min(backoff * 2, BACKOFF[1])
             backoff = BACKOFF[0]
+            if self._journal.next():
+                self._journal.due.set()
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -67,11 +69,13 @@ class Mover:
             pass
 
     async def _move(self) -> bool:
-        """Move all there is; False if the store does not take it."""
-        while segments := self._journal.next():
+        """Move as many as there are now; False if the store does not take them. Those that come meanwhile
+        wait for others: one by one they would cost several times as much."""
+        due = max(self._journal.pending, 1)  # what is damaged counts for nothing, and is to be dealt with
+        while due > 0 and (segments := self._journal.next()):
             for segment in segments:
                 try:
-                    await self._move_some(segment)
+                    due -= await self._move_some(segment)
                 except Exception as error:
                     pending = self._journal.pending
                     self._complain("usage records wait for the store", error, pending=pending)
@@ -79,7 +83,8 @@ class Mover:
         self._complain.relent()
         return True
 
-    async def _move_some(self, segment: Segment) -> None:
+    async def _move_some(self, segment: Segment) -> int:
+        """Move the segment's next batch; how many records that was."""
         try:
             batch = segment.take(BATCH)
         except OSError as error:
@@ -88,11 +93,12 @@ class Mover:
                 extra={"path": str(segment.path), "records": segment.pending, "error": str(error)},
             )
             self._journal.abandon(segment, error)
-            return
+            return 0
         while segment.damaged:
             report(self._journal, segment, segment.damaged.pop())
         await self._deliver([record for entry in batch.entries if (record := self._record(entry))])
         self._journal.acknowledge(segment, batch)
+        return len(batch.entries)
 
     async def _deliver(self, records: Sequence[Record]) -> None:
         """All of them; one that the store refuses even by itself is set aside."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,35 @@ async def test_batches_are_bounded(tmp_path: Path) -> None:
         put(journal, *range(1200))
         await settled(journal)
     assert store.batches == [500, 500, 200]
+
+
+async def test_records_that_come_during_a_move_wait_for_others(tmp_path: Path) -> None:
+    class Busy(Troubled):
+        async def append(self, records: Sequence[Record]) -> None:
+            await super().append(records)
+            if len(self.given) == 1:
+                put(journal, 2)
+                asyncio.get_running_loop().call_soon(put, journal, 3, 4)
+
+    store = Busy()
+    async with moving(tmp_path, store) as journal:
+        put(journal, 1)
+        await until(lambda: len(store.given) == 4)
+    assert store.batches == [1, 3]
+
+
+async def test_what_comes_during_the_last_move_is_moved(tmp_path: Path) -> None:
+    class Late(Troubled):
+        async def append(self, records: Sequence[Record]) -> None:
+            await super().append(records)
+            if len(self.given) < 3:
+                put(journal, len(self.given) + 1)
+
+    store = Late()
+    async with moving(tmp_path, store) as journal:
+        put(journal, 1)
+    assert await store.ids() == [1, 2, 3]
+    assert files(tmp_path, "") == []
 
 
 async def test_what_is_there_at_the_end_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
