@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from gateway import systemd
 from gateway.config.watch import Watcher
+
+log = logging.getLogger(__name__)
 
 
 class Controls:
@@ -61,8 +64,12 @@ class Controls:
         while self._wanted is not None and not self.stopping.is_set():
             why, self._wanted = self._wanted, None
             systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            await self._reload(why)
-            systemd.notify("READY=1")
+            try:
+                await self._reload(why)
+            except Exception:
+                log.exception("bug while the configuration was reloaded", extra={"trigger": why})
+            finally:
+                systemd.notify("READY=1")
 
 
 async def first_of(seconds: float, *events: asyncio.Event) -> None:

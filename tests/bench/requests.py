@@ -53,11 +53,18 @@ async def measure(plan: Plan) -> list[Row]:
 async def once(target: Target, work: Work, shape: Shape, plan: Plan, rate: int = RATE) -> Numbers:
     """What one request costs as fast as answers come, and at a fixed ``rate`` a second."""
     full = await saturate(target, work, shape.clients, plan.seconds, plan.folder)
-    spec = Spec("rate", target.port, target.pid, target.path(work), work.body.decode(), shape.clients)
-    calm = await generate(spec.at(rate=rate, seconds=plan.seconds))
     return {
         "us": full.cpu_us,
         "per_second": full.per_second,
+        **await paced(target, work, shape, plan, rate),
+    }
+
+
+async def paced(target: Target, work: Work, shape: Shape, plan: Plan, rate: int) -> Numbers:
+    """What one request costs, and how long it takes, at a fixed ``rate`` a second."""
+    spec = Spec("rate", target.port, target.pid, target.path(work), work.body.decode(), shape.clients)
+    calm = await generate(spec.at(rate=rate, seconds=plan.seconds))
+    return {
         "paced_us": calm.cpu / calm.requests * 1e6,
         "p50": percentile(calm.latencies, 0.5),
         "p99": percentile(calm.latencies, 0.99),

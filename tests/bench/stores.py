@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from tests.bench import nginx
@@ -13,7 +13,7 @@ from tests.bench.redis import redis
 from tests.bench.requests import once
 from tests.bench.runs import Numbers, Row, compare, medians
 from tests.bench.table import show
-from tests.bench.target import Plan, gateway
+from tests.bench.target import Plan, Target, gateway
 from tests.bench.work import works
 from tests.bench.wrk import saturate
 
@@ -50,11 +50,17 @@ async def measure(plan: Plan) -> list[Row]:
     return rows
 
 
-async def alone(
-    upstream: int, shape: Shape, plan: Plan, rate: int = RATE, cores: Sequence[str] = SERVER_CORE
-) -> Numbers:
-    """As `once`, of a gateway just started, when the leases of its limits have settled. Others that only wait
-    would have a share in the core: there are none."""
+async def alone(upstream: int, shape: Shape, plan: Plan) -> Numbers:
+    """As `once`, of a gateway that is the only one: others that only wait would have a share in the core."""
+    async with settled(upstream, plan, shape) as target:
+        return await once(target, works()[0], shape, plan, RATE)
+
+
+@asynccontextmanager
+async def settled(
+    upstream: int, plan: Plan, shape: Shape, cores: Sequence[str] = SERVER_CORE
+) -> AsyncIterator[Target]:
+    """As `gateway`, once the leases of its limits have settled."""
     async with gateway(upstream, plan, shape, cores=cores) as target:
         await saturate(target, works()[0], shape.clients, _WARM_SECONDS, plan.folder)
-        return await once(target, works()[0], shape, plan, rate)
+        yield target
