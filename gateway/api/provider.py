@@ -52,7 +52,7 @@ class Call:
     include_usage: bool = False
     """Streams: the client asked for the usage chunk. The upstream is asked for it in any case."""
     max_tokens: int | None = None
-    """The operator's ceiling for this attempt if it is lower than what the client asked, else None."""
+    """The operator's ceiling for this attempt if the client asked for more, or set no limit; else None."""
     dialect: str = "chat"
     """The dialect the client speaks: the operation's own, or another that was translated to a chat."""
     headers: Mapping[str, str] = field(default_factory=dict)

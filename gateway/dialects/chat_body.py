@@ -31,7 +31,7 @@ class BodyReader(WholeReading):
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = invalid(f"its body is no {self._call.operation} object")
             return None
-        self.usage = parse_usage(value.get("usage"))
+        self.usage = parse_usage(value.get("usage"), writes=self._call.operation != "embeddings")
         self.complete = True
         return Chunk(raw, content=True, usage=self.usage is not None)
 

@@ -17,9 +17,10 @@ _BACKSLASH = ord("\\")
 _OPENED = re.compile(rb"\s*:\s*\{\s*(\})?")
 
 
-def parse_usage(value: object) -> Usage | None:
+def parse_usage(value: object, *, writes: bool = True) -> Usage | None:
     """The ``usage`` of a chat completion, a completion or an embedding; None if it makes no sense.
 
+    It counts as an estimate where it does not say how much was written, if anything is (``writes``).
     OpenAI's details are parts of its totals; a part larger than its total is cut down to it.
     """
     if not isinstance(value, dict):
@@ -33,7 +34,7 @@ def parse_usage(value: object) -> Usage | None:
     reasoning = _count(made.get("reasoning_tokens")) or 0
     if reasoning and value.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI's completion_tokens are without them
-    usage = Usage(prompt, output=completion)
+    usage = Usage(prompt, output=completion, estimated=writes and "completion_tokens" not in value)
     if cached:
         usage.cache_read, usage.input = _part(cached, usage.input)
     if written := details.get("cache_write_tokens"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from gateway.api import Prices, Reader, Record, Usage
 from gateway.catalog import OTHER
@@ -11,16 +12,15 @@ from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import tokens_of_text
 
+BEHIND = 2
+"""Where an answer broke off and is, so many times as long as its figures say, these are old."""
+
 
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
     """Settle the key's reservation with what was used; None: nothing was."""
     used = 0
     if reader is not None:
-        usage = reader.usage
-        if usage is None:
-            output = tokens_of_text(reader.produced)
-            usage = Usage(input=tx.demand.input_tokens, output=output, estimated=True)
-        tx.usage = usage
+        usage = tx.usage = _used(tx, reader)
         tx.cost = _cost(tx, choice.target.prices, usage)
         if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
             tx.live.memory.outputs.learn(choice.target.label, usage.completion)
@@ -28,6 +28,17 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
     await tx.live.store.settle(choice.reservation, used)
     if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try
         tx.live.queue.wake()
+
+
+def _used(tx: Transaction, reader: Reader) -> Usage:
+    """What the provider named; what it did not name, or not yet when the answer broke off, is estimated."""
+    usage = reader.usage or Usage(input=tx.demand.input_tokens, estimated=True)
+    made = tokens_of_text(reader.produced)
+    behind = not reader.complete and usage.completion * BEHIND < made and tx.operation.priced_by_tokens
+    if usage.estimated or behind:
+        missing = max(made - usage.completion, 0)
+        return replace(usage, output=usage.output + missing, estimated=True)
+    return usage
 
 
 def charged(tx: Transaction) -> int:

@@ -31,7 +31,7 @@ def _most_output(tx: Transaction, target: Target) -> int:
     """Tokens of one answer: what the request or the operator allows, or else a generous guess."""
     if not tx.operation.writes:
         return 0
-    ceiling = target.secret.max_tokens
+    ceiling = target.secret.max_tokens if tx.operation.dialect.limits else 0
     if tx.asked is not None:
         return min(tx.asked[1], ceiling or tx.asked[1])
     return ceiling or round(tx.live.memory.outputs.of(target.label) * UNBOUNDED)

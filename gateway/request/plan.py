@@ -161,12 +161,10 @@ class Plan:
         ticket = target.state.circuit.begin(now)
         if not ticket:
             return None
-        asked = tx.asked
-        ceiling = target.secret.max_tokens
-        clamp = asked is not None and 0 < ceiling < asked[1]
+        ceiling = self._ceiling(target)
         choice = None
         try:
-            translated = translation(tx, target.service.plugin, target.model, ceiling if clamp else None)
+            translated = translation(tx, target.service.plugin, target.model, ceiling)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
             dropped = translated.lost(upstream.dropped)
             if dropped and self._policy.on_lossy == "refuse":
@@ -190,9 +188,16 @@ class Plan:
         if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
             self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
-        tx.clamped = asked[0] if clamp and asked is not None else None
+        tx.clamped = tx.asked[0] if ceiling is not None and tx.asked is not None else None
         tx.dropped = dropped
         return choice
+
+    def _ceiling(self, target: Target) -> int | None:
+        """The key's ``max_tokens``, where the request asks for more or sets no limit to what it can limit."""
+        tx, ceiling = self._tx, target.secret.max_tokens
+        if not ceiling or not tx.operation.dialect.limits:
+            return None
+        return ceiling if tx.asked is None or ceiling < tx.asked[1] else None
 
     def _note_near_limit(self, target: Target) -> None:
         """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""

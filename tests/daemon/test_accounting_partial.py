@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.daemon.running import Gateway, configured, events_of, openai, running, until
@@ -114,6 +115,82 @@ async def test_figures_named_before_the_client_left_count(nasty: NastyServer, tm
             await response.content.readuntil(TEXT.encode())
         record = await the_record(gateway)
         assert (record.input_tokens, record.output_tokens, record.estimated) == (7, 90, False)
+
+
+async def test_old_figures_of_an_answer_that_broke_off_are_made_up_for(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    early = OPENED[0].replace(b'"choices"', b'"usage":{"prompt_tokens":7,"completion_tokens":1},"choices"')
+    nasty.script(broken_stream([early, OPENED[1]], reset))
+    async with running(config(nasty), tmp_path) as gateway:
+        await gateway.stream(model="gpt-4o")
+        record = await the_record(gateway)
+        assert (record.input_tokens, record.output_tokens, record.estimated) == (7, 100, True)
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "messages"])
+async def test_what_claude_names_at_the_start_of_a_stream_is_charged(
+    path: str, nasty: NastyServer, tmp_path: Path
+) -> None:
+    usage = {"input_tokens": 5000, "cache_read_input_tokens": 70, "output_tokens": 1}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "content": []}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": TEXT}}
+    begun: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**message, "usage": usage}},
+        block,
+        delta,
+    ]
+    events = [b"event: %b\ndata: %b\n\n" % (str(one["type"]).encode(), orjson.dumps(one)) for one in begun]
+    nasty.script((open_stream(), chunks(*events), stall()))
+    claude = openai(nasty.url, type="claude", model="claude-x", pricing=PRICING)
+    async with running(configured(claude), tmp_path) as gateway:
+        body = {
+            "model": "claude-x",
+            "max_tokens": 500,
+            "stream": True,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        async with gateway.session.post(
+            f"{gateway.url}/v1/{path}", json=body, headers=gateway.headers
+        ) as response:
+            await response.content.readuntil(TEXT.encode())
+        record = await the_record(gateway)
+        assert (record.partial, record.estimated, record.cached_tokens) == (True, True, 70)
+        assert (record.input_tokens, record.output_tokens) == (5070, 100)
+        assert record.cost_nano_usd == 5070 * NANO_IN + 100 * NANO_OUT
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_output_without_a_figure_is_estimated(
+    streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    usage = {"prompt_tokens": 20}
+    nasty.script(
+        stream(chat_stream_events([TEXT], usage=usage)) if streamed else answer(body=chat_answer(TEXT, usage))
+    )
+    async with running(config(nasty), tmp_path) as gateway:
+        await (gateway.stream if streamed else gateway.ask)(model="gpt-4o")
+        record = await the_record(gateway)
+        assert (record.input_tokens, record.output_tokens, record.estimated) == (20, 100, True)
+
+
+async def test_figures_of_a_response_that_failed_count(nasty: NastyServer, tmp_path: Path) -> None:
+    usage = {"input_tokens": 5000, "output_tokens": 600, "total_tokens": 5600}
+    failed = {"id": "resp_1", "status": "failed", "error": {"code": "server_error"}, "usage": usage}
+    begun: list[dict[str, Any]] = [
+        {"type": "response.output_text.delta", "delta": TEXT},
+        {"type": "response.failed", "response": failed},
+    ]
+    nasty.script(stream([b"data: %b\n\n" % orjson.dumps(one) for one in begun]))
+    async with running(config(nasty), tmp_path) as gateway:
+        body = {"model": "gpt-4o", "stream": True, "input": "Hello"}
+        async with gateway.session.post(
+            f"{gateway.url}/v1/responses", json=body, headers=gateway.headers
+        ) as response:
+            await response.read()
+        record = await the_record(gateway)
+        assert (record.input_tokens, record.output_tokens, record.partial) == (5000, 600, True)
 
 
 async def test_a_client_that_leaves_before_the_answer(nasty: NastyServer, tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def is_empty(path: Path) -> bool:
         return True
 
 
+@pytest.mark.timeout(600)  # 200 starts, on a machine that may have other work
 async def test_no_answer_in_full_is_without_its_record(tmp_path: Path, long_run: bool) -> None:
     delivered: dict[str, tuple[int, int | None]] = {}
     daemon = Daemon(config(tmp_path), tmp_path)

@@ -149,7 +149,7 @@ async def test_requests_at_once(fake_openai: FakeOpenAI, tmp_path: Path) -> None
         ({"max_completion_tokens": 100}, {"max_completion_tokens": 20}, "max_completion_tokens"),
         ({"max_tokens": 20}, {"max_tokens": 20}, None),
         ({"max_tokens": 7}, {"max_tokens": 7}, None),
-        ({}, {}, None),
+        ({}, {"max_completion_tokens": 20}, None),
     ],
 )
 async def test_more_output_than_a_key_allows_is_lowered(

@@ -50,7 +50,9 @@ def test_details_are_parts_of_the_totals() -> None:
 
 
 def test_embeddings_have_no_completion() -> None:
-    assert parse_usage({"prompt_tokens": 7, "total_tokens": 7}) == Usage(input=7)
+    figures = {"prompt_tokens": 7, "total_tokens": 7}
+    assert parse_usage(figures, writes=False) == Usage(input=7)
+    assert parse_usage(figures) == Usage(input=7, estimated=True)
 
 
 def test_deepseek_names_its_cache_otherwise() -> None:

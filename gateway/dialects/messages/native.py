@@ -9,7 +9,7 @@ import orjson
 
 from gateway.api import Call, Chunk, Kind, Unsupported, Usage
 from gateway.dialects.messages.errors import broken, in_band
-from gateway.dialects.messages.usage import read_usage
+from gateway.dialects.messages.usage import begun_usage, read_usage
 from gateway.dialects.reading import Reading, WholeReading
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
@@ -128,6 +128,7 @@ class NativeStream(Reading):
             self._begun = True
             self._count(value["message"].get("usage"))
             self._counts.pop("output_tokens", None)  # it is 1 at the start, and only later the truth
+            self.usage = begun_usage(self._counts)
         elif kind == "message_delta":
             return False, self._settle(value)
         elif kind == "message_stop":
@@ -155,9 +156,10 @@ class NativeStream(Reading):
 
     def _settle(self, value: Json) -> bool:
         self._count(value.get("usage"))
-        self.usage = read_usage(self._counts) or self.usage
+        settled = read_usage(self._counts)
+        self.usage = settled or self.usage
         self.complete = self.complete or value["delta"].get("stop_reason") is not None
-        return self.usage is not None and isinstance(value.get("usage"), dict)
+        return settled is not None and isinstance(value.get("usage"), dict)
 
 
 class NativeWhole(WholeReading):

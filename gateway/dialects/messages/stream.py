@@ -14,7 +14,7 @@ import orjson
 from gateway.api import Call, Chunk, Kind, Outcome, Usage
 from gateway.dialects.messages.answer import finish_reason, head, refusal_text
 from gateway.dialects.messages.errors import broken, in_band
-from gateway.dialects.messages.usage import chat_usage, read_usage
+from gateway.dialects.messages.usage import begun_usage, chat_usage, read_usage
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
 Json = dict[str, Any]
@@ -106,6 +106,7 @@ class StreamReader:
         self._head = head(message, "chat.completion.chunk", int(time.time()))
         self._count(message.get("usage"))
         self._counts.pop("output_tokens", None)  # it is 1 at the start, and only later the truth
+        self.usage = begun_usage(self._counts)
         self._emit({"role": "assistant", "content": "", "refusal": None}, content=False)
 
     def _start_block(self, index: int, value: Json) -> None:
@@ -150,7 +151,7 @@ class StreamReader:
 
     def _settle(self, delta: Json, counts: object) -> None:
         self._count(counts)
-        self.usage = read_usage(self._counts)
+        self.usage = read_usage(self._counts) or self.usage
         reason = delta.get("stop_reason")
         if reason is not None and not self.complete:
             if text := refusal_text(delta.get("stop_details")):
@@ -160,8 +161,9 @@ class StreamReader:
 
     def _end(self) -> None:
         """The last chunk, once: the usage, for a client that asked."""
-        if self._include_usage and self.usage is not None and self._head is not None and not self._ended:
-            value = {**self._head, "choices": [], "usage": chat_usage(self.usage)}
+        usage = None if self.usage is None or self.usage.estimated else self.usage
+        if self._include_usage and usage is not None and self._head is not None and not self._ended:
+            value = {**self._head, "choices": [], "usage": chat_usage(usage)}
             self._ready.append(Chunk(value=value, usage=True))
         self._ended = True
 

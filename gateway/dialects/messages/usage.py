@@ -35,6 +35,15 @@ def read_usage(raw: object) -> Usage | None:
     )
 
 
+def begun_usage(raw: Mapping[str, Any]) -> Usage | None:
+    """As `read_usage`, of a stream that has only begun: its input, and no output yet, which is left to an
+    estimate should no more be heard."""
+    usage = read_usage({**raw, "output_tokens": 0})
+    if usage is not None:
+        usage.estimated = True
+    return usage
+
+
 def chat_usage(usage: Usage) -> dict[str, Any]:
     """OpenAI's ``usage``: its prompt tokens include the cache, its completion tokens the reasoning."""
     return {

@@ -80,6 +80,7 @@ class StreamReader(EventReading):
                 self.usage = parse_usage(value["response"].get("usage"))
                 self.complete = True
             elif kind == "response.failed":
+                self.usage = parse_usage(value["response"].get("usage"))
                 self.fault = failure(value["response"].get("error"))
             elif kind == "error":
                 self.fault = failure(value.get("error") or value)

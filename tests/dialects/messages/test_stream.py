@@ -100,9 +100,9 @@ def test_usage_is_for_those_who_ask() -> None:
     assert last["choices"] == [] and last["usage"] == chat_usage(reader.usage) and asked[-1].usage
 
 
-def test_the_figures_of_the_start_are_no_figures_of_the_answer() -> None:
-    reader, _ = read((WIRE / "overloaded.sse").read_bytes())
-    assert reader.usage is None and reader.produced == len("Half an")
+def test_the_figures_of_the_start_are_those_of_the_input() -> None:
+    reader, _ = read((WIRE / "overloaded.sse").read_bytes(), include_usage=True)
+    assert reader.usage == Usage(input=30, estimated=True) and reader.produced == len("Half an")
 
 
 def test_an_error_in_the_stream_ends_it() -> None:
