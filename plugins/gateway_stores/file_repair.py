@@ -24,6 +24,8 @@ from gateway_stores.file_schema import (
     check,
     check_tables,
     connect,
+    look_at_head,
+    make_private,
     note,
     open_wal,
 )
@@ -56,6 +58,8 @@ def make_ready(path: str) -> None:
     marker = Path(path + DAMAGED)
     try:
         try:
+            make_private(path)
+            look_at_head(path)
             with closing(connect(path)) as connection:
                 small = Path(path).stat().st_size <= CHECKED_BYTES
                 check(connection, thorough=small or marker.exists())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
@@ -73,7 +74,6 @@ def connect(path: str) -> sqlite3.Connection:
 
     Raises `OSError` where something else stands there, or what a later version wrote."""
     make_private(path)
-    _look_at_head(path)
     connection = open_wal(path)
     try:
         migrate(connection)
@@ -103,17 +103,21 @@ def open_wal(path: str) -> sqlite3.Connection:
 def make_private(path: str) -> None:
     """Make the file if it is not there, readable by its owner alone (as what SQLite puts beside it will be).
 
+    One that is there is not opened: who closes a file gives up all locks that its process has on it, those of
+    SQLite's other connections too, and the next process to look at the database takes its log away from them.
     Raises `OSError` also where a symbolic link stands in its place."""
     make_folder_of(path)
     for suffix in ("", "-wal", "-shm"):
         if Path(path + suffix).is_symlink():
             raise OSError(f"{path + suffix}: is a symbolic link; name the file itself")
-    with open(path, "ab", opener=open_private):
-        pass
+    with suppress(FileExistsError):
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
 
-def _look_at_head(path: str) -> None:
-    with open(path, "rb", opener=open_private) as file:
+def look_at_head(path: str) -> None:
+    """Raises `OSError` for a file that is none of ours. Before the first connection of this process, for the
+    reason that `make_private` gives."""
+    with open(path, "r+b", opener=open_private) as file:
         head = file.read(72)
     wrong = sum(found != meant for found, meant in zip(head, _HEAD, strict=False))
     wrong += sum(found != meant for found, meant in zip(head[68:], _APPLICATION, strict=False))

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -155,6 +156,23 @@ async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) ->
         assert 0 < len(await store.requests(Filter(), 1000)) <= 200
         assert store.trouble() is None
         await store.cache_put("key", b"answer", 60.0)
+
+
+async def test_another_process_may_look_at_the_database_at_any_time(path: str) -> None:
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM records').fetchall()"
+    async with opened(path) as store:
+        await store.append([plain(0)])
+        await store.requests(Filter(), 1000)
+        await store.cache_put("key", b"answer", 60.0)
+        log = os.stat(path + "-wal")
+        for looked_at, query in ((path, look), (path + ".cache", look.replace("records", "answers"))):
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", query, looked_at)
+            assert await process.wait() == 0
+        assert os.path.samestat(log, os.stat(path + "-wal"))
+        assert os.stat(path + ".cache-wal").st_nlink == 1
+        await store.append([plain(1)])
+    async with opened(path) as store:
+        assert len(await store.requests(Filter(), 1000)) == 2
 
 
 async def test_a_database_that_is_removed_begins_anew_after_trouble(path: str) -> None:
