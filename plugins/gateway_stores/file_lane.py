@@ -30,7 +30,8 @@ _NICENESS = 5
 
 
 class Lane:
-    """Work for one database, done one after the other. After trouble it begins with a new connection."""
+    """Work for one database, done one after the other. After trouble it begins with a new connection, and so
+    it does where another file stands at its path, or none."""
 
     def __init__(
         self, path: str, connect: Callable[[str], sqlite3.Connection], failed: Callable[[str], None]
@@ -41,6 +42,8 @@ class Lane:
         self._connect = connect
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
+        """The file that it is connected to."""
         self._thread = ThreadPoolExecutor(1, "store", _give_way)
 
     async def run(
@@ -55,9 +58,7 @@ class Lane:
 
         def do() -> T:
             try:
-                if self._connection is None:
-                    self._connection = self._connect(self._path)
-                return work(self._connection, *args, **kwargs)
+                return work(self._connected(), *args, **kwargs)
             except _TROUBLE:
                 self._disconnect()
                 raise
@@ -74,6 +75,22 @@ class Lane:
         """Finish what was begun and let go."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._is_gone():
+            log.error("the database was removed or replaced", extra={"path": self._path})
+            self._disconnect()
+        if self._connection is None:
+            self._connection = self._connect(self._path)
+            self._file = os.stat(self._path)
+        return self._connection
+
+    def _is_gone(self) -> bool:
+        assert self._file is not None
+        try:
+            return not os.path.samestat(self._file, os.stat(self._path))
+        except FileNotFoundError:
+            return True
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

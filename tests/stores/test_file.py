@@ -175,6 +175,19 @@ async def test_another_process_may_look_at_the_database_at_any_time(path: str) -
         assert len(await store.requests(Filter(), 1000)) == 2
 
 
+async def test_a_database_that_is_removed_is_begun_anew(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(path) as store:
+        await store.append([plain(0)])
+        assert len(await store.requests(Filter(), 10)) == 1
+        shutil.rmtree(os.path.dirname(path))
+        await store.append([plain(1)])
+        assert [record.id for record in await store.requests(Filter(), 10)] == [plain(1).id]
+        assert store.trouble() is None
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM requests").fetchone() == (1,)
+    assert [line.message for line in caplog.records] == ["the database was removed or replaced"] * 2
+
+
 async def test_a_database_that_is_removed_begins_anew_after_trouble(path: str) -> None:
     async with opened(path) as store:
         with closing(sqlite3.connect(path)) as other:
