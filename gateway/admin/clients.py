@@ -28,6 +28,8 @@ from gateway.request.errors import quoted
 from gateway.runtime import Live
 
 _INVALID = 400
+_READ_ONLY = frozenset({"source", "changed", "changes", "expired", "created_at", "keys", "usage", "windows"})
+"""What answers say of a client beside its settings."""
 
 
 class Rotation(Section):
@@ -80,17 +82,29 @@ def described(state: AdminState, id_: str) -> dict[str, Any]:
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
-    """Change what the body holds of a client, and leave the rest. Raises `AdminError`."""
+    """Change what the body holds of a client, and leave the rest; what answers say beside the settings may
+    come back. Raises `AdminError`."""
     live = state.live
+    touched: list[str] = []
     _check_known(live, id_)
     if body.get("id", id_) != id_:
         raise AdminError(_INVALID, "id: cannot be changed. Make another client in its place.")
     # A masked key was sent back as it was shown in the configuration.
-    wanted = {name: value for name, value in body.items() if not (name == "key" and is_mask(value))}
-    await _apply(state, lambda managed: client_edit.change(managed, live.managed.effective, id_, wanted))
-    for name in wanted:
-        if name != "id":
-            note(f"api_keys.{id_}.{name}")
+    wanted = {
+        name: value
+        for name, value in body.items()
+        if name not in _READ_ONLY and not (name == "key" and is_mask(value))
+    }
+
+    def edit(managed: Managed) -> Managed:
+        file = live.managed.effective
+        patch = client_edit.edited(managed, file, id_, wanted)
+        touched[:] = patch
+        return client_edit.change(managed, file, id_, patch) if patch else managed
+
+    await _apply(state, edit)
+    for name in touched:
+        note(f"api_keys.{id_}.{name}")
     return _shown(live, id_)
 
 
