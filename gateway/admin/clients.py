@@ -12,7 +12,7 @@ from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.state import AdminState
-from gateway.api import Filter, Total
+from gateway.api import Filter, StoreUnavailable, Total
 from gateway.config import client_edit
 from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_secret, validated
 from gateway.config.fields import BlankIsNone, Credential, Seconds
@@ -69,10 +69,18 @@ async def used(state: AdminState, span: Filter) -> dict[str, Total]:
     return {total.group[0]: total for total in totals}
 
 
+async def used_if_known(state: AdminState, span: Filter) -> dict[str, Total] | None:
+    """As `used`; None while the store cannot say: all else of the clients is known without it."""
+    try:
+        return await used(state, span)
+    except (StoreUnavailable, AdminError):
+        return None
+
+
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
     """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    return with_usage(state.live, id_, await used(state, replace(span, client=id_)))
+    return with_usage(state.live, id_, await used_if_known(state, replace(span, client=id_)))
 
 
 def described(state: AdminState, id_: str) -> dict[str, Any]:
