@@ -138,9 +138,9 @@ class Catalog:
         pool = self._pools.get(name)
         return pool if pool is not None else self._resolve_unlisted(name)
 
-    def knows(self, address: str) -> bool:
-        """Whether ``ID:MODEL`` or ``TYPE:MODEL`` names a service."""
-        return bool(self._explicit(address))
+    def named(self, address: str) -> list[tuple[str, str]]:
+        """The ids of the services that ``ID:MODEL`` or ``TYPE:MODEL`` names, each with the model's name."""
+        return [(service.id, model) for service, model in self._explicit(address)]
 
     def names(self) -> Mapping[str, Pool]:
         """Every name that is listed: aliases, ``ID:MODEL``, bare model names."""

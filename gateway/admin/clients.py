@@ -12,7 +12,7 @@ from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.state import AdminState
-from gateway.api import Filter, Total
+from gateway.api import Filter, StoreUnavailable, Total
 from gateway.config import client_edit
 from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_secret, validated
 from gateway.config.fields import BlankIsNone, Credential, Seconds
@@ -28,6 +28,8 @@ from gateway.request.errors import quoted
 from gateway.runtime import Live
 
 _INVALID = 400
+_READ_ONLY = frozenset({"source", "changed", "changes", "expired", "created_at", "keys", "usage", "windows"})
+"""What answers say of a client beside its settings."""
 
 
 class Rotation(Section):
@@ -67,10 +69,18 @@ async def used(state: AdminState, span: Filter) -> dict[str, Total]:
     return {total.group[0]: total for total in totals}
 
 
+async def used_if_known(state: AdminState, span: Filter) -> dict[str, Total] | None:
+    """As `used`; None while the store cannot say: all else of the clients is known without it."""
+    try:
+        return await used(state, span)
+    except (StoreUnavailable, AdminError):
+        return None
+
+
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
     """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    return with_usage(state.live, id_, await used(state, replace(span, client=id_)))
+    return with_usage(state.live, id_, await used_if_known(state, replace(span, client=id_)))
 
 
 def described(state: AdminState, id_: str) -> dict[str, Any]:
@@ -80,17 +90,29 @@ def described(state: AdminState, id_: str) -> dict[str, Any]:
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
-    """Change what the body holds of a client, and leave the rest. Raises `AdminError`."""
+    """Change what the body holds of a client, and leave the rest; what answers say beside the settings may
+    come back. Raises `AdminError`."""
     live = state.live
+    touched: list[str] = []
     _check_known(live, id_)
     if body.get("id", id_) != id_:
         raise AdminError(_INVALID, "id: cannot be changed. Make another client in its place.")
     # A masked key was sent back as it was shown in the configuration.
-    wanted = {name: value for name, value in body.items() if not (name == "key" and is_mask(value))}
-    await _apply(state, lambda managed: client_edit.change(managed, live.managed.effective, id_, wanted))
-    for name in wanted:
-        if name != "id":
-            note(f"api_keys.{id_}.{name}")
+    wanted = {
+        name: value
+        for name, value in body.items()
+        if name not in _READ_ONLY and not (name == "key" and is_mask(value))
+    }
+
+    def edit(managed: Managed) -> Managed:
+        file = live.managed.effective
+        patch = client_edit.edited(managed, file, id_, wanted)
+        touched[:] = patch
+        return client_edit.change(managed, file, id_, patch) if patch else managed
+
+    await _apply(state, edit)
+    for name in touched:
+        note(f"api_keys.{id_}.{name}")
     return _shown(live, id_)
 
 

@@ -25,7 +25,10 @@ def listing(state: AdminState) -> list[dict[str, Any]]:
 
 def _targets(catalog: Catalog, alias: ResolvedAlias) -> list[dict[str, Any]]:
     """What an alias is set to, also where no provider is called so."""
-    return [{"target": one.target, "weight": one.weight, "known": catalog.knows(one.target)} for one in alias]
+    return [
+        {"target": one.target, "weight": one.weight, "known": bool(catalog.named(one.target))}
+        for one in alias
+    ]
 
 
 def _kind(pool: Pool, is_alias: bool) -> str:

@@ -15,7 +15,7 @@ from gateway.admin.errors import AdminError
 from gateway.admin.keystate import of_all
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
-from gateway.admin.trail import SAFE
+from gateway.admin.trail import only_read
 from gateway.api import StoreUnavailable, Trouble
 from gateway.runtime import Live
 
@@ -112,7 +112,7 @@ async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
 
 
 def _changes(entry: Mapping[str, Any]) -> bool:
-    return entry.get("method") not in SAFE
+    return not only_read(entry)
 
 
 def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from gateway.admin.difference import differences
 from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
-from gateway.config.masked import masked, masked_section, revealed
+from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
 from gateway.config.overlay import Shown, changes, sealed, without
 from gateway.config.problems import ConfigError, Path, Problem, render
-from gateway.config.roster import KnownClient, roster
-from gateway.config.schema import Config
+from gateway.config.roster import KnownClient, key_of, roster
+from gateway.config.schema import ClientConfig, Config
 from gateway.config.tree import CLIENTS, by_id, leaves, merge
 from gateway.runtime import Live
 
@@ -52,15 +52,21 @@ def _without_clients(config: Config) -> Shown:
 def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
     hidden_, actual = masked(config), revealed(config)
     if clients or config.api_keys is not None:
-        keys = {client["id"]: client["key"] for client in hidden_["api_keys"] or ()}
-        hidden_["api_keys"] = [_client(client, keys.get(id_)) for id_, client in clients.items()]
+        own = {client.id: client for client in config.api_keys or ()}
+        hidden_["api_keys"] = [_masked(client, own.get(id_)) for id_, client in clients.items()]
+        actual["api_keys"] = [_actual(client) for client in clients.values()]
     return Shown(hidden_, actual)
 
 
-def _client(client: KnownClient, masked_key: str | None) -> dict[str, Any]:
-    values = masked_section(client.settings, CLIENTS)
-    own = client.made_of is None
-    return {**values, "key": masked_key if own else _CLIENT_KEY}
+def _masked(client: KnownClient, own: ClientConfig | None) -> dict[str, Any]:
+    """``own``: the client as the file alone has it. Of a key that was given here only the hash is known."""
+    key = mask(own.key.get_secret_value()) if own and client.keys == (key_of(own),) else _CLIENT_KEY
+    return {**masked_section(client.settings, CLIENTS), "key": key}
+
+
+def _actual(client: KnownClient) -> dict[str, Any]:
+    """Hashes stand for the keys."""
+    return {**revealed_section(client.settings, CLIENTS), "key": [key.digest for key in client.keys]}
 
 
 def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[Path]) -> Managed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -20,6 +21,8 @@ TOO_MANY = 429
 """Not in the audit log: whoever calls too often must not fill it. A client's own limit is another matter."""
 SAFE = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
+_QUESTIONS = frozenset({"/admin/v1/config/validate", "/admin/v1/route"})
+"""Routes that change nothing although their questions are too long for an address."""
 
 
 async def on_record(
@@ -39,6 +42,12 @@ async def on_record(
         asks = request.method in SAFE or QUESTION in request
         if CALLER in request and (status != TOO_MANY or TARGET in request) and (reads or not asks):
             await _audit(request, route, status, began)
+
+
+def only_read(entry: Mapping[str, Any]) -> bool:
+    """Whether the call of an entry of the audit log could change nothing."""
+    route = str(entry.get("route")).removeprefix("/api")
+    return entry.get("method") in SAFE or route in _QUESTIONS
 
 
 async def _audit(request: web.Request, route: str, status: int, began: float) -> None:

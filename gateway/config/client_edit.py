@@ -12,13 +12,15 @@ from pydantic import ValidationError
 
 from gateway.config.faults import explain
 from gateway.config.managed import ClientKey, Managed, ManagedClient
+from gateway.config.masked import masked_section
+from gateway.config.overlay import same
 from gateway.config.problems import ConfigError, Problem, render
 from gateway.config.read import Loaded
 from gateway.config.roster import KnownClient, in_file
 from gateway.config.schema import ClientConfig, Section
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS, ClientSettings
 from gateway.config.suggest import hint
-from gateway.config.tree import merge
+from gateway.config.tree import CLIENTS, merge
 
 _KEY_BYTES = 24
 _S = TypeVar("_S", bound=Section)
@@ -55,6 +57,20 @@ def create(managed: Managed, file: Loaded, body: Mapping[str, Any], now: float) 
         name: value for name, value in body.items() if name not in ("id", "key") and value is not None
     }
     return _with(managed, checked.id, ManagedClient(settings, (key,), now))
+
+
+def edited(managed: Managed, file: Loaded, id_: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``body`` is not as it is shown now: who reads a client and edits it sends back the rest, too,
+    and that is to stay as the file has it.
+
+    Raises `UnknownClient`.
+    """
+    settings = merge(in_file(file.values).get(id_), _entry(managed, file, id_).settings, drop_nulls=True)
+    try:
+        now = masked_section(validated(ClientSettings, {**settings, "id": id_}), CLIENTS)
+    except ConfigError:  # what was kept need not be valid any more
+        now = {}
+    return _edited(body, now)
 
 
 def change(managed: Managed, file: Loaded, id_: str, body: Mapping[str, Any]) -> Managed:
@@ -126,6 +142,16 @@ def validated(kind: type[_S], values: dict[str, Any]) -> _S:
     except ValidationError as error:
         faults = explain(error, values, kind)
         raise ConfigError([Problem(render(f.path), None, f.message, f.got) for f in faults]) from None
+
+
+def _edited(body: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _edited(value, now[name])
+        if isinstance(value, dict) and isinstance(now.get(name), dict)
+        else value
+        for name, value in body.items()
+        if name not in now or not same(value, now[name])
+    }
 
 
 def _entry(managed: Managed, file: Loaded, id_: str) -> ManagedClient:

@@ -50,6 +50,11 @@ def masked_section(section: BaseModel, path: Path) -> dict[str, Any]:
     return _section(section, path, mask)
 
 
+def revealed_section(section: BaseModel, path: Path) -> dict[str, Any]:
+    """The section at ``path`` alone, as `revealed` has it."""
+    return _section(section, path, str)
+
+
 def revealed(config: Config) -> dict[str, Any]:
     """As `masked`, secrets included: to compare and to hash, never to show."""
     return _section(config, (), str)

@@ -140,6 +140,11 @@ def without(overlay: Overlay, where: str) -> tuple[Overlay, str]:
     return _removed(overlay, path, ()) or {}, render(path)
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where ``false`` is not 0."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
 def _step(values: Any, path: Path) -> Any:
     if isinstance(values, list) and has_ids(path[:-1]):
         values = by_id(path[:-1], values)
@@ -155,10 +160,6 @@ def _is_secret(path: Path, value: Any) -> bool:
         return False
     named = path[0] != "model_aliases" and is_secret(path)
     return named or without_userinfo(value) != value or value.startswith(MARK)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _stray_masks(patch: Any, now: Shown, path: Path) -> list[Problem]:
@@ -179,7 +180,7 @@ def _changed(patch: Any, now: Shown, path: Path) -> Any:
         changed: dict[str, Any] = {}
         for name, value in patch.items():
             part = now.part((*path, name))
-            if not _same(value, part.masked):
+            if not same(value, part.masked):
                 inner = _changed(value, part, (*path, name))
                 if inner is not None or value is None:
                     changed[name] = inner

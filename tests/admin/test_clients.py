@@ -120,6 +120,26 @@ async def test_a_change_leaves_what_it_does_not_name(gateway: Gateway) -> None:
     assert (await gateway.admin("PUT", "clients/two", {"key": "sk-client-1"}))[0] == 409
 
 
+async def test_a_client_can_be_read_edited_and_sent_back(tmp_path: Path, store: MemoryConfigStore) -> None:
+    clients = [{"id": "one", "key": "sk-client-1", "description": "see http://a:b@x/"}]
+    async with running(configured(UP, **SERVER, api_keys=clients), tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "clients", {"id": "two", "key": KEY, "expires_at": "2099-01-01"})
+        for id, key, changes in (("one", "sk-client-1", ["limits.req_per_min"]), ("two", KEY, [])):
+            _, shown = await gateway.admin("GET", f"clients/{id}")
+            status, same = await gateway.admin("PUT", f"clients/{id}", {**shown, "key": "…"})
+            assert status == 200
+            assert same == {name: shown[name] for name in same}  # nor is it changed on top of the file
+            shown["limits"]["req_per_min"] = 51
+            status, edited = await gateway.admin("PUT", f"clients/{id}", shown)
+            assert (status, edited["limits"]["req_per_min"], edited["changes"]) == (200, 51, changes)
+            assert await status_of(gateway, key) == 200
+            status, error = await gateway.admin("PUT", f"clients/{id}", {**edited, "descripton": {}})
+            assert (status, [one["path"] for one in error["details"]]) == (400, ["descripton"])
+            assert 'did you mean "description"' in error["details"][0]["message"]
+        settings = gateway.live.managed.clients["one"].settings
+        assert settings.description == "see http://a:b@x/"
+
+
 async def test_a_client_that_expires_is_refused(gateway: Gateway) -> None:
     await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()

@@ -215,6 +215,39 @@ async def test_a_secret_that_changes_shows_even_where_its_mask_does_not(gateway:
     assert change == {"path": "llm_providers.openai.headers.x-team", "before": "…", "after": "…"}
 
 
+async def changes(gateway: Gateway, client: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What validating a change of a client says."""
+    body = (await gateway.admin("POST", "config/validate", {"api_keys": [client]}))[1]
+    assert body["valid"], body
+    return {change["path"]: (change["before"], change["after"]) for change in body["changes"]}
+
+
+async def test_of_clients_only_what_changes_is_listed(tmp_path: Path) -> None:
+    kept, other = "sk-canary-of-bob-0123", "sk-canary-of-bob-4567"
+    clients = {"api_keys": [{"id": "bob", "key": kept}]}
+    async with running(keyed(**clients), tmp_path) as gateway:
+        limits = {"limits": {"req_per_min": 51}}
+        assert await changes(gateway, {"id": "bob", **limits}) == {"api_keys.bob.limits.req_per_min": (0, 51)}
+        assert await changes(gateway, {"id": "bob", "key": other}) == {"api_keys.bob.key": ("sk-…0123", "…")}
+        assert await changes(gateway, {"id": "bob", "key": kept}) == {}
+        assert (await gateway.admin("POST", "config", {"api_keys": [{"id": "bob", **limits}]}))[0] == 200
+        assert (await gateway.admin("GET", "config"))[1]["api_keys"][0]["key"] == "sk-…0123"
+        assert (await gateway.of(kept).ask())[0] == 200
+
+
+async def test_a_client_that_was_made_here_is_compared_as_those_of_the_file_are(gateway: Gateway) -> None:
+    made = {"id": "two", "key": NEW_KEY, "allowed_models": ["a", "b"]}
+    assert (await gateway.admin("POST", "clients", made))[0] == 201
+    assert await changes(gateway, {"id": "two", "key": f"{NEW_KEY}-other"}) == {
+        "api_keys.two.key": ("…", "…")
+    }
+    assert await changes(gateway, {"id": "two", "key": "…"}) == {}
+    change = {"id": "two", "allowed_models": ["a", "c"]}
+    assert await changes(gateway, change) == {"api_keys.two.allowed_models": (["a", "b"], ["a", "c"])}
+    assert (await gateway.admin("POST", "config", {"api_keys": [change]}))[0] == 200
+    assert (await gateway.admin("GET", "clients/two"))[1]["allowed_models"] == ["a", "c"]
+
+
 async def test_validate_says_what_would_wait_for_a_restart(gateway: Gateway) -> None:
     patch = {"server": {"listen": "127.0.0.1:1", "max_body_mb": 1}}
     body = (await gateway.admin("POST", "config/validate", patch))[1]

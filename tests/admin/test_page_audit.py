@@ -14,7 +14,7 @@ from gateway import audit as audit_log
 from gateway.admin.pages import audit
 from tests.admin.browsing import Browser, browsing
 from tests.admin.calling import administered, audited, call
-from tests.daemon.running import running
+from tests.daemon.running import ADMIN, running
 
 HOSTILE = "<img src=x onerror=stranger()>\u202e"
 
@@ -129,6 +129,14 @@ async def test_what_cannot_be_asked(browser: Browser, query: str) -> None:
 
 async def test_the_api_leaves_out_reads_as_well(browser: Browser) -> None:
     await call(browser.gateway, "GET /providers")
+    await call(browser.gateway, "POST /route", {"model": "m"})
+    await call(browser.gateway, "POST /config/validate", {"policy": {"algorithm": "hybird"}})
+    async with browser.gateway.session.post(
+        f"{browser.gateway.url}/api/admin/v1/route", json={"model": "m"}, headers=ADMIN
+    ) as response:
+        assert response.status == 200
+    _, everything = await call(browser.gateway, "GET /audit")
+    assert len(everything["entries"]) == 5
     _, body = await call(browser.gateway, "GET /audit", only="changes")
     assert [entry["route"] for entry in body["entries"]] == ["/ui/login"]
     assert (await call(browser.gateway, "GET /audit", only="some"))[0] == 400

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api import StoreUnavailable
 from tests.admin.browsing import Answer, Browser, browsing
 from tests.admin.calling import administered, audited, call
 from tests.daemon.running import Gateway, running
@@ -273,6 +274,21 @@ async def test_the_usage_of_a_client(browser: Browser) -> None:
     page = await browser.get("/ui/clients/one?range=24h")
     assert "Requests 3" in page.words and "exactly $0.000036" in page.words
     assert "3 of 100 requests/min" in page.words and " m up 3 0 " in page.words
+
+
+async def test_the_clients_are_there_without_the_store(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> None:
+        raise StoreUnavailable("it is away")
+
+    for name in ("totals", "series"):
+        monkeypatch.setattr(browser.gateway.live.store, name, lost)
+    for path in ("", "?sort=spend", "/one"):
+        page = await browser.get(f"/ui/clients{path}")
+        assert page.status == 200 and "0 of 100 requests/min" in page.words
+    await act(browser, "/ui/clients/one", do="change", description="all the same")
+    assert (await client(browser, "one"))["description"] == "all the same"
 
 
 @pytest.mark.parametrize(

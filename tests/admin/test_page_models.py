@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,32 @@ async def test_aliases_with_targets_and_weights(browser: Browser) -> None:
     ]
     assert [one["known"] for one in named["astray"]] == [True, False]
     assert named["m"] == []
+
+
+async def test_each_target_has_the_price_of_its_own_provider(tmp_path: Path) -> None:
+    def echo(id_: str, input_: float | None) -> dict[str, Any]:
+        pricing = {"pricing": {"input_token_cost": input_, "output_token_cost": 0.01}} if input_ else {}
+        return {"id": id_, "type": "echo", "model": "m", "api_keys": [f"canary-{id_}"], **pricing}
+
+    aliases = {
+        "smart": ["up:m", {"target": "bup:m", "weight": 2}],
+        "any": "echo:m",
+        "ghost": "gone:m",
+        "void": "lab:m",
+    }
+    config = administered(echo("up", 0.002), echo("bup", 0.004), echo("lab", None), model_aliases=aliases)
+    async with running(config, tmp_path) as gateway, browsing(gateway) as browser:
+        await browser.log_in()
+        page = await browser.get("/ui/models")
+        assert page.status == 200
+        ten = "$10.00 $0.01 per 1,000"
+        assert f"up:m 1 33 % $2.00 $0.002 per 1,000 {ten}" in page.words
+        assert f"bup:m 2 67 % $4.00 $0.004 per 1,000 {ten}" in page.words
+        both = "$2.00 – $4.00 $0.002 – $0.004 per 1,000"
+        assert f"echo:m 1 100 % {both} unknown {ten} unknown" in page.words
+        assert "lab:m 1 100 % unknown unknown" in page.words
+        assert page.words.partition("gone:m no such provider")[2].split()[:3] == ["1", "100", "%"]
+        assert (await browser.get("/ui/models?q=ghost")).status == 200
 
 
 async def test_a_search_finds_models_providers_and_aliases(browser: Browser) -> None:

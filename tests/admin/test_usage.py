@@ -198,17 +198,24 @@ async def test_what_cannot_be_asked(gateway: Gateway, path: str, query: dict[str
 
 async def test_a_store_that_is_lost_is_503(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost(*_: object) -> None:
-        raise StoreUnavailable("redis at db:6379 refuses connections")
+        raise StoreUnavailable("redis at db:6379: Connection refused.")
 
     for name in ("totals", "series", "requests", "request"):
         monkeypatch.setattr(gateway.live.store, name, lost)
     for path in ("/stats", "/metrics", "/metrics/global", "/requests", "/requests/x", "/requests/stream"):
         status, body = await call(gateway, f"GET {path}")
         assert status == 503
-        assert "db:6379" in body["error"]
+        assert body["error"].endswith("redis at db:6379: Connection refused.")
     status, body = await call(gateway, "GET /providers")  # what is known without it is shown
     assert status == 200
     assert body["providers"][0]["keys"][0]["last_24h"] is None
+    for query in ("", "?sort=spend&limit=1"):
+        status, body = await call(gateway, f"GET /clients{query}")
+        assert (status, body["clients"][0]["usage"]) == (200, None)
+    id = body["clients"][0]["id"]
+    status, one = await call(gateway, f"GET /clients/{id}")
+    assert (status, one) == (200, body["clients"][0])
+    assert (await call(gateway, "GET /clients/nobody"))[0] == 404
 
 
 async def test_a_question_that_takes_too_long_is_given_up(

@@ -41,7 +41,7 @@ async def list_usage(request: web.Request) -> web.Response:
         query.whole("limit", 1, MAX_LIMIT),
     )
     state = request.app[ADMIN]
-    found = await find(state, wanted, await clients.used(state, read_range(query)))
+    found = await find(state, wanted, await clients.used_if_known(state, read_range(query)))
     return answer({"clients": found.clients, "matching": found.matching, "next": found.next})
 
 

@@ -20,13 +20,13 @@ from gateway.admin.pages.faults import faults_by_field
 from gateway.admin.pages.flash import see_other
 from gateway.admin.pages.forms import FORM
 from gateway.admin.pages.page import Page, Section
-from gateway.admin.pages.ranges import RANGES, Span, read_span
+from gateway.admin.pages.ranges import RANGES, read_span
 from gateway.admin.pages.render import whole
 from gateway.admin.pages.show import shown
 from gateway.admin.pages.spreadsheet import Cell, send_csv
 from gateway.admin.query import Query
 from gateway.admin.state import ADMIN, AdminState, note_change
-from gateway.api import Filter, StoreUnavailable, Total
+from gateway.api import Filter, Total
 
 EVERY = 5.0
 AT_ONCE = 50
@@ -48,7 +48,8 @@ async def listing(request: web.Request) -> Page:
     query = Query(request, "q", "sort", "after", "range")
     span, state = read_span(query), request.app[ADMIN]
     wanted = Wanted(query.text("q") or "", query.choice("sort", SORTS, "id"), query.text("after"), AT_ONCE)
-    found = await find(state, wanted, await _used(state, span))
+    used = await clients.used_if_known(state, Filter(start=span.start, end=span.end))
+    found = await find(state, wanted, used)
     kept = {"q": wanted.text, "sort": wanted.sort, "range": span.name}
     values = {
         "span": span,
@@ -108,13 +109,6 @@ def _new(
         "providers": list(request.app[ADMIN].live.current.catalog.services),
     }
     return Page("new_client.html", values, status)
-
-
-async def _used(state: AdminState, span: Span) -> Mapping[str, Total] | None:
-    try:
-        return await clients.used(state, Filter(start=span.start, end=span.end))
-    except (StoreUnavailable, AdminError):
-        return None
 
 
 async def _rows(
