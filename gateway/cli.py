@@ -28,13 +28,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         code = command(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed
+            sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()
         return OK
+    except OSError as error:
+        if error.filename is not None:  # a bug: of their files commands tell themselves
+            raise
+        _let_go_of_output()
+        complain(f"cannot write to standard output: {error.strerror or error}")
+        return INVALID
     except KeyboardInterrupt:
         return 130
+
+
+def _let_go_of_output() -> None:
+    """So that nothing tries to write the rest once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:

@@ -160,6 +160,22 @@ def test_hash_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert cli.main(["hash-password"]) == 1
     assert capsys.readouterr().err == "the password is empty\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xe9t\xe9"), errors="surrogateescape"))
+    assert cli.main(["hash-password"]) == 1
+    assert capsys.readouterr().err == "the password is not valid UTF-8 text\n"
+    monkeypatch.setattr("sys.stdin", None)
+    assert cli.main(["hash-password"]) == 1
+    assert capsys.readouterr().err == "no password was given\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    [("/dev/full", 1, "cannot write to standard output: No space left on device\n"), ("&-", 0, "")],
+)
+def test_output_that_nothing_can_be_written_to(output: str, code: int, said: str) -> None:
+    command = f"exec {sys.executable} -m gateway plugins >{output}"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:

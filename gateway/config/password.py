@@ -8,6 +8,8 @@ from getpass import getpass
 
 def ask() -> str:
     """From the terminal, twice; or one line of standard input. Raises ValueError, for the user to read."""
+    if sys.stdin is None:  # it was closed
+        raise ValueError("no password was given")
     if sys.stdin.isatty():
         try:
             password = getpass()
@@ -19,7 +21,8 @@ def ask() -> str:
     else:
         try:
             password = sys.stdin.readline().rstrip("\r\n")
-        except UnicodeDecodeError:
+            password.encode()
+        except UnicodeError:
             raise ValueError("the password is not valid UTF-8 text") from None
     if not password:
         raise ValueError("the password is empty")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ from gateway.server import Connection
 BODY_DEADLINE = 60.0
 """Seconds in which the whole body must have arrived."""
 MAX_DEPTH = 64
+_TOO_DEEP = re.compile("recursion|depth", re.IGNORECASE)
+"""In what orjson says of a document that nests deeper than it can read, in its versions."""
 _OFF_LOOP = 1024 * 1024
 """Bodies beyond this are parsed in a thread, so that one large request does not hold up the others."""
 
@@ -100,7 +103,7 @@ def parse(body: bytes) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        if "ecursion" in str(exc):
+        if _TOO_DEEP.search(str(exc)):
             raise _too_deep() from exc
         raise ApiError("invalid_json", f"The body is not valid JSON: {_where(exc)}.") from None
     if _opens_more_than(body, MAX_DEPTH) and _deeper_than(value, MAX_DEPTH):

@@ -7,7 +7,20 @@ from aiohttp import web
 from gateway.config.schema import Cors
 from gateway.server import Direct
 
-_EXPOSED = "x-request-id, retry-after, x-coo-provider, x-coo-model, x-coo-key, x-coo-attempts, x-coo-cost"
+_EXPOSED = ", ".join(
+    [
+        *("x-request-id", "request-id", "retry-after", "retry-after-ms", "x-should-retry"),
+        *("x-coo-provider", "x-coo-model", "x-coo-key", "x-coo-attempts", "x-coo-cache", "x-coo-cost"),
+        *("x-coo-dropped-params", "x-coo-clamped", "x-coo-estimated", "x-coo-error-source"),
+        *("x-coo-upstream-request-id", "www-authenticate"),
+        *(
+            f"x-ratelimit-{figure}-{kind}"
+            for kind in ("requests", "tokens")
+            for figure in ("limit", "remaining", "reset")
+        ),
+    ]
+)
+"""What a page may read of an answer beyond what the standard lets it: the headers of docs/api.rst."""
 
 
 def preflight(request: web.Request, cors: Cors) -> web.StreamResponse | None:

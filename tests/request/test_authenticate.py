@@ -69,6 +69,7 @@ REFUSED = "invalid_api_key"
         ([("api-key", "sk-one")], "one"),
         ([("x-goog-api-key", "sk-one")], "one"),
         ([("x-api-key", "sk-one"), ("Authorization", "Bearer sk-one")], "one"),
+        ([("x-api-key", ""), ("Authorization", "Bearer sk-one")], "one"),
         ([("x-api-key", "sk-é")], "odd"),
         ([], REFUSED),
         ([("Authorization", "Bearer")], REFUSED),
