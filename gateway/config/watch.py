@@ -125,6 +125,7 @@ class Watcher(FileSystemEventHandler):
         except OSError as error:
             if not self._missing:
                 self._missing = True
+                self._digest = b""  # whatever comes is news: a reload in between has failed
                 _log.warning("the configuration cannot be read, going on with the last: %s", error.strerror)
             return None
         if self._missing:

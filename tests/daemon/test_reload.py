@@ -113,7 +113,11 @@ async def test_a_broken_file_changes_nothing(tmp_path: Path, broken: str) -> Non
 
 
 @pytest.mark.usefixtures("quick_watch")
-async def test_a_file_that_is_gone_or_only_touched_changes_nothing(tmp_path: Path) -> None:
+async def test_a_file_that_is_gone_or_only_touched_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(watch._log, "warning", lambda message, *facts: said.append(message))
     async with running(with_alias("one"), tmp_path) as gateway:
         before = gateway.live.current
         good = gateway.path.read_text()
@@ -123,8 +127,9 @@ async def test_a_file_that_is_gone_or_only_touched_changes_nothing(tmp_path: Pat
         status, body = await gateway.post_reload()
         assert (status, len(body["details"])) == (422, 1)
         assert "No such file" in body["details"][0]["message"]
+        await until(lambda: bool(said))
         gateway.path.write_text(good)
-        assert (await gateway.post_reload())[0] == 200
+        await until(lambda: not gateway.live.reload_errors)
         assert gateway.live.current is before
 
 
