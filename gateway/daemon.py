@@ -18,7 +18,7 @@ from gateway import __version__, interpreter, systemd
 from gateway.acceptor import Share
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
+from gateway.build import build_managed, build_plugins, build_runtime, journal_folder
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
@@ -171,11 +171,10 @@ class Daemon:
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
         managed.failed = partial(metrics.store_error, "config")
-        store = build_store(config, self._registry)
-        memory = Memory(store)
+        memory = Memory(plugins.store)
         live = Live(
-            current=build_runtime(loaded, plugins, store, memory),
-            store=store,
+            current=build_runtime(loaded, plugins, plugins.store, memory),
+            store=plugins.store,
             site=Site(
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,

@@ -11,7 +11,7 @@ import orjson
 
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
-from gateway.build import build_plugins, build_store
+from gateway.build import build_plugins
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
@@ -40,13 +40,13 @@ class Supervisor:
 
     def __init__(self, path: str, beginning: Beginning, registry: Registry, workers: int) -> None:
         self._loaded = beginning.loaded
-        build_plugins(self._loaded.config, registry)  # which check their own settings
+        plugins = build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
         self._path = path
         self._controls = Controls(self._reload)
         self._metrics = Metrics(__version__)
         """Of this process, and what workers that have ended had counted."""
-        self._store = build_store(self._loaded.config, registry)
+        self._store = plugins.store
         self._host = self._store if isinstance(self._store, Hosting) else None
         self._crew: Crew
         self._reloading = Reloading(path, beginning, registry)
