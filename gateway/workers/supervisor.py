@@ -12,6 +12,7 @@ import orjson
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.build import build_plugins
+from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
@@ -57,7 +58,7 @@ class Supervisor:
         Raises `ConfigError`, `CannotBind`, `OSError` or `GaveUp` if it cannot start.
         """
         config = self._loaded.config
-        configure(config.logging.level)
+        configure(config.logging.level).hide(own_secrets(config))
         with self._controls.signals():
             await self._open_store()
             self._sockets = bind(config.server)
