@@ -27,7 +27,7 @@ def installed(folder: Path, entry_points: str, name: str = "coo-acme", **modules
     """The environment in which a distribution stands beside the gateway."""
     site = folder / "site"
     info = site / f"{name.replace('-', '_')}-0.1.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(entry_points)
     for module, source in modules.items():
@@ -240,6 +240,34 @@ async def test_plugins(tmp_path: Path) -> None:
     assert refused.code == 1
     assert refused.err.startswith("llm_providers.0: the plugin 'acme' fails to import: ModuleNotFoundError")
     assert len(refused.err.splitlines()) == 1
+
+
+async def test_plugins_of_one_name(tmp_path: Path) -> None:
+    """The gateway's own counts, else that of the distribution whose name comes first."""
+    module = "from dataclasses import dataclass\n@dataclass\nclass Acme:\n    bogus: int = 0\n"
+    points = "[coo_llm.providers]\nopenai = {0}:Acme\nacme = {0}:Acme\n"
+    env: dict[str, str] = {}
+    for name in ("zcoo-acme", "a-coo-acme", "Coo_Acme"):
+        module_name = name.replace("-", "_").lower()
+        env = installed(tmp_path, points.format(module_name), name, **{module_name: module})
+    done = await coo_llm("plugins", folder=tmp_path, env=env)
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    own = "IGNORED: coo-llm has one of this name, and the gateway's own counts"
+    first = "IGNORED: a-coo-acme has one of this name, and the first by distribution counts"
+    assert [line for line in lines if line.startswith("providers openai ")] == [
+        f"providers openai coo-llm {__version__}",
+        f"providers openai a-coo-acme 0.1 {own}",
+        f"providers openai Coo_Acme 0.1 {own}",
+        f"providers openai zcoo-acme 0.1 {own}",
+    ]
+    assert [line for line in lines if line.startswith("providers acme ")] == [
+        "providers acme a-coo-acme 0.1",
+        f"providers acme Coo_Acme 0.1 {first}",
+        f"providers acme zcoo-acme 0.1 {first}",
+    ]
+    (tmp_path / "c.yaml").write_text("llm_providers: [{type: openai, api_keys: [k], model: m, bogus: 1}]\n")
+    refused = await coo_llm("check", "c.yaml", folder=tmp_path, env=env)
+    assert refused.err.startswith("llm_providers.0.bogus: 'openai' has no such setting")
 
 
 async def test_version(tmp_path: Path) -> None:
