@@ -52,16 +52,19 @@ class Plugins(NamedTuple):
     """In the order of ``llm_providers``."""
     algorithm: Algorithm
     sinks: Mapping[str, LogSink]
+    store: Store
 
 
 def build_plugins(config: Config, registry: Registry) -> Plugins:
-    """Raises `ConfigError` with all that is wrong with any plugin's settings."""
-    *providers, algorithm, sinks = gather(
+    """Raises `ConfigError` with all that is wrong with any plugin's settings. Nothing is opened."""
+    *providers, algorithm, sinks, store, _ = gather(
         *(partial(_provider, *item, registry) for item in enumerate(config.llm_providers)),
         partial(build_algorithm, config, registry),
         partial(build_sinks, config.logging, registry),
+        partial(_stored, config.storage.runtime, registry, "stores", "storage.runtime"),
+        partial(build_config_store, config, registry),  # only checked: `build_managed` has the one in use
     )
-    return Plugins(providers, algorithm, sinks)
+    return Plugins(providers, algorithm, sinks, store)
 
 
 def build_runtime(
@@ -119,12 +122,6 @@ def _affine(policy: Policy, algorithm: Algorithm, memory: Memory) -> Algorithm:
     if not affinity.enabled or policy.algorithm not in AFFINE:
         return algorithm
     return Affinity(algorithm, memory.uses, affinity.ttl, affinity.max_skew)
-
-
-def build_store(config: Config, registry: Registry) -> Store:
-    """The store of windows, records and cached answers. Raises `ConfigError` for what it cannot be set to."""
-    store: Store = _stored(config.storage.runtime, registry, "stores", "storage.runtime")
-    return store
 
 
 def journal_folder(config: Config) -> Path | None:

@@ -189,6 +189,8 @@ def _plugins(_: argparse.Namespace) -> int:
 
     for plugin in Registry.discover().listing():
         line = f"{plugin.group:<22} {plugin.name:<16} {plugin.distribution} {plugin.version}"
+        if plugin.ignored:
+            line += f"  IGNORED: {plugin.ignored}"
         print(f"{line}  FAILED: {plugin.error}" if plugin.error else line)
     return OK
 

@@ -18,7 +18,8 @@ from gateway import __version__, interpreter, systemd
 from gateway.acceptor import Share
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_managed, build_plugins, build_runtime, build_store, journal_folder
+from gateway.build import build_managed, build_plugins, build_runtime, journal_folder
+from gateway.config.cautions import own_secrets
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.ledger.journal import Journal
@@ -168,14 +169,14 @@ class Daemon:
         managed, loaded = await self.prepare()
         config = loaded.config
         logging.getLogger().setLevel(config.logging.level.upper())
+        handler.hide(own_secrets(config))
         plugins = build_plugins(config, self._registry)
         metrics = Metrics(__version__)
         managed.failed = partial(metrics.store_error, "config")
-        store = build_store(config, self._registry)
-        memory = Memory(store)
+        memory = Memory(plugins.store)
         live = Live(
-            current=build_runtime(loaded, plugins, store, memory),
-            store=store,
+            current=build_runtime(loaded, plugins, plugins.store, memory),
+            store=plugins.store,
             site=Site(
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,
@@ -190,6 +191,7 @@ class Daemon:
             journal=Journal(journal_folder(config), metrics.journal_event),
             upstream=UpstreamClient(),
             queue=Queue(),
+            hide=handler.hide,
             peers=self._peers(),
             max_inflight=most_in_flight(config.server),
             reload_errors=told(loaded.refused),

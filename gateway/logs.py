@@ -10,13 +10,15 @@ import select
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
 import orjson
+
+from gateway.redact import Redactor
 
 MAX_STRING = 2048
 """Bytes of UTF-8 that are kept of a string."""
@@ -51,13 +53,13 @@ def _whole_seconds(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
-def encode(fields: Mapping[str, Any]) -> bytes:
+def encode(fields: Mapping[str, Any], known: Iterable[Redactor] = ()) -> bytes:
     """Any fields as one line of JSON, whatever is in them.
 
-    Strings are cut at `MAX_STRING`; secrets are masked; control characters, Unicode line
-    breaks and direction overrides are escaped, lone surrogates spelt out.
+    Strings are cut at `MAX_STRING`; ``known`` secrets are taken out, what looks like one is masked; control
+    characters, Unicode line breaks and direction overrides are escaped, lone surrogates spelt out.
     """
-    return harmless(orjson.dumps(_plain(fields)))
+    return harmless(orjson.dumps(_plain(fields, known)))
 
 
 def harmless(json: bytes) -> bytes:
@@ -70,7 +72,7 @@ def hidden(match: re.Match[str]) -> str:
     return (match["prefix"] or match["name"]) + HIDDEN
 
 
-def _plain(value: object, depth: int = 0) -> object:
+def _plain(value: object, known: Iterable[Redactor], depth: int = 0) -> object:
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -78,24 +80,39 @@ def _plain(value: object, depth: int = 0) -> object:
     if depth < _MAX_DEPTH:
         if isinstance(value, Mapping):
             return {
-                _text(name): HIDDEN if SECRET_FIELD.search(str(name)) else _plain(item, depth + 1)
+                _text(name, known): (
+                    HIDDEN if SECRET_FIELD.search(str(name)) else _plain(item, known, depth + 1)
+                )
                 for name, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset):
-            return [_plain(item, depth + 1) for item in value]
-    return _text(value)
+            return [_plain(item, known, depth + 1) for item in value]
+    return _text(value, known)
 
 
-def _text(value: object) -> str:
+def _text(value: object, known: Iterable[Redactor]) -> str:
     data = str(value).encode("utf-8", "backslashreplace")
     text = data.decode()
     if len(data) > MAX_STRING:
         text = data[: MAX_STRING - 3].decode("utf-8", "ignore") + "…"
+    for redactor in known:
+        text = redactor.without(text)
     return SECRET.sub(hidden, text)
 
 
 class JsonFormatter(logging.Formatter):
     """``time``, ``level``, ``message``, ``request_id`` if there is one, then what was given as ``extra``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Redactor] = {}
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Keep these out of what exceptions say: a plugin may raise anything. They are kept out for ever,
+        since what a reload takes away may still be in use."""
+        new = {secret: Redactor(secret) for secret in secrets if secret not in self._known}
+        longest_first = sorted({**self._known, **new}.items(), key=lambda one: -len(one[0]))
+        self._known = dict(longest_first)  # one may begin with another; lines are made in any thread
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
@@ -111,7 +128,9 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and (error := record.exc_info[1]) is not None:
             fields["error"] = f"{type(error).__name__}: {error}"
             fields["traceback"] = _frames(error.__traceback__)
-        return encode(fields).decode()
+        # Only there, for looking for each of many secrets takes its time.
+        known = self._known.values() if "error" in fields else ()
+        return encode(fields, known).decode()
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
@@ -181,7 +200,10 @@ class LogHandler(logging.Handler):
 
     def __init__(self, fd: int = 2, environ: Mapping[str, str] = os.environ) -> None:
         super().__init__()
-        self.setFormatter(JsonFormatter())
+        formatter = JsonFormatter()
+        self.setFormatter(formatter)
+        self.hide = formatter.hide
+        """Keeps secrets out of lines about exceptions: `JsonFormatter.hide`."""
         self.forward: Callable[[bytes], None] | None = None
         """Gets every line as well: the log file's inlet. Called in any thread."""
         self.dropped: Callable[[str, int], None] = lambda sink, count: None

@@ -326,7 +326,7 @@ class Metrics:
             labels=_MODEL,
         )
         overhead = HistogramMetricFamily(
-            "coo_llm_overhead_seconds", "Duration less the waiting for upstreams.", labels=_MODEL
+            "coo_llm_overhead_seconds", "Duration less the waiting for upstreams and retries.", labels=_MODEL
         )
         for labels, series in list(self._models.items()):
             duration.add_metric(labels, series.duration.buckets(), series.duration.sum)

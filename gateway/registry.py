@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -16,6 +18,8 @@ from gateway.config.problems import ConfigError, Problem
 from gateway.config.suggest import hint
 
 GROUPS = ("providers", "stores", "config_stores", "log_sinks", "algorithms")
+OWN = "coo-llm"
+"""The distribution that the gateway itself is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +31,35 @@ class Listed:
     distribution: str
     version: str
     error: str | None
+    """Why it fails to load."""
+    ignored: str | None = None
+    """Why another one of its name counts in its place."""
 
 
 class Registry:
     """All plugins that are installed. Nothing is imported before it is asked for by name."""
 
-    def __init__(self, found: Mapping[str, Mapping[str, EntryPoint]]) -> None:
+    def __init__(
+        self,
+        found: Mapping[str, Mapping[str, EntryPoint]],
+        ignored: Mapping[str, Sequence[EntryPoint]] = MappingProxyType({}),
+    ) -> None:
+        """``found``: by group and name; ``ignored``: what has a name there in vain."""
         self._found = found
+        self._ignored = ignored
         self._classes: dict[tuple[str, str], type] = {}
 
     @classmethod
     def discover(cls) -> Self:
-        """Read the entry points of every installed distribution; the first of a name counts."""
+        """Read the entry points of every installed distribution. Of several of one name the gateway's own
+        counts, else that of the distribution whose name comes first: the order on disk decides nothing."""
         found: dict[str, dict[str, EntryPoint]] = {group: {} for group in GROUPS}
+        ignored: dict[str, list[EntryPoint]] = {group: [] for group in GROUPS}
         for group in GROUPS:
-            for point in entry_points(group=f"coo_llm.{group}"):
-                found[group].setdefault(point.name, point)
-        return cls(found)
+            for point in sorted(entry_points(group=f"coo_llm.{group}"), key=_precedence):
+                if found[group].setdefault(point.name, point) is not point:
+                    ignored[group].append(point)
+        return cls(found, ignored)
 
     def known(self) -> Known:
         """The names a configuration may use."""
@@ -57,19 +73,22 @@ class Registry:
         )
 
     def listing(self) -> list[Listed]:
-        """Every plugin with its origin, and why it fails to load if it does."""
+        """Every plugin with its origin, and why it fails to load if it does; what is ignored comes after
+        what counts in its place."""
         rows = []
         for group, points in self._found.items():
             for name, point in sorted(points.items()):
-                dist = point.dist
                 try:
                     self.load(group, name, name)
                     error = None
                 except ConfigError as refused:
                     error = refused.errors[0].message
-                rows.append(
-                    Listed(group, name, dist.name if dist else "?", dist.version if dist else "?", error)
-                )
+                rows.append(Listed(group, name, *_origin(point), error))
+                rows += [
+                    Listed(group, name, *_origin(other), None, _why_ignored(point))
+                    for other in self._ignored.get(group, ())
+                    if other.name == name
+                ]
         return rows
 
     def load(self, group: str, name: str, path: str) -> type:
@@ -123,6 +142,27 @@ class Registry:
         """Names of the settings that the plugin has."""
         cls = self.load(group, name, path)
         return frozenset(field.name for field in dataclasses.fields(cls) if field.init)
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    """The distribution's name and version."""
+    return (point.dist.name, point.dist.version) if point.dist else ("?", "?")
+
+
+def _precedence(point: EntryPoint) -> tuple[bool, str]:
+    name = _canonical(_origin(point)[0])
+    return name != OWN, name
+
+
+def _why_ignored(counts: EntryPoint) -> str:
+    name = _origin(counts)[0]
+    rule = "the gateway's own" if _canonical(name) == OWN else "the first by distribution"
+    return f"{name} has one of this name, and {rule} counts"
+
+
+def _canonical(distribution: str) -> str:
+    """The name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _refused(path: str, message: str) -> ConfigError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.build import build_plugins, build_runtime, with_clients
+from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Loaded
 from gateway.config.schema import Config
@@ -136,6 +137,7 @@ class Reloader:
             return result
         self._settings = loaded.config
         effective = replace(loaded, config=kept(loaded.config, self._started))
+        live.hide(own_secrets(effective.config))
         live.current = build_runtime(effective, plugins, live.store, live.memory, live.current.clients)
         live.site.cache_entries = effective.config.policy.cache.max_entries
         live.max_inflight = most_in_flight(effective.config.server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.api import Algorithm, Site, Store
@@ -56,6 +56,8 @@ class Live:
     journal: Journal
     upstream: UpstreamClient
     queue: Queue
+    hide: Callable[[Iterable[str]], None]
+    """Keeps secrets out of log lines about exceptions: `LogHandler.hide`."""
     peers: Peers = field(default_factory=Alone)
     """The gateway's processes."""
     started: float = field(default_factory=time.monotonic)

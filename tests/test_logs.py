@@ -170,6 +170,23 @@ def test_an_exception_says_where_but_shows_no_values(pipe: Pipe) -> None:
     assert "test_logs.py:" in fields["traceback"][-1]
 
 
+@pytest.mark.parametrize("before", ["", "x" * (logs.MAX_STRING - 40)], ids=["whole", "cut"])
+def test_what_an_exception_says_has_none_of_the_known_secrets(before: str) -> None:
+    secret = "/CANARY of ours, which looks like none/"
+    formatter = JsonFormatter()
+    formatter.hide([secret])
+    formatter.hide(["another secret"])
+    error = RuntimeError(before + secret)
+    said = {"error": f"{error}", "all": [{secret: error}]}
+    for exc_info, extra in (((RuntimeError, error, None), None), (None, said)):
+        record = logging.Logger("coo_llm.test").makeRecord(
+            "coo_llm.test", 40, "x.py", 7, f"it had {secret}", (), exc_info, extra=extra
+        )
+        line = formatter.format(record)
+        assert "[removed]" in line
+        assert "CANARY" not in line
+
+
 def test_a_line_that_cannot_be_formatted_is_named(pipe: Pipe) -> None:
     handler = LogHandler(pipe.writer)
     logger_for(handler).info("%d", "CANARY")

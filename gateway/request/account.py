@@ -63,7 +63,7 @@ def close_books(tx: Transaction) -> None:
     tx.closed = True
     now = time.monotonic()
     total = now - tx.started
-    overhead = max(total - tx.upstream_seconds - tx.queued_seconds - tx.upload_seconds, 0.0)
+    overhead = max(total - tx.upstream_seconds - tx.waited_seconds - tx.upload_seconds, 0.0)
     first_token = tx.first_token - tx.started if tx.first_token is not None else None
     record = Record(
         time=time.time() - total,

@@ -112,7 +112,8 @@ class Plan:
         """Before the same key is tried again: exponential, with full jitter."""
         seconds = random.uniform(0, self._policy.retry.interval * 2**self._again)
         self._again += 1
-        await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
+        with self._tx.waiting():
+            await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
@@ -222,10 +223,10 @@ class Plan:
     async def _in_line(self, max_wait: float) -> Choice | None:
         """Wait in line for room; None if there is none within ``max_wait`` seconds."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        until = began + max_wait
+        until = loop.time() + max_wait
         choice, in_turn = None, True
-        with self._tx.live.queue.join(self._keys(), self._tx.client.id, until) as place:
+        queue = self._tx.live.queue
+        with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
             while in_turn and choice is None:
                 wait = min(self._refusals, default=None)
                 if wait is not None and loop.time() + wait > until and not self._slot_awaited:
@@ -237,7 +238,6 @@ class Plan:
                 choice = await self._try()
                 if not self._refusals:
                     break
-        self._tx.queued_seconds += loop.time() - began
         return choice
 
     def _exhausted(self) -> ApiError:

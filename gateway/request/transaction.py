@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -53,7 +54,8 @@ class Transaction:
     target: Target | None = None
     """The candidate of the last attempt."""
     upstream_seconds: float = 0.0
-    queued_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    """How long it was `waiting`: neither our overhead nor the providers' time."""
     first_token: float | None = None
     usage: Usage | None = None
     cost: int | None = None
@@ -88,6 +90,15 @@ class Transaction:
         error = ApiError("client_closed_request", "The client went away.")
         self.fail(error, error.status)
         self.partial = True
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While it lasts, nobody works for it: no key has room, or one is only tried again later."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.waited_seconds += time.monotonic() - began
 
     @property
     def deadline(self) -> float:

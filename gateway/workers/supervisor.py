@@ -11,7 +11,8 @@ import orjson
 
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
-from gateway.build import build_plugins, build_store
+from gateway.build import build_plugins
+from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
 from gateway.listeners import addresses, bind
@@ -40,13 +41,13 @@ class Supervisor:
 
     def __init__(self, path: str, beginning: Beginning, registry: Registry, workers: int) -> None:
         self._loaded = beginning.loaded
-        build_plugins(self._loaded.config, registry)  # which check their own settings
+        plugins = build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
         self._path = path
         self._controls = Controls(self._reload)
         self._metrics = Metrics(__version__)
         """Of this process, and what workers that have ended had counted."""
-        self._store = build_store(self._loaded.config, registry)
+        self._store = plugins.store
         self._host = self._store if isinstance(self._store, Hosting) else None
         self._crew: Crew
         self._reloading = Reloading(path, beginning, registry)
@@ -57,7 +58,7 @@ class Supervisor:
         Raises `ConfigError`, `CannotBind`, `OSError` or `GaveUp` if it cannot start.
         """
         config = self._loaded.config
-        configure(config.logging.level)
+        configure(config.logging.level).hide(own_secrets(config))
         with self._controls.signals():
             await self._open_store()
             self._sockets = bind(config.server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -262,3 +263,22 @@ async def test_times_are_sane(tmp_path: Path) -> None:
             assert samples.sum(f"{name}_seconds_count", provider="up", model="m") == count
         total = (whole.total_ms + stream.total_ms) / 1000
         assert samples.sum("request_duration_seconds_sum", provider="up") == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("patience", [None, 0.15])
+async def test_the_wait_before_a_key_is_tried_again_is_no_overhead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float | None
+) -> None:
+    """Nor is it where the client has not the ``patience`` for it."""
+    monkeypatch.setattr("random.uniform", lambda least, most: most)
+    provider = {"id": "up", "type": "echo", "model": "m", "failure_rate": 1}
+    retry = {"max_attempts": 2, "interval": "300ms"}
+    async with running(configured(provider, policy={"retry": retry}), tmp_path) as gateway:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                assert (await gateway.ask())[0] == 502
+        (record,) = await gateway.records(1)
+        waited = 300 if patience is None else 100
+        assert record.total_ms >= waited > 50 > record.overhead_ms
+        overhead = (await gateway.samples()).sum("overhead_seconds_sum", provider="up")
+        assert overhead == pytest.approx(record.overhead_ms / 1000, abs=1e-5)

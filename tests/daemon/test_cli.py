@@ -23,6 +23,18 @@ async def check(folder: Path, text: str) -> Done:
     return done
 
 
+def installed(folder: Path, entry_points: str, name: str = "coo-acme", **modules: str) -> dict[str, str]:
+    """The environment in which a distribution stands beside the gateway."""
+    site = folder / "site"
+    info = site / f"{name.replace('-', '_')}-0.1.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(entry_points)
+    for module, source in modules.items():
+        (site / f"{module}.py").write_text(source)
+    return {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}:{site}"}
+
+
 async def test_every_error_at_once(tmp_path: Path) -> None:
     text = """
 server: {listen: nowhere, lisen: x, drain_timeout: soon}
@@ -70,6 +82,36 @@ llm_providers:
     }
     assert any('did you mean "reply"?' in line for line in lines)
     assert any('(got "slow")' in line for line in lines)
+
+
+@pytest.mark.parametrize("command", [("check", "c.yaml"), ("-c", "c.yaml", "--validate"), ("-c", "c.yaml")])
+@pytest.mark.parametrize(
+    ("section", "settings", "said"),
+    [
+        ("runtime", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
+        ("runtime", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+        ("config", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
+        ("config", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+    ],
+)
+async def test_settings_of_a_store(
+    tmp_path: Path, command: tuple[str, ...], section: str, settings: str, said: str
+) -> None:
+    """What a start would refuse is refused before it."""
+    (tmp_path / "c.yaml").write_text(f"{ECHO}storage: {{{section}: {settings}}}\n")
+    done = await coo_llm(*command, folder=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"storage.{section}{said}")
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_a_store_that_does_not_import(tmp_path: Path) -> None:
+    env = installed(tmp_path, "[coo_llm.stores]\nacme = acme_store:Acme\n", acme_store="import not_there\n")
+    (tmp_path / "c.yaml").write_text(f"{ECHO}storage: {{runtime: {{type: acme}}}}\n")
+    for command in (("check", "c.yaml"), ("-c", "c.yaml")):
+        done = await coo_llm(*command, folder=tmp_path, env=env)
+        assert done.code == 1
+        assert "storage.runtime: the plugin 'acme' fails to import: ModuleNotFoundError" in done.err
 
 
 @pytest.mark.parametrize("arguments", [("check", "c.yaml"), ("-c", "c.yaml", "--validate")])
@@ -178,12 +220,11 @@ async def test_hash_password(tmp_path: Path) -> None:
 
 async def test_plugins(tmp_path: Path) -> None:
     """With one that does not import, as installed beside the others."""
-    info = tmp_path / "site" / "coo_acme-0.1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: coo-acme\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("[coo_llm.providers]\nacme = acme_provider:Acme\n")
-    (tmp_path / "site" / "acme_provider.py").write_text("import a_module_that_is_not_there\n")
-    env = {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}:{tmp_path / 'site'}"}
+    env = installed(
+        tmp_path,
+        "[coo_llm.providers]\nacme = acme_provider:Acme\n",
+        acme_provider="import a_module_that_is_not_there\n",
+    )
     done = await coo_llm("plugins", folder=tmp_path, env=env)
     assert (done.code, done.err) == (0, "")
     lines = [line.split() for line in done.out.splitlines()]
@@ -199,6 +240,34 @@ async def test_plugins(tmp_path: Path) -> None:
     assert refused.code == 1
     assert refused.err.startswith("llm_providers.0: the plugin 'acme' fails to import: ModuleNotFoundError")
     assert len(refused.err.splitlines()) == 1
+
+
+async def test_plugins_of_one_name(tmp_path: Path) -> None:
+    """The gateway's own counts, else that of the distribution whose name comes first."""
+    module = "from dataclasses import dataclass\n@dataclass\nclass Acme:\n    bogus: int = 0\n"
+    points = "[coo_llm.providers]\nopenai = {0}:Acme\nacme = {0}:Acme\n"
+    env: dict[str, str] = {}
+    for name in ("zcoo-acme", "a-coo-acme", "Coo_Acme"):
+        module_name = name.replace("-", "_").lower()
+        env = installed(tmp_path, points.format(module_name), name, **{module_name: module})
+    done = await coo_llm("plugins", folder=tmp_path, env=env)
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    own = "IGNORED: coo-llm has one of this name, and the gateway's own counts"
+    first = "IGNORED: a-coo-acme has one of this name, and the first by distribution counts"
+    assert [line for line in lines if line.startswith("providers openai ")] == [
+        f"providers openai coo-llm {__version__}",
+        f"providers openai a-coo-acme 0.1 {own}",
+        f"providers openai Coo_Acme 0.1 {own}",
+        f"providers openai zcoo-acme 0.1 {own}",
+    ]
+    assert [line for line in lines if line.startswith("providers acme ")] == [
+        "providers acme a-coo-acme 0.1",
+        f"providers acme Coo_Acme 0.1 {first}",
+        f"providers acme zcoo-acme 0.1 {first}",
+    ]
+    (tmp_path / "c.yaml").write_text("llm_providers: [{type: openai, api_keys: [k], model: m, bogus: 1}]\n")
+    refused = await coo_llm("check", "c.yaml", folder=tmp_path, env=env)
+    assert refused.err.startswith("llm_providers.0.bogus: 'openai' has no such setting")
 
 
 async def test_version(tmp_path: Path) -> None:

@@ -94,7 +94,11 @@ async def test_a_mounted_volume_that_is_switched_twice(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick_watch")
 @pytest.mark.parametrize(
-    "broken", ["", "llm_providers: [", "llm_providers: []\n", "server: {lisen: x}\n", "\0"]
+    "broken",
+    [
+        *("", "llm_providers: [", "llm_providers: []\n", "server: {lisen: x}\n", "\0"),
+        "llm_providers: [{type: echo}]\nstorage: {runtime: {type: memory, bogus: 1}}\n",
+    ],
 )
 async def test_a_broken_file_changes_nothing(tmp_path: Path, broken: str) -> None:
     async with running(with_alias("one"), tmp_path) as gateway:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.daemon.raw import connected, exchange, message
+from tests.daemon.running import configured, running
 from tests.daemon.stand import ADMIN, BEARER, HELLO, KEY, chat
 from tests.fakes.chat import chat_answer, chat_stream_events, error_body
 from tests.fakes.daemon import Daemon
@@ -95,3 +96,29 @@ async def test_a_providers_key_is_seen_nowhere(tmp_path: Path, key: str) -> None
         told("stderr", daemon.stderr, key)
         told("log", (tmp_path / "gateway.log").read_text(), key)
         assert "a provider sent the gateway's key back" in daemon.stderr
+
+
+@pytest.mark.parametrize("method", ["prepare", "reader", "diagnose", "serve"])
+async def test_what_a_plugin_raises_is_logged_without_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Be it the key of the start, or one that a reload brought."""
+    log = tmp_path / "gateway.log"
+    logging = {"file": {"path": str(log)}, "audit": {"enabled": False}}
+    echo = {"id": "up", "type": "echo", "model": "m", "failure_rate": 1 if method == "diagnose" else 0}
+    keys = [ODD, f"{ODD}-of-the-reload"]
+    async with running(configured({**echo, "api_keys": keys[:1]}, logging=logging), tmp_path) as gateway:
+        for key in keys:
+            if key != keys[0]:
+                await gateway.reload(llm_providers=[{**echo, "api_keys": [key]}])
+
+            def broken(*_: object, key: str = key) -> None:
+                raise RuntimeError(f"boom {key}, or {quote(key)}")
+
+            plugin = gateway.live.current.catalog.services["up"].plugin
+            with monkeypatch.context() as patch:
+                patch.setattr(type(plugin), method, broken)
+                assert (await gateway.ask())[0] >= 500
+    text = log.read_text()
+    assert text.count('"error":"RuntimeError: boom [removed], or [removed]"') >= 2
+    told("log", text, ODD)
