@@ -54,7 +54,11 @@ class Journal:
             self.restore()
 
     def close(self) -> None:
-        """Leave what is pending to whoever finds it."""
+        """Leave what is pending to whoever finds it, and say how much nobody will: what is in no file."""
+        if lost := sum(segment.pending for segment in self.segments if segment.path is None):
+            self.count("dropped", lost)
+            facts = {"records": lost, "path": self.folder and str(self.folder)}
+            log.error("usage records are lost: neither journal nor store took them to the end", extra=facts)
         for segment in list(self.segments):
             if segment.left:
                 segment.close()

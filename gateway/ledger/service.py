@@ -29,6 +29,8 @@ async def keeping_records(journal: Journal, store: Store, retention: Retention) 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await mover.close()
-        upkeep.close()
-        journal.close()
+        try:
+            await mover.close()
+        finally:  # also in a hurry
+            upkeep.close()
+            journal.close()

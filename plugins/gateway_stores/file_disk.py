@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 
 
@@ -17,6 +18,11 @@ def open_private(path: str, flags: int) -> int:
         folder = os.stat(os.path.dirname(os.path.abspath(path)))
         os.fchown(descriptor, folder.st_uid, folder.st_gid)
     return descriptor
+
+
+def aside(path: str) -> str:
+    """What a damaged file is called from now on."""
+    return f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
 
 
 def sync_directory_of(path: str) -> None:

@@ -64,8 +64,7 @@ class Host:
         state = self._authority.dump()
         self._authority = WindowAuthority()
         self._authority.load(state, now)
-        for holder in {holder for subject in state.values() for holder in subject["holders"]}:
-            self._authority.lost(holder, now)
+        self._lose_all(now)
         await self._file.snapshot(self._state(self._authority.subjects()))
 
     async def close(self) -> None:
@@ -122,8 +121,15 @@ class Host:
                 self._authority.lost(holder, at)
             case {"fact": [name, value, until]}:
                 self._remember("", name, value, float(until))
+            case {"damaged": _}:  # what was reported there was held before: it counts as used
+                self._lose_all(now)
             case _:
                 pass
+
+    def _lose_all(self, now: float) -> None:
+        held = self._authority.dump().values()
+        for holder in {holder for subject in held for holder in subject["holders"]}:
+            self._authority.lost(holder, now)
 
     def _state(self, subjects: Iterable[str]) -> dict[str, Any]:
         facts = [[name, fact.value, fact.until] for name, fact in self._facts.items()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from math import ceil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.api.ledger import DIMENSIONS, group_of
-from gateway_stores.file_disk import words
+from gateway_stores.file_disk import aside, words
 from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import among, insert, readable
 from gateway_stores.file_schema import (
@@ -74,7 +73,7 @@ def make_ready(path: str) -> None:
 
 def _replace(path: str) -> None:
     """Bring what can be read to a new database, and set the old one aside."""
-    aside = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    moved_to = aside(path)
     fresh, copy = f"{path}.salvaged", f"{path}.copy"
     for name in (fresh, copy):
         _remove(name)
@@ -88,11 +87,11 @@ def _replace(path: str) -> None:
     _remove(copy)
     for suffix in _BESIDE:
         if Path(path + suffix).exists():
-            Path(path + suffix).rename(aside + suffix)
+            Path(path + suffix).rename(moved_to + suffix)
     Path(fresh).rename(path)
     log.warning(
         "the database was damaged: what could be read of it is kept",
-        extra={"path": path, "moved_to": aside, "records": kept},
+        extra={"path": path, "moved_to": moved_to, "records": kept},
     )
 
 

@@ -74,6 +74,19 @@ async def test_limits_hold_over_all_workers_and_an_orderly_restart(tmp_path: Pat
         assert await statuses(daemon, 2) == [429, 429]
 
 
+async def test_a_damaged_byte_frees_no_limit(tmp_path: Path) -> None:
+    daemon = Daemon(config(), tmp_path)
+    async with daemon:
+        assert await statuses(daemon, LIMIT) == [200] * LIMIT
+    with (tmp_path / f"{STORE}.windows").open("r+b") as file:
+        file.seek(60)
+        file.write(b"\xff")
+    async with daemon:
+        assert await statuses(daemon, 1) == [429]
+    assert daemon.stderr.count("a file of windows was damaged") == 1
+    assert copies(tmp_path) == 1
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_second_daemon_ends_with_4(workers: int, tmp_path: Path) -> None:
     async with Daemon(config(), tmp_path):
@@ -117,6 +130,11 @@ def moved(folder: Path) -> bool:
         return not any(path.stat().st_size for path in (folder / "data" / "journal").glob("*.journal"))
     except FileNotFoundError:  # gone in the meantime
         return False
+
+
+def copies(folder: Path) -> int:
+    """How many copies of damaged windows there are."""
+    return len(list(folder.glob(f"{STORE}.windows.corrupt-*")))
 
 
 def garble(path: Path) -> None:

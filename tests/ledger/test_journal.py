@@ -142,6 +142,22 @@ async def test_a_full_disk_costs_nothing_but_durability(
     assert files(folder, "") == []
 
 
+async def test_what_is_in_no_file_at_the_end_is_lost_and_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = reopened(folder, count := Count())
+    put(journal, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        put(journal, 2, 3)
+    journal.close()
+    line = caplog.records[-1]
+    assert (line.levelname, vars(line)["records"]) == ("ERROR", 2)
+    assert line.message.startswith("usage records are lost")
+    assert count == {"dropped": 2}
+    assert written(folder) == [1]
+
+
 async def test_what_a_full_disk_took_of_a_record_is_taken_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +231,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_the_start(folder: Path, dama
         Journal(folder, Count()).open()
 
 
-async def test_without_a_folder_records_wait_in_memory() -> None:
+async def test_without_a_folder_records_wait_in_memory(caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(None, Count())
     journal.open()
     put(journal, 1, 2)
@@ -223,3 +239,4 @@ async def test_without_a_folder_records_wait_in_memory() -> None:
     assert move(journal) == [1, 2]
     assert journal.pending == 0
     journal.close()
+    assert not caplog.records

@@ -97,6 +97,24 @@ async def test_any_cut_of_the_file_loses_at_most_what_was_cut(disk: Disk) -> Non
     assert used(await disk.host()) == 0
 
 
+async def test_no_damaged_byte_frees_what_was_used_or_held(disk: Disk) -> None:
+    """The more it counts as used: what a holder had when something of it cannot be read."""
+    host = await disk.host()
+    host.exchange([ask(1, uses=[Use(1, "requests", 0.0, 2)], held={"requests": 2})])
+    await host.close()
+    host = await disk.host()  # a snapshot with two used and two lost, and what comes after it
+    host.exchange([ask(1, "b", need={"requests": 2})])
+    host.exchange([ask(2, "b", held={"requests": 1}, uses=[Use(1, "requests", 0.0, 1)])])
+    host.exchange([ask(3, "b", uses=[Use(2, "requests", 0.0, 1)])])
+    whole = content(disk.path)
+    granted = whole.splitlines()[3]  # what was granted, and used by the event after it
+    for offset in range(0, len(whole), 3):
+        if offset == whole.index(granted) + len(granted):
+            continue  # the newline between these two: nothing whole tells of the second use
+        put(disk.path, whole[:offset] + bytes([whole[offset] ^ 0x41]) + whole[offset + 1 :])
+        assert 6 <= used(await disk.host()) <= 8, offset
+
+
 async def test_facts_hold_until_their_time_is_over(disk: Disk) -> None:
     host = await disk.host()
     host.tell("a", "cool:key:p/k", "429", 30.0)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway_stores import file_state
-from gateway_stores.file_state import StateFile
+from gateway_stores.file_state import DAMAGED, StateFile
 
 
 @pytest.fixture
@@ -38,6 +42,18 @@ def mode(path: str) -> int:
     return Path(path).stat().st_mode & 0o777
 
 
+def beside(path: str) -> list[str]:
+    return [str(copy) for copy in Path(path).parent.glob("*.corrupt-*")]
+
+
+def touched(whole: bytes, offset: int) -> set[int]:
+    """The events that lose by a damaged byte: two where it was the newline between them."""
+    line = whole[:offset].count(b"\n")
+    if offset == len(whole) - 1:
+        return set()
+    return {number - 2 for number in ({line, line + 1} if whole[offset : offset + 1] == b"\n" else {line})}
+
+
 def numbers(path: str) -> list[Any]:
     return [entry["n"] for entry in StateFile(path).load()]
 
@@ -49,23 +65,71 @@ async def test_what_was_written_is_loaded(path: str) -> None:
     assert mode(path) == 0o600
 
 
-async def test_it_may_end_anywhere(path: str) -> None:
+async def test_it_may_end_anywhere(path: str, caplog: pytest.LogCaptureFixture) -> None:
     (await written(path)).close()
     whole = content(path)
-    for length in range(len(whole)):
+    ends = [line.end() - 1 for line in re.finditer(b"\n", whole)]  # the newline itself is no part of the last
+    for length in range(ends[0], len(whole)):
         put(path, whole[:length])
-        lines = whole[: length + 1].count(b"\n")  # the newline itself is no part of the last event
-        assert numbers(path) == list(range(lines)), length
+        assert numbers(path) == list(range(1 + sum(length >= end for end in ends[3:]))), length
+    assert not caplog.records
+    assert beside(path) == []
 
 
-async def test_nothing_counts_after_a_byte_that_is_wrong(path: str) -> None:
-    (await written(path)).close()
-    whole = content(path)
-    for offset in range(len(whole)):
+@given(data=st.data())
+async def test_a_damaged_byte_costs_no_more_than_what_it_belongs_to(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/store.db.windows"
+        (await written(path)).close()
+        whole = content(path)
         damaged = bytearray(whole)
-        damaged[offset] ^= 1
+        offset = data.draw(st.integers(0, len(whole) - 1))
+        damaged[offset] ^= data.draw(st.integers(1, 255))
         put(path, bytes(damaged))
-        assert numbers(path) == list(range(whole[:offset].count(b"\n")))
+        entries = StateFile(path).load()
+        assert [content(copy) for copy in beside(path)] == [damaged]
+    known = [entry["n"] for entry in entries if entry != DAMAGED]
+    assert known == [number for number in range(4) if number == 0 or number not in touched(whole, offset)]
+    assert DAMAGED in entries[1:] or len(known) == 4
+
+
+async def test_what_was_skipped_is_said_and_kept(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    (await written(path)).close()
+    lines = content(path).splitlines(keepends=True)
+    put(path, damaged := b"".join([*lines[:3], b"x" + lines[3][1:], *lines[4:]]))
+    assert StateFile(path).load() == [{"n": 0}, DAMAGED, {"n": 2}, {"n": 3}]
+    [line] = caplog.records
+    said = vars(line)
+    assert line.levelname == "WARNING"
+    assert (said["path"], said["skipped_lines"], said["skipped_bytes"]) == (path, 1, len(lines[3]))
+    assert content(said["kept_in"]) == damaged
+    assert mode(said["kept_in"]) == 0o600
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"\0" * 4096, b"\n\n"])
+async def test_a_file_without_anything_whole_is_kept(
+    data: bytes, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(path, data)
+    assert [entry for entry in StateFile(path).load() if entry != DAMAGED] == []
+    assert [content(copy) for copy in beside(path)] == [data]
+    assert len(caplog.records) == 1
+
+
+async def test_damage_of_which_no_copy_can_be_made_is_still_damage(
+    path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, b"nonsense")
+    monkeypatch.setattr(file_state, "aside", lambda path: f"{path}/nowhere")
+    StateFile(path).load()
+    assert [vars(line)["kept_in"] for line in caplog.records] == [None]
+
+
+async def test_what_an_earlier_version_wrote_is_loaded(path: str) -> None:
+    (await written(path)).close()
+    lines = content(path).splitlines(keepends=True)
+    put(path, b"".join([lines[0], *lines[3:]]))
+    assert numbers(path) == [0, 1, 2, 3]
 
 
 async def test_a_snapshot_takes_the_place_of_all_before(path: str) -> None:
