@@ -8,16 +8,12 @@ from datetime import datetime
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pydantic import SecretStr
-
-from gateway.api import Algorithm, ConfigStore, Limits, LogSink, Prices, Provider, Store
+from gateway.api import Algorithm, Limits, Prices, Provider, Store
 from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
 from gateway.config.cautions import own_secrets
-from gateway.config.problems import gather
 from gateway.config.read import Loaded
 from gateway.config.roster import KnownClient
 from gateway.config.schema import (
@@ -31,7 +27,7 @@ from gateway.config.schema import (
 )
 from gateway.config.schema_policy import AFFINE
 from gateway.config.schema_providers import KEYLESS
-from gateway.config.schema_storage import StoreSection
+from gateway.instances import Plugins, build_config_store, build_plugins, installed
 from gateway.managed import ManagedConfig
 from gateway.redact import Redactor
 from gateway.registry import Registry
@@ -39,32 +35,9 @@ from gateway.routing.affinity import Affinity
 from gateway.routing.circuit import CircuitSettings
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
-from gateway.sinks import build_sinks
 from gateway.vault import Vault
 
 _NANO_PER_TOKEN = 10**9 / 1000
-
-
-class Plugins(NamedTuple):
-    """An instance of every plugin that a configuration names."""
-
-    providers: list[Provider]
-    """In the order of ``llm_providers``."""
-    algorithm: Algorithm
-    sinks: Mapping[str, LogSink]
-    store: Store
-
-
-def build_plugins(config: Config, registry: Registry) -> Plugins:
-    """Raises `ConfigError` with all that is wrong with any plugin's settings. Nothing is opened."""
-    *providers, algorithm, sinks, store, _ = gather(
-        *(partial(_provider, *item, registry) for item in enumerate(config.llm_providers)),
-        partial(build_algorithm, config, registry),
-        partial(build_sinks, config.logging, registry),
-        partial(_stored, config.storage.runtime, registry, "stores", "storage.runtime"),
-        partial(build_config_store, config, registry),  # only checked: `build_managed` has the one in use
-    )
-    return Plugins(providers, algorithm, sinks, store)
 
 
 def build_runtime(
@@ -104,18 +77,6 @@ def _disabled(loaded: Loaded) -> frozenset[str]:
     return loaded.managed.disabled if loaded.managed is not None else frozenset()
 
 
-def build_algorithm(config: Config, registry: Registry) -> Algorithm:
-    """The routing algorithm that the policy names, with those of the policy's settings that it has."""
-    policy = config.policy
-    offered: dict[str, Any] = {"priority": policy.priority}
-    if policy.hybrid_weights is not None:
-        offered["hybrid_weights"] = policy.hybrid_weights.model_dump()
-    accepted = registry.accepts("algorithms", policy.algorithm, "policy.algorithm")
-    settings = {setting: value for setting, value in offered.items() if setting in accepted}
-    algorithm: Algorithm = registry.build("algorithms", policy.algorithm, settings, "policy")
-    return algorithm
-
-
 def _affine(policy: Policy, algorithm: Algorithm, memory: Memory) -> Algorithm:
     """``algorithm``, with affinity where that is on and means something."""
     affinity = policy.affinity
@@ -129,12 +90,6 @@ def journal_folder(config: Config) -> Path | None:
     return None if config.storage.runtime.type == "memory" else Path(config.storage.journal)
 
 
-def build_config_store(config: Config, registry: Registry) -> ConfigStore:
-    """The store of what is set through the admin API."""
-    store: ConfigStore = _stored(config.storage.config, registry, "config_stores", "storage.config")
-    return store
-
-
 def build_managed(file: Loaded, read: Callable[[], Loaded], registry: Registry) -> ManagedConfig:
     """The file as it was read, and will be again, with what the admin API puts on top of it."""
     master_key = file.config.storage.master_key
@@ -143,29 +98,9 @@ def build_managed(file: Loaded, read: Callable[[], Loaded], registry: Registry) 
         read=read,
         store=build_config_store(file.config, registry),
         vault=Vault(None if master_key is None else master_key.get_secret_value()),
-        known=registry.known(),
+        known=installed(registry),
         check=partial(build_plugins, registry=registry),
     )
-
-
-def _stored(section: StoreSection, registry: Registry, group: str, path: str) -> Any:
-    name = section.type
-    accepted = registry.accepts(group, name, path)
-    common = {field: getattr(section, field) for field in StoreSection.model_fields if field in accepted}
-    revealed = {
-        field: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for field, value in common.items()
-        if value is not None
-    }
-    return registry.build(group, name, {**revealed, **section.settings}, path)
-
-
-def _provider(index: int, config: ProviderConfig, registry: Registry) -> Provider:
-    settings = dict(config.settings)
-    if config.base_url is not None:
-        settings["base_url"] = config.base_url
-    plugin: Provider = registry.build("providers", config.type, settings, f"llm_providers.{index}")
-    return plugin
 
 
 def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Service:

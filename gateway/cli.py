@@ -125,12 +125,12 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _check(path: str) -> int:
-    from gateway.build import build_plugins
+    from gateway.instances import build_plugins, installed
     from gateway.registry import Registry
 
     registry = Registry.discover()
     try:
-        loaded = read(path, known=registry.known())
+        loaded = read(path, known=installed(registry))
         build_plugins(loaded.config, registry)  # which check their own settings
     except ConfigError as error:
         complain(error)

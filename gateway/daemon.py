@@ -18,10 +18,11 @@ from gateway import __version__, interpreter, systemd
 from gateway.acceptor import Share
 from gateway.api import Site
 from gateway.app import make_app
-from gateway.build import build_managed, build_plugins, build_runtime, journal_folder
+from gateway.build import build_managed, build_runtime, journal_folder
 from gateway.config.cautions import own_secrets
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
+from gateway.instances import build_plugins, installed
 from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
 from gateway.logs import LogHandler, complain, configure
@@ -71,7 +72,7 @@ def run(path: str) -> int:
 async def _serve(path: str, registry: Registry) -> int:
     """As one process or as several: what the admin API has set is read before anything is started."""
     content = fetch(path)
-    file = load(content, os.environ, registry.known())
+    file = load(content, os.environ, installed(registry))
     configure(file.config.logging.level)
     daemon = Daemon(path, file, registry)
     managed, loaded = await daemon.prepare()
@@ -200,7 +201,7 @@ class Daemon:
         return live
 
     def _read(self) -> Loaded:
-        return self._file if self._path is None else read(self._path, os.environ, self._registry.known())
+        return self._file if self._path is None else read(self._path, os.environ, installed(self._registry))
 
     def stop(self) -> None:
         """Begin to drain; a second call hurries."""

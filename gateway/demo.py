@@ -15,6 +15,7 @@ import uvloop
 
 from gateway.config.read import ConfigError, read
 from gateway.daemon import CANNOT_BIND, INVALID, Daemon
+from gateway.instances import installed
 from gateway.listeners import CannotBind
 from gateway.registry import Registry
 
@@ -31,7 +32,7 @@ def demo(port: int) -> int:
         environ = {**os.environ, **keys, "DEMO_PORT": str(port), "DEMO_FOLDER": folder}
         registry = Registry.discover()
         try:
-            daemon = Daemon(None, read(CONFIG, environ, registry.known()), registry)
+            daemon = Daemon(None, read(CONFIG, environ, installed(registry)), registry)
             uvloop.run(_show(daemon, environ))
         except ConfigError as exc:
             print(exc, file=sys.stderr)

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from gateway.build import build_plugins, build_runtime, with_clients
+from gateway.build import build_runtime, with_clients
 from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Loaded
 from gateway.config.schema import Config
 from gateway.config.section import Section
+from gateway.instances import build_plugins
 from gateway.registry import Registry
 from gateway.runtime import Live, Runtime, most_in_flight
 

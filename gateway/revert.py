@@ -14,6 +14,7 @@ from gateway.config.problems import render
 from gateway.config.read import read
 from gateway.config.schema import Server
 from gateway.config.tree import indexed, leaves
+from gateway.instances import installed
 from gateway.managed import ManagedConfig
 from gateway.registry import Registry
 
@@ -43,7 +44,7 @@ async def revert(path: str, setting: str, registry: Registry) -> None:
 
 @asynccontextmanager
 async def _opened(path: str, registry: Registry) -> AsyncIterator[ManagedConfig]:
-    file = read(path, known=registry.known())
+    file = read(path, known=installed(registry))
     managed = build_managed(file, lambda: file, registry)
     await managed.store.open()
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from gateway.api import LogSink, Opening
 from gateway.config.problems import ConfigError, Problem, gather
@@ -21,27 +20,25 @@ STDERR = "stderr"
 
 def build_sinks(config: Logging, registry: Registry) -> dict[str, LogSink]:
     """The sinks by name. Raises `ConfigError` with all that is wrong with any."""
-
-    def build(path: str, type_: str, settings: dict[str, Any]) -> LogSink:
-        sink: LogSink = registry.build("log_sinks", type_, settings, path)
-        return sink
-
-    def further(index: int, sink: Sink) -> LogSink:
-        path = f"logging.providers.{index}"
-        if sink.name in (FILE, STDERR):
-            raise ConfigError(
-                [Problem(f"{path}.name", None, "is reserved: choose another", f'"{sink.name}"')]
-            )
-        settings = dict(sink.settings)
-        if "batch" in registry.accepts("log_sinks", sink.type, path):
-            settings["batch"] = sink.batch.model_dump()
-        return build(path, sink.type, settings)
-
-    makes = {sink.name: partial(further, index, sink) for index, sink in enumerate(config.providers)}
+    makes = {
+        sink.name: partial(build_sink, sink, registry, f"logging.providers.{index}")
+        for index, sink in enumerate(config.providers)
+    }
     if config.file.enabled:
         settings = config.file.model_dump(exclude={"enabled"})
-        makes = {FILE: partial(build, "logging.file", "jsonl", settings), **makes}
+        makes = {FILE: partial(registry.build, "log_sinks", "jsonl", settings, "logging.file"), **makes}
     return dict(zip(makes, gather(*makes.values()), strict=True))
+
+
+def build_sink(config: Sink, registry: Registry, path: str) -> LogSink:
+    """A sink beyond the log file. Raises `ConfigError` with all that is wrong with it."""
+    if config.name in (FILE, STDERR):
+        raise ConfigError([Problem(f"{path}.name", None, "is reserved: choose another", f'"{config.name}"')])
+    settings = dict(config.settings)
+    if "batch" in registry.accepts("log_sinks", config.type, path):
+        settings["batch"] = config.batch.model_dump()
+    sink: LogSink = registry.build("log_sinks", config.type, settings, path)
+    return sink
 
 
 async def open_log(sinks: Mapping[str, LogSink], handler: LogHandler, metrics: Metrics) -> RequestLog:

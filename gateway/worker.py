@@ -21,6 +21,7 @@ from gateway.acceptor import Share
 from gateway.api import StoreUnavailable
 from gateway.config.read import ConfigError, Loaded, load
 from gateway.daemon import Daemon, cannot_start
+from gateway.instances import installed
 from gateway.listeners import CannotBind
 from gateway.logs import LogHandler
 from gateway.managed import ManagedConfig
@@ -44,7 +45,7 @@ class Worker(Daemon):
 
     def __init__(self, link: Link, orders: dict[str, Any], registry: Registry) -> None:
         self._content = unpack(orders["first"])
-        loaded = load(self._content, os.environ, registry.known())
+        loaded = load(self._content, os.environ, installed(registry))
         super().__init__(orders["path"], loaded, registry)
         self._link = link
         self._orders = orders
@@ -125,7 +126,7 @@ class Worker(Daemon):
         return self._reloader
 
     def _read(self) -> Loaded:
-        return load(self._content, os.environ, self._registry.known())
+        return load(self._content, os.environ, installed(self._registry))
 
     async def _reload(self, why: str) -> None:
         """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself."""

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from gateway.api import Limits, Store
-from gateway.build import build_plugins, build_runtime
+from gateway.build import build_runtime
 from gateway.catalog import Target
 from gateway.config.read import read
+from gateway.instances import build_plugins
 from gateway.registry import Registry
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime

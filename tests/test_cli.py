@@ -53,7 +53,7 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **names: object) -> None:
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Registry, "discover", FakeRegistry)
-    module(monkeypatch, "gateway.build", build_plugins=lambda *_: None)
+    module(monkeypatch, "gateway.instances", build_plugins=lambda *_: None, installed=lambda _: KNOWN)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_check_asks_the_plugins(
     def refuse(*_: object) -> None:
         raise ConfigError([Problem("llm_providers.0.delay", None, "must be a number")])
 
-    module(monkeypatch, "gateway.build", build_plugins=refuse)
+    module(monkeypatch, "gateway.instances", build_plugins=refuse, installed=lambda _: KNOWN)
     assert cli.main(["check", str(path)]) == 1
     assert capsys.readouterr().err == "llm_providers.0.delay: must be a number\n"
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.config.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.config.checks import Draft
+
+
+def _nothing(found: Draft) -> Sequence[Problem]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +25,5 @@ class Known:
     sinks: frozenset[str] = frozenset()
     algorithms: frozenset[str] = frozenset()
     config_stores: frozenset[str] = frozenset()
+    refused: Callable[[Draft], Sequence[Problem]] = _nothing
+    """What plugins say against their settings, as far as there is something to be made of these."""

@@ -134,10 +134,12 @@ def _validated(document: Document, modern: Modern, known: Known | None) -> Confi
         config = Config.model_validate(document.value)
     except ValidationError as error:
         faults += explain(error, document.value)
-    faults += check(draft(document.value), known)
+    found = draft(document.value)
+    faults += check(found, known)
     problems = _merge(document, modern, faults)
-    if config is None or problems:
-        raise ConfigError(problems)
+    if config is None or problems:  # else plugins speak up when they are made
+        said = known.refused(found) if known else ()
+        raise ConfigError([*problems, *(one for one in said if not _broken(one.path, problems))])
     return config
 
 
@@ -147,6 +149,11 @@ def _merge(document: Document, modern: Modern, faults: Iterable[Fault]) -> list[
     for fault in faults:
         path = modern.origin(fault.path)
         where = render(path)
-        if not any(f"{problem.path}.".startswith(f"{where}.") for problem in problems):
+        if not _broken(where, problems):
             problems.append(Problem(where, document.line(path), fault.message, fault.got))
     return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _broken(where: str, problems: Iterable[Problem]) -> bool:
+    """Whether there is a problem at ``where`` or within."""
+    return any(f"{problem.path}.".startswith(f"{where}.") for problem in problems)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gateway.build import build_plugins
 from gateway.config.overlay import Overlay
 from gateway.config.read import ConfigError, Content, Loaded, fetch, load
+from gateway.instances import build_plugins, installed
 from gateway.registry import Registry
 from gateway.reload import Reloaded, told
 from gateway.workers.crew import Crew
@@ -82,7 +82,7 @@ class Reloading:
         """The result, and whether all workers came to the same configuration."""
         try:
             content = await asyncio.to_thread(fetch, self._path)
-            loaded = await asyncio.to_thread(load, content, os.environ, self._registry.known())
+            loaded = await asyncio.to_thread(load, content, os.environ, installed(self._registry))
             build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
             return Reloaded(errors=told(exc.errors)), True

@@ -11,10 +11,10 @@ import orjson
 
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
-from gateway.build import build_plugins
 from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
 from gateway.controls import Controls, first_of
+from gateway.instances import build_plugins
 from gateway.listeners import addresses, bind
 from gateway.logs import configure
 from gateway.metrics import Metrics

@@ -20,6 +20,7 @@ from prometheus_client.samples import Sample
 from gateway.api import ConfigStore, Filter, Record
 from gateway.config.read import read
 from gateway.daemon import Daemon
+from gateway.instances import installed
 from gateway.registry import Registry
 from gateway.runtime import Live
 from tests.fakes.daemon import free_port
@@ -248,7 +249,7 @@ async def running(
     path.write_text(json.dumps(config))
     registry = _Arranged.discover()
     registry.clock, registry.config_store = clock, config_store
-    daemon = Daemon(str(path), read(str(path), environ or {}, registry.known()), registry)
+    daemon = Daemon(str(path), read(str(path), environ or {}, installed(registry)), registry)
     started = asyncio.Event()
     serving = asyncio.create_task(daemon.serve(started))
     waiting = asyncio.create_task(started.wait())

@@ -58,8 +58,32 @@ policy: {algorithm: hybird, retry: {max_attempts: none}}
         "api_keys.0.allowed_providers.0",
         "policy.retry.max_attempts",
         "policy.algorithm",
+        "llm_providers.0.rate",
+        "llm_providers.0.token_ms",
     ]
     assert "NOT_SET" in lines[3]
+
+
+async def test_errors_of_plugins_are_told_beside_others(tmp_path: Path) -> None:
+    text = """
+llm_providers:
+  - {id: a, type: openai, api_keys: [k], model: m, bogus: 1}
+  - {id: b, type: opnai, api_keys: [k], model: m}
+logging: {providers: [{name: w, type: webhook}, {name: stderr, type: stdout}]}
+storage: {runtime: {type: redis, addr: "ftp://x"}, config: {type: memory, bogus: 1}}
+policy: {algorithm: zz}
+"""
+    done = await check(tmp_path, text)
+    lines = done.err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "llm_providers.1.type",
+        "policy.algorithm",
+        "llm_providers.0.bogus",
+        "logging.providers.0.endpoint",
+        "logging.providers.1.name",
+        "storage.config.bogus",
+        "storage.runtime",
+    ]
 
 
 async def test_every_error_of_plugins_at_once(tmp_path: Path) -> None:
