@@ -74,6 +74,6 @@ def told(error: Exception, request: web.Request) -> AdminError:
     if isinstance(error, ApiError):
         return AdminError(error.status, error.message, headers=error.headers)
     if isinstance(error, StoreUnavailable):
-        return AdminError(503, f"The store cannot be reached: {error}.")
+        return AdminError(503, f"The store cannot be reached: {str(error).rstrip('.')}.")
     log.error("internal error", exc_info=error, extra={"request_id": request[REQUEST_ID]})
     return AdminError(500, f"Internal error; request id {request[REQUEST_ID]}.")
