@@ -149,9 +149,10 @@ class Connection(RequestHandler):
             return
         if times == 2:  # the client listens, but no more of a body will come
             self._give_up_body()
+        request = self._current_request
         if self.on_eof is not None:
             self.on_eof()
-        else:
+        elif request is not None and request.version >= HttpVersion11:  # older ones must not get it
             self.transport.write(_CONTINUE)
         if times < len(_PROBES):
             self._loop.call_later(_PROBES[times], self._probe, times + 1)

@@ -173,6 +173,20 @@ async def test_a_half_closed_connection_still_gets_its_answer(served: Served) ->
     writer.close()
 
 
+async def test_one_of_http_1_0_gets_nothing_but_its_answer(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /slow HTTP/1.0\r\nHost: x\r\n\r\n")
+    await served.entered.wait()
+    writer.write_eof()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.4)
+    served.release.set()
+    got = await reader.read()
+    assert got.startswith((b"HTTP/1.0 200 ", b"HTTP/1.1 200 "))
+    assert got.endswith(b"slow")
+    writer.close()
+
+
 async def test_a_client_that_is_gone_cancels_its_request(served: Served) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")

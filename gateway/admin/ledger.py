@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.admin.errors import AdminError
 from gateway.admin.state import AdminState
-from gateway.api import Record, Total
+from gateway.api import Record, StoreUnavailable, Total
 from gateway.logs import rfc3339
 
 PATIENCE = 5.0
@@ -19,11 +19,14 @@ T = TypeVar("T")
 
 
 async def ask(state: AdminState, question: Callable[[], Awaitable[T]]) -> T:
-    """What the store answers; a few questions at a time. Raises `AdminError` 504 if it takes too long."""
+    """What the store answers; a few questions at a time. Raises `AdminError` 504 if it takes too long, and
+    `StoreUnavailable` if that is no wonder."""
     try:
         async with asyncio.timeout(PATIENCE), state.queries:
             return await question()
     except TimeoutError:
+        if (trouble := state.live.store.trouble()) is not None:
+            raise StoreUnavailable(f"no answer within {PATIENCE:.0f} s; {trouble.message}") from None
         raise AdminError(
             504, f"The question took longer than {PATIENCE:.0f} s: ask for a shorter range."
         ) from None

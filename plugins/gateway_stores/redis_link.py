@@ -214,7 +214,7 @@ class Link:
             case TimeoutError():
                 return "does not answer in time"
             case AuthenticationError():
-                return "refuses the username or password: check storage's password"
+                return "refuses to log in: check the username and the password in storage"
             case OutOfMemoryError():
                 return "is out of memory: raise its maxmemory"
             case ReadOnlyError():
@@ -225,8 +225,8 @@ class Link:
                 return self._scrubbed(str(exc))
 
     def _scrubbed(self, words: str) -> str:
-        """A server may repeat what it was sent."""
-        words = words.partition(", with args")[0]
+        """A server may repeat what it was sent, and end its sentences, which go on here."""
+        words = words.partition(", with args")[0].rstrip(".")
         for secret in (self._address.password, self._address.sentinel_password):
             words = words.replace(secret, "***") if secret else words
         return words[:200]

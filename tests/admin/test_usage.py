@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.admin import ledger
 from gateway.admin.errors import encode
 from gateway.admin.ledger import dollars
-from gateway.api import Record, StoreUnavailable
+from gateway.api import Record, StoreUnavailable, Trouble
 from tests.admin.calling import administered, call
 from tests.daemon.running import ADMIN, Gateway, running
 
@@ -230,3 +230,21 @@ async def test_a_question_that_takes_too_long_is_given_up(
     assert {status for status, _ in answers} == {504}
     monkeypatch.undo()
     assert (await call(gateway, "GET /stats"))[0] == 200  # nobody holds a place for ever
+
+
+async def test_a_store_in_trouble_that_does_not_answer_is_not_asked_too_much(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    store = gateway.live.store
+    trouble = Trouble("redis at db:6379: does not answer in time.", 0.0)
+    monkeypatch.setattr(ledger, "PATIENCE", 0.05)
+    monkeypatch.setattr(store, "trouble", lambda: trouble)
+    for path, question in (("/stats", "totals"), ("/requests?limit=1", "requests")):
+        monkeypatch.setattr(store, question, never)
+        status, body = await call(gateway, f"GET {path}")
+        assert status == 503
+        assert body["error"].startswith("The store cannot be reached: no answer within")
+        assert body["error"].endswith("redis at db:6379: does not answer in time.")
