@@ -122,6 +122,8 @@ def look_at_head(path: str) -> None:
     wrong = sum(found != meant for found, meant in zip(head, _HEAD, strict=False))
     wrong += sum(found != meant for found, meant in zip(head[68:], _APPLICATION, strict=False))
     if wrong >= len(_APPLICATION):  # less may be damage
+        if Path(f"{path}.windows").exists():  # which come once a database of ours stood here
+            raise Damaged(f"{path}: its beginning is damaged")
         raise OSError(f"{path}: is not a database of COO-LLM; give it a path of its own")
 
 

@@ -121,6 +121,26 @@ def test_a_file_of_others_is_left_alone(content: bytes, tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("harm", ["zeroed", "random", "all"])
+def test_a_damaged_head_is_damage_where_windows_of_ours_stand_beside_it(
+    harm: str, sound: bytes, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "store.db")
+    bad = {"zeroed": bytes(4096), "random": random.Random(3).randbytes(HEADER), "all": bytes(len(sound))}[
+        harm
+    ]
+    damaged = bad + sound[len(bad) :]
+    Path(path).write_bytes(damaged)
+    Path(f"{path}.windows").touch()
+    make_ready(path)
+    assert [aside.read_bytes() for aside in asides(path)] == [damaged]
+    records, totals = left(path)
+    if harm == "all":
+        assert (records, totals) == (0, [])
+    else:
+        assert (records, totals[0].requests) == (RECORDS - PRUNED, RECORDS)
+
+
 def test_another_sqlite_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(path)) as connection:
