@@ -78,7 +78,10 @@ class Lane:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._is_gone():
-            log.error("the database was removed or replaced", extra={"path": self._path})
+            log.error(
+                "the database was removed or replaced: going on with what is there now",
+                extra={"path": self._path},
+            )
             self._disconnect()
         if self._connection is None:
             self._connection = self._connect(self._path)
