@@ -225,9 +225,14 @@ def prices_of(pricing: Pricing | None) -> Prices:
         output=pricing.output_token_cost,
         cache_read=pricing.cached_input_token_cost,
         cache_write=pricing.cache_write_token_cost,
+        cache_write_1h=pricing.cache_write_1h_token_cost,
         reasoning=pricing.reasoning_token_cost,
         audio_input=pricing.audio_input_token_cost,
         audio_output=pricing.audio_output_token_cost,
+        image=pricing.image_cost,
+        audio_minute=pricing.audio_minute_cost,
+        character=pricing.character_cost,
+        search=pricing.search_cost,
     )
 
 

@@ -56,5 +56,5 @@ def _serves(targets: Iterable[Target]) -> list[dict[str, Any]]:
 
 
 def _prices(prices: Prices) -> dict[str, Any] | None:
-    """US dollars per 1,000 tokens; null where none is known, and for classes without one of their own."""
-    return asdict(prices) if prices.known else None
+    """US dollars per 1,000 tokens, and per unit; null where none is known, and for what has none itself."""
+    return asdict(prices) if prices.known or prices.by_unit else None

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
-from gateway.admin.costs import by_class
+from gateway.admin.costs import parts
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, record_json
 from gateway.admin.pace import paced
@@ -39,7 +39,7 @@ async def one(state: AdminState, id: str) -> dict[str, Any]:
     record = await ask(state, lambda: state.live.store.request(id))
     if record is None:
         raise AdminError(404, f"There is no request {quoted(id)}, or no longer.")
-    return {**record_json(record), "classes": by_class(state, record)}
+    return {**record_json(record), **parts(state, record)}
 
 
 class Tail:

@@ -36,7 +36,7 @@ from gateway.api.store import (
     TooOld,
     Trouble,
 )
-from gateway.api.usage import Prices, Usage
+from gateway.api.usage import Prices, Units, Usage
 
 __all__ = [
     "Algorithm",
@@ -81,6 +81,7 @@ __all__ = [
     "TooOld",
     "Total",
     "Trouble",
+    "Units",
     "Unsupported",
     "Upload",
     "Upstream",

@@ -54,6 +54,8 @@ class Record:
     reasoning_tokens: int = 0
     estimated: bool = False
     """True where the token figures are ours, not the upstream's."""
+    units: dict[str, float] | None = None
+    """What else the answer may be billed by, by its name in `Units`; None: by tokens alone."""
     cost_nano_usd: int | None = None
     """Nano-dollars; None where a price is unknown."""
     first_token_ms: float | None = None

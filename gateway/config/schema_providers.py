@@ -25,15 +25,26 @@ def _keyed(value: Any) -> Any:
 
 
 class Pricing(Section):
-    """US dollars per 1,000 tokens; None where unknown. All but the first two fall back to one of these."""
+    """US dollars per 1,000 tokens, where all but the first two fall back to one of these, and per unit of
+    what is not billed by tokens. None where unknown."""
 
     input_token_cost: Dollars | None = None
     output_token_cost: Dollars | None = None
     cached_input_token_cost: Dollars | None = None
     cache_write_token_cost: Dollars | None = None
+    cache_write_1h_token_cost: Dollars | None = None
+    """Kept for an hour; falls back to ``cache_write_token_cost``."""
     reasoning_token_cost: Dollars | None = None
     audio_input_token_cost: Dollars | None = None
     audio_output_token_cost: Dollars | None = None
+    image_cost: Dollars | None = None
+    """For each image made."""
+    audio_minute_cost: Dollars | None = None
+    """For each minute of sound that is transcribed or translated."""
+    character_cost: Dollars | None = None
+    """For 1,000 characters of text that is spoken."""
+    search_cost: Dollars | None = None
+    """For each search unit of a ranking."""
     currency: Literal["USD"] = "USD"
 
 

@@ -1,15 +1,18 @@
 """Answers of the operations that are passed on as they are: images, audio, moderations, rankings.
 
-The shapes are those of OpenAI's API reference; rankings have the shape of Jina's and Cohere's v1.
+The shapes are those of OpenAI's API reference; rankings have the shape of Jina's and Cohere's v1. What an
+answer may be billed by beside tokens is counted in it, or (speech) in the request.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Outcome, Reader, Usage
+from gateway.api import Call, Chunk, Kind, Outcome, Reader, Units, Usage
+from gateway.api.usage import NO_UNITS
 from gateway.dialects import chat_usage
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.reading import EventReading, Reading, WholeReading
@@ -26,6 +29,8 @@ _RESULTS: dict[str, tuple[str, ...]] = {
     "moderations": ("results",),
     "rerank": ("results", "data"),  # the latter: Voyage
 }
+_LARGEST = 10**9
+"""Of anything but tokens: a larger figure is a mistake."""
 _LAST = (".done", ".completed")
 """How the type of a stream's last event ends: ``transcript.text.done``, ``image_generation.completed``."""
 
@@ -34,7 +39,7 @@ def reader(call: Call) -> Reader:
     """A reader for what an upstream answers to ``call``, one of `PASSED`."""
     if call.stream:
         return EventReader(call)
-    return BytesReader() if call.operation == "speech" else WholeReader(call)
+    return BytesReader(call) if call.operation == "speech" else WholeReader(call)
 
 
 def parse_usage(value: object, operation: str) -> Usage | None:
@@ -56,6 +61,37 @@ def parse_usage(value: object, operation: str) -> Usage | None:
             "completion_tokens_details": {"audio_tokens": made} if operation == "speech" else None,
         }
     )
+
+
+def asked_units(call: Call) -> Units:
+    """What a request is billed by before it is answered: the text that is to be spoken."""
+    return Units(characters=len(call.body.get("input", ""))) if call.operation == "speech" else NO_UNITS
+
+
+def answered_units(operation: str, value: dict[str, Any]) -> Units:
+    """What an answer is billed by, as far as it says so.
+
+    The length of a sound is told by ``usage`` (``{"type": "duration", "seconds": 3}``) or by the ``duration``
+    of ``verbose_json``. A ranking is one search unit, unless it names them as Cohere's do.
+    """
+    if operation == "images":
+        return Units(images=len(value["data"]))
+    if operation == "rerank":
+        return Units(searches=int(_figure(value, "meta", "billed_units", "search_units")) or 1)
+    if operation in SPOKEN_TO:
+        return Units(audio_seconds=_figure(value, "usage", "seconds") or _figure(value, "duration"))
+    return NO_UNITS
+
+
+def _figure(value: object, *path: str) -> Decimal:
+    """The number at ``path``; 0 where there is none that makes sense."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    try:
+        figure = Decimal(str(value))
+        return figure if 0 <= figure < _LARGEST else Decimal(0)
+    except InvalidOperation:
+        return Decimal(0)
 
 
 class WholeReader(WholeReading):
@@ -80,9 +116,11 @@ class WholeReader(WholeReading):
         except (AttributeError, LookupError, TypeError, ValueError):
             self.fault = invalid(f"its body is no answer to {self._operation}")
             return None
-        self.usage = parse_usage(value.get("usage"), self._operation)
+        counted = parse_usage(value.get("usage"), self._operation)
+        self.usage = counted or Usage(estimated=True)
+        self.usage.units = answered_units(self._operation, value)
         self.complete = True
-        return Chunk(raw, content=True, usage=self.usage is not None)
+        return Chunk(raw, content=True, usage=counted is not None)
 
     def _check(self, value: dict[str, Any]) -> None:
         """Raises one of the exceptions that `finish` expects for another shape."""
@@ -95,8 +133,9 @@ class WholeReader(WholeReading):
 class BytesReader(Reading):
     """Reads a sound or any other file: a `gateway.api.Reader`. Bytes go on as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: Call) -> None:
         super().__init__()
+        self.usage = Usage(estimated=True, units=asked_units(call))
         self._begun = False
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -125,13 +164,14 @@ class EventReader(EventReading):
     def __init__(self, call: Call) -> None:
         super().__init__()
         self._call = call
+        self.usage = Usage(estimated=True, units=asked_units(call))
         self._begin: bytes | None = b""
         """What came while it was only white space; None once it was more."""
         self._whole: WholeReader | None = None
         self._due = (call.body.get("n") or 1) if call.operation == "images" else 1
-        """Last events that are still to come: one for each image."""
-        self._ended = False
-        """One of them came."""
+        """Last events that are to come: one for each image."""
+        self._ended = 0
+        """So many of them came."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Take the next bytes of the body."""
@@ -155,7 +195,7 @@ class EventReader(EventReading):
             self.complete, self.produced = whole.complete, whole.produced
             return chunks
         chunks = self._read(self._events(None))
-        self.complete = self.complete or (self._ended and self.fault is None)
+        self.complete = self.complete or (self._ended > 0 and self.fault is None)
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without its last event")
         return chunks
@@ -183,12 +223,14 @@ class EventReader(EventReading):
             if isinstance(delta := value.get("delta"), str) and self._call.operation in SPOKEN_TO:
                 self.produced += len(delta)
             if str(value.get("type")).endswith(_LAST):
-                self._ended = True
-                self._due -= 1
-                self.complete = self._due <= 0
-            usage = parse_usage(value.get("usage"), self._call.operation)
+                self._ended += 1
+                self.complete = self._ended >= self._due
+            counted = parse_usage(value.get("usage"), self._call.operation)
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             self.fault = self.fault or invalid("an event is no part of an answer")
             return False
-        self.usage = usage or self.usage
-        return usage is not None
+        usage = counted or self.usage or Usage(estimated=True)
+        images = self._call.operation == "images"
+        usage.units = Units(images=self._ended) if images else asked_units(self._call)
+        self.usage = usage
+        return counted is not None

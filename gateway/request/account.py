@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from gateway.api import Prices, Reader, Record, Usage
+from gateway.api.usage import NO_UNITS
 from gateway.catalog import OTHER
 from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
@@ -21,7 +22,7 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
     used = 0
     if reader is not None:
         usage = tx.usage = _used(tx, reader)
-        tx.cost = _cost(tx, choice.target.prices, usage)
+        tx.cost = cost(tx, choice.target.prices, usage)
         if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
             tx.live.memory.outputs.learn(choice.target.label, usage.completion)
         used = usage.total
@@ -32,7 +33,9 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
 
 def _used(tx: Transaction, reader: Reader) -> Usage:
     """What the provider named; what it did not name, or not yet when the answer broke off, is estimated."""
-    usage = reader.usage or Usage(input=tx.demand.input_tokens, estimated=True)
+    usage = reader.usage or Usage(estimated=True)
+    if usage.estimated and not usage.prompt:
+        usage = replace(usage, input=tx.demand.input_tokens)
     made = tokens_of_text(reader.produced)
     behind = not reader.complete and usage.completion * BEHIND < made and tx.operation.priced_by_tokens
     if usage.estimated or behind:
@@ -49,11 +52,9 @@ def charged(tx: Transaction) -> int:
     return tx.cost or 0
 
 
-def _cost(tx: Transaction, prices: Prices, usage: Usage) -> int | None:
-    """Nano-dollars. An estimate of tokens is no price of what is not billed by them, unless it is free."""
-    if usage.estimated and not tx.operation.priced_by_tokens and not prices.free:
-        return None
-    return prices.cost(usage)
+def cost(tx: Transaction, prices: Prices, usage: Usage) -> int | None:
+    """Nano-dollars; None where a price or what it is for is unknown."""
+    return prices.cost(usage) if tx.operation.priced_by_tokens else prices.cost_by_unit(usage)
 
 
 def close_books(tx: Transaction) -> None:
@@ -92,6 +93,8 @@ def close_books(tx: Transaction) -> None:
         record.input_tokens, record.cached_tokens = usage.prompt, usage.cache_read
         record.output_tokens, record.reasoning_tokens = usage.completion, usage.reasoning
         record.estimated = usage.estimated
+        if usage.units is not NO_UNITS:
+            record.units = usage.units.counted()
         record.cost_nano_usd = tx.cost
         series.tokens(usage)
         if tx.cost is None:

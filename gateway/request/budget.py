@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 
 from gateway.api import Prices, Usage
 from gateway.catalog import Target
+from gateway.request.account import cost
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 
+_CLASSES = ("cache_read", "cache_write", "cache_write_1h", "audio_input", "reasoning", "audio_output")
+"""Those with a price of their own."""
 UNBOUNDED = 4
 """A request that sets no limit to its output is taken to write so many times what its model usually does."""
 
@@ -21,10 +25,9 @@ def worst_cost(tx: Transaction, targets: Sequence[Target]) -> int:
 
 
 def _at(tx: Transaction, target: Target) -> int:
-    if not target.prices.known:
-        return 0
     output = _most_output(tx, target) * tx.operation.dialect.answers(tx.body)
-    return _dearest(target.prices).cost(Usage(input=tx.demand.input_tokens, output=output)) or 0
+    usage = Usage(input=tx.demand.input_tokens, output=output, units=tx.units)
+    return cost(tx, _dearest(target.prices), usage) or 0
 
 
 def _most_output(tx: Transaction, target: Target) -> int:
@@ -40,9 +43,14 @@ def _most_output(tx: Transaction, target: Target) -> int:
 @lru_cache(1024)
 def _dearest(prices: Prices) -> Prices:
     """Every token at the price of the dearest class it may turn out to be in."""
-    inputs = (prices.input, prices.cache_read, prices.cache_write, prices.audio_input)
+    if not prices.known:
+        return prices
+    written = (prices.cache_write, prices.cache_write_1h)
+    inputs = (prices.input, prices.cache_read, *written, prices.audio_input)
     outputs = (prices.output, prices.reasoning, prices.audio_output)
-    return Prices(
+    return replace(
+        prices,
         input=max(price for price in inputs if price is not None),
         output=max(price for price in outputs if price is not None),
+        **dict.fromkeys(_CLASSES),
     )

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
-from gateway.request.account import charged, close_books, settle
+from gateway.request.account import charged, close_books, cost, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, from_outcome
@@ -196,8 +196,8 @@ class StreamAnswer:
                     tx.tape.write(data)
             return
         usage = attempt.reader.usage
-        cost = choice.target.prices.cost(usage) if usage is not None else None
-        data = b"".join(encode(chunk, usage, cost) for chunk in chunks)
+        price = cost(tx, choice.target.prices, usage) if usage is not None else None
+        data = b"".join(encode(chunk, usage, price) for chunk in chunks)
         if data:
             self._relay.write(data)
             if tx.tape is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
+from math import ceil
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from gateway.api import Units
 from gateway.dialects import openai_client
 from gateway.dialects.replay import Assembly
 from gateway.request.checks import check_common, invalid, missing, wrong_type
@@ -25,6 +28,12 @@ from gateway.routing.estimate import tokens_of_text
 
 DEFAULT_MODERATION = "omni-moderation-latest"
 """What OpenAI moderates with if a request names no model."""
+SOUND = 1000
+"""Bytes that a second of sound has at least: speech in the most compact codecs."""
+DOCUMENTS = 100
+"""Documents that are ranked for one search unit (Cohere's figure)."""
+PIECE = 500
+"""Tokens of which each further piece of a document counts as another one (Cohere's figure)."""
 _MIB = 1024 * 1024
 _TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
@@ -36,6 +45,7 @@ async def passed(tx: Transaction) -> web.StreamResponse:
     if tx.operation is MODERATIONS and body.get("model") is None:
         body["model"] = DEFAULT_MODERATION
     take(tx, body, raw)
+    tx.units = _most_units(tx)
     if tx.operation is SPEECH:
         tx.stream = body.get("stream_format") == "sse"
     elif tx.operation is not IMAGES:
@@ -61,9 +71,22 @@ async def passed_upload(tx: Transaction) -> web.StreamResponse:
         tx.stream = _truth("stream", fields.get("stream", ""))
         texts = sum(part.end - part.start for part in form.parts if part.name != "file")
         tx.input_estimate = tokens_of_text(texts)
+        tx.units = Units(audio_seconds=Decimal(form.size) / SOUND)
         return await ask(tx, resolve(tx), answering)
     finally:
         form.close()
+
+
+def _most_units(tx: Transaction) -> Units:
+    """What a JSON request may be billed by at most, beside tokens."""
+    if tx.operation is IMAGES:
+        return Units(images=tx.operation.dialect.answers(tx.body))
+    if tx.operation is SPEECH:
+        return Units(characters=len(tx.body["input"]))
+    if tx.operation is RERANK:
+        pieces = len(tx.body["documents"]) + tx.input_estimate // PIECE
+        return Units(searches=ceil(pieces / DOCUMENTS))
+    return Units()
 
 
 def _truth(name: str, text: str) -> bool:

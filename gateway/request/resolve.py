@@ -59,7 +59,7 @@ def _priced(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
     """A client with a budget is kept from what nobody knows the price of."""
     if not tx.client.meter.limits.budget:
         return targets
-    return [target for target in targets if target.prices.known]
+    return [target for target in targets if target.prices.known or target.prices.covers(tx.units)]
 
 
 def _allowed(tx: Transaction, targets: Sequence[Target], *, asked: bool = True) -> Sequence[Target]:

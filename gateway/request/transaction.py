@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import ApiError, Attempt, Demand, Upload, Usage
+from gateway.api import ApiError, Attempt, Demand, Units, Upload, Usage
+from gateway.api.usage import NO_UNITS
 from gateway.catalog import Pool, Target
 from gateway.clients import Client
 from gateway.content import Content
@@ -38,6 +39,8 @@ class Transaction:
     """The form that came, of which ``body`` has what the gateway itself reads."""
     upload_seconds: float = 0.0
     """How long the client took to send it: neither our overhead nor the providers' time."""
+    units: Units = NO_UNITS
+    """What else than tokens it may be billed by, at most."""
     input_estimate: int = 0
     """Input tokens, as well as can be said before the upstream does."""
     alias: str = ""

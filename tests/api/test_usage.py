@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api import Prices, Usage
+from gateway.api import Prices, Units, Usage
 
 CLASSES = ["input", "cache_read", "cache_write", "audio_input", "output", "reasoning", "audio_output"]
 FALLBACK = {
@@ -20,6 +20,13 @@ FALLBACK = {
     "reasoning": "output",
     "audio_output": "output",
 }
+SIZES = {
+    "image": ("images", 1),
+    "audio_minute": ("audio_seconds", 60),
+    "character": ("characters", 1000),
+    "search": ("searches", 1),
+}
+"""What each price of a unit is for, and for how many of it."""
 counts = st.integers(0, 10**9)
 price = st.decimals(0, 1000, places=9)
 usages = st.builds(Usage, **dict.fromkeys(CLASSES, counts))
@@ -52,8 +59,9 @@ def with_count(usage: Usage, name: str, count: int) -> Usage:
 
 def test_the_classes_are_all_there_are() -> None:
     """So that a new one cannot be forgotten here."""
-    assert {field.name for field in fields(Prices)} == set(CLASSES)
-    assert {field.name for field in fields(Usage)} == {*CLASSES, "estimated"}
+    assert {field.name for field in fields(Prices)} == {*CLASSES, *SIZES, "cache_write_1h"}
+    assert {field.name for field in fields(Usage)} == {*CLASSES, "cache_write_1h", "estimated", "units"}
+    assert {field.name for field in fields(Units)} == {name for name, _ in SIZES.values()}
 
 
 @properties
@@ -112,3 +120,66 @@ def test_an_unknown_price_is_unknown_not_free(own: Prices, usage: Usage, name: s
 @given(usage=usages)
 def test_every_token_is_counted_once(usage: Usage) -> None:
     assert usage.total == usage.prompt + usage.completion == sum(getattr(usage, name) for name in CLASSES)
+
+
+@properties
+@given(own=prices, usage=usages, dear=st.none() | price, data=st.data())
+def test_what_is_kept_for_an_hour_has_its_own_price(
+    own: Prices, usage: Usage, dear: Decimal | None, data: st.DataObject
+) -> None:
+    hour = data.draw(st.integers(0, usage.cache_write))
+    written = own.input if own.cache_write is None else own.cache_write
+    assert written is not None
+    more = Fraction(0) if dear is None else hour * (Fraction(dear) - Fraction(written)) / 1000 * 10**9
+    cost = replace(own, cache_write_1h=dear).cost(replace(usage, cache_write_1h=hour))
+    assert cost == round(exact(own, usage) + more)
+
+
+units = st.builds(
+    Units,
+    images=counts,
+    audio_seconds=st.decimals(0, 10**6, places=3),
+    characters=counts,
+    searches=counts,
+)
+unit_prices = st.builds(Prices, **dict.fromkeys(SIZES, st.none() | price))
+
+
+@properties
+@given(own=unit_prices, counted=units)
+def test_units_cost_their_exact_sum(own: Prices, counted: Units) -> None:
+    total, priced = Fraction(0), False
+    for name, (unit, size) in SIZES.items():
+        each, count = getattr(own, name), getattr(counted, unit)
+        if each is not None and count:
+            total, priced = total + Fraction(each) * Fraction(count) / size * 10**9, True
+    cost = own.cost_by_unit(Usage(units=counted))
+    assert own.covers(counted) is priced
+    assert (cost is not None) is priced
+    assert cost is None or abs(cost - total) <= Fraction(1, 2) + Fraction(1, 10**6)  # a 60th may have no end
+
+
+@properties
+@given(own=prices, usage=usages, each=price, count=counts)
+def test_tokens_are_added_to_units_where_the_upstream_counted_them(
+    own: Prices, usage: Usage, each: Decimal, count: int
+) -> None:
+    own, usage = replace(own, image=each), replace(usage, units=Units(images=count))
+    assert own.cost_by_unit(usage) == round(exact(own, usage) + count * Fraction(each) * 10**9)
+    guessed = replace(usage, estimated=True)
+    of_images = round(count * Fraction(each) * 10**9)
+    assert own.cost_by_unit(guessed) == (of_images if count else 0 if own.free else None)
+
+
+@properties
+@given(own=prices, usage=usages, counted=units)
+def test_what_has_no_price_by_unit_costs_its_tokens(own: Prices, usage: Usage, counted: Units) -> None:
+    assert own.cost_by_unit(replace(usage, units=counted)) == own.cost(usage)
+
+
+@properties
+@given(counted=units)
+def test_counts_of_units_are_read_as_they_are_written(counted: Units) -> None:
+    written = counted.counted()
+    assert Units.of(written or {}) == counted
+    assert written is None or all(written.values())

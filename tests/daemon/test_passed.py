@@ -219,6 +219,44 @@ async def test_a_client_with_a_budget(fake: FakeMedia, tmp_path: Path) -> None:
         assert (await gateway.records(2))[1].cost_nano_usd is None
 
 
+async def test_prices_by_the_image(fake: FakeMedia, tmp_path: Path) -> None:
+    """A budget has room for two images of four cents, and is charged for each one that was made."""
+    by_image = {"image_cost": 0.04}
+    config = configured(provider(fake, models=["dall-e-3"], api_keys=["good-key"], pricing=by_image))
+    config["api_keys"] = [{"id": "one", "key": KEY, "budget": {"usd": 0.10}}]
+    async with running(config, tmp_path) as gateway:
+        image = {"model": "dall-e-3", "prompt": "x"}
+        status, body, headers = await post(gateway, "/v1/images/generations", {**image, "n": 2})
+        assert (status, headers["x-coo-cost"]) == (200, "0.08") and "usage" not in body
+        status, body, _ = await post(gateway, "/v1/images/generations", image)
+        assert (status, body["error"]["code"]) == (429, "insufficient_quota")
+        record = (await gateway.records(2))[-1]
+        assert (record.units, record.cost_nano_usd, record.estimated) == ({"images": 2}, 80_000_000, True)
+        chat = {"model": "dall-e-3", "messages": [{"role": "user", "content": "x"}]}
+        status, body, _ = await post(gateway, "/v1/chat/completions", chat)
+        assert (status, body["error"]["code"]) == (403, "price_unknown")
+
+
+async def test_prices_by_the_character_and_the_search(fake: FakeMedia, tmp_path: Path) -> None:
+    """Speech is billed whole by what was to be said; a ranking by the search, and by its tokens too."""
+    models = [
+        {"name": "gpt-4o-mini-tts", "pricing": {"character_cost": 0.015}},
+        {"name": "reranker", "pricing": {"search_cost": 0.002, **PRICES}},
+    ]
+    ranks = {"type": "custom", "endpoints": ["rerank", "speech"]}
+    async with running(configured(provider(fake, models=models, **ranks)), tmp_path) as gateway:
+        speech = {"model": "gpt-4o-mini-tts", "voice": "a", "input": "Gr\u00fcezi"}
+        url = f"{gateway.url}/v1/audio/speech"
+        async with gateway.session.post(url, json=speech, headers=gateway.headers) as response:
+            assert await response.read() == SOUND
+        spoken = (await gateway.records(1))[0]
+        assert (spoken.units, spoken.cost_nano_usd) == ({"characters": 6}, 90_000)
+        status, body, headers = await post(gateway, "/v1/rerank", RANKING)
+        assert (status, headers["x-coo-cost"], body["usage"]["cost"]) == (200, "0.002012", 0.002012)
+        ranked = (await gateway.records(2))[0]
+        assert (ranked.units, ranked.cost_nano_usd, ranked.input_tokens) == ({"searches": 1}, 2_012_000, 12)
+
+
 async def test_what_costs_nothing_is_known_to_cost_nothing(fake: FakeMedia, tmp_path: Path) -> None:
     free = {"input_token_cost": 0, "output_token_cost": 0}
     config = configured(provider(fake, models=["omni-moderation-latest"], pricing=free))

@@ -81,6 +81,22 @@ async def test_a_translation_without_token_figures(client: AsyncOpenAI, gateway:
     assert (record.operation, record.estimated, record.cost_nano_usd) == ("translations", True, None)
 
 
+async def test_a_price_by_the_minute(fake: FakeMedia, tmp_path: Path) -> None:
+    """Where the answer does not say how long the sound was, a budget pays for the longest it can be."""
+    config = configured(provider(fake, models=["whisper-1"], pricing={"audio_minute_cost": 0.006}))
+    config["api_keys"] = [{"id": "one", "key": KEY, "budget": {"usd": 1}}]
+    async with (
+        running(config, tmp_path) as gateway,
+        AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0) as client,
+    ):
+        await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", FILE))
+        answers: Any = client.audio.transcriptions
+        await answers.create(model="whisper-1", file=("a.wav", FILE), response_format="srt")
+        unsaid, said = await gateway.records(2)
+        assert (said.units, said.cost_nano_usd) == ({"audio_seconds": 3}, 300_000)
+        assert (unsaid.units, unsaid.cost_nano_usd) == (None, None)
+
+
 async def test_text_comes_as_text(client: AsyncOpenAI) -> None:
     answers = client.audio.transcriptions.with_raw_response
     answer = await answers.create(model="whisper-1", file=("a.wav", FILE), response_format="srt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api import Call, Chunk, Kind, Usage
+from gateway.api import Call, Chunk, Kind, Units, Usage
 from gateway.dialects.chat_usage import with_cost
 from gateway.dialects.passed import parse_usage, reader
 
@@ -18,6 +19,10 @@ USAGE = {
     "output_tokens": 5,
     "input_token_details": {"text_tokens": 6, "audio_tokens": 14},
 }
+
+
+def seconds(length: float | str) -> Units:
+    return Units(audio_seconds=Decimal(length))
 
 
 def read(call: Call, *pieces: bytes) -> tuple[Any, list[Chunk]]:
@@ -43,6 +48,43 @@ def read(call: Call, *pieces: bytes) -> tuple[Any, list[Chunk]]:
 )
 def test_usage(value: object, operation: str, usage: Usage | None) -> None:
     assert parse_usage(value, operation) == usage
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "units"),
+    [
+        ("images", {"data": [{"url": "u"}] * 2}, Units(images=2)),
+        ("transcriptions", {"text": "", "usage": {"type": "duration", "seconds": 3}}, seconds(3)),
+        ("translations", {"text": "", "duration": "8.47"}, seconds("8.47")),
+        ("transcriptions", {"text": "", "duration": 8.47, "usage": {"seconds": 9}}, seconds(9)),
+        ("transcriptions", {"text": "", "usage": USAGE}, Units()),
+        ("transcriptions", {"text": "", "duration": "long", "usage": []}, Units()),
+        ("transcriptions", {"text": "", "duration": float("1e300")}, Units()),
+        ("transcriptions", {"text": "", "duration": "nan", "usage": {"seconds": -1}}, Units()),
+        ("rerank", {"results": []}, Units(searches=1)),
+        ("rerank", {"results": [], "meta": {"billed_units": {"search_units": 2}}}, Units(searches=2)),
+        ("rerank", {"results": [], "meta": ["odd"]}, Units(searches=1)),
+        ("moderations", {"results": []}, Units()),
+    ],
+)
+def test_units_of_whole_answers(operation: str, answer: dict[str, Any], units: Units) -> None:
+    made, chunks = read(Call(operation, "m", {}), orjson.dumps(answer))
+    assert made.fault is None and len(chunks) == 1
+    assert made.usage.units == units
+
+
+def test_units_of_speech_are_there_from_the_start() -> None:
+    for stream in (False, True):
+        made = reader(Call("speech", "m", {"input": "Gr\u00fcezi"}, stream=stream))
+        assert made.usage is not None and made.usage.units == Units(characters=6) and made.usage.estimated
+
+
+def test_units_of_images_in_events_are_those_that_are_whole() -> None:
+    call = Call("images", "m", {"n": 3}, stream=True)
+    partial = b'data: {"type":"image_generation.partial_image"}\n\n'
+    whole = b'data: {"type":"image_generation.completed"}\n\n'
+    made, _ = read(call, partial + whole + partial + whole)
+    assert made.usage.units == Units(images=2) and made.usage.estimated
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api import Demand, Prices, Usage
+from gateway.api import Demand, Prices, Units, Usage
+from gateway.api.usage import NO_UNITS
 from gateway.catalog import Target
 from gateway.request import budget
 from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, Operation
+from gateway.request.passed import IMAGES
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import OutputAverages
 
 PLAIN = Prices(Decimal("0.001"), Decimal("0.01"))
 
 
-def transaction(body: dict[str, Any], operation: Operation = CHAT) -> Transaction:
+def transaction(body: dict[str, Any], operation: Operation = CHAT, units: Units = NO_UNITS) -> Transaction:
     fallback = SimpleNamespace(enabled=False)
     tx = SimpleNamespace(
         body=body,
         operation=operation,
         asked=operation.asked_tokens(body),
         demand=Demand(100, 0, ""),
+        units=units,
         live=SimpleNamespace(memory=SimpleNamespace(outputs=OutputAverages())),
         runtime=SimpleNamespace(config=SimpleNamespace(policy=SimpleNamespace(fallback=fallback))),
     )
@@ -64,16 +67,27 @@ def test_the_dearest_candidate_counts_and_one_without_a_price_does_not() -> None
     assert budget.worst_cost(transaction({"max_tokens": 1}), targets) == 100 * 2000 + 1000
 
 
+def test_what_may_be_billed_by_unit_costs_both() -> None:
+    """Tokens too, as nobody knows before which of them the answer will count."""
+    by_image = Prices(image=Decimal("0.04"))
+    both = Prices(Decimal("0.001"), Decimal(0), image=Decimal("0.04"))
+    tx = transaction({"n": 2}, IMAGES, Units(images=2))
+    assert budget.worst_cost(tx, [target(by_image)]) == 80_000_000
+    assert budget.worst_cost(tx, [target(both)]) == 80_000_000 + 100 * 1000
+
+
 price = st.decimals(0, 1, places=6)
 
 
-@given(st.lists(st.one_of(st.none(), price), min_size=5, max_size=5), price, price, st.data())
+@given(st.lists(st.one_of(st.none(), price), min_size=6, max_size=6), price, price, st.data())
 def test_no_mixture_of_classes_costs_more(
     others: list[Decimal | None], input: Decimal, output: Decimal, data: st.DataObject
 ) -> None:
     prices = Prices(input, output, *others)
     read, written, heard = (data.draw(st.integers(0, 33)) for _ in range(3))
     thought, said = (data.draw(st.integers(0, 25)) for _ in range(2))
-    usage = Usage(100 - read - written - heard, read, written, heard, 50 - thought - said, thought, said)
+    hour = data.draw(st.integers(0, written))
+    rest = 100 - read - written - heard
+    usage = Usage(rest, read, written, heard, 50 - thought - said, thought, said, cache_write_1h=hour)
     worst = budget.worst_cost(transaction({"max_tokens": 50}), [target(prices)])
     assert (prices.cost(usage) or 0) <= worst

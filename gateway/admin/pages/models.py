@@ -77,8 +77,8 @@ def _priced(catalog: Catalog, alias: Json) -> Json:
 
 
 def _span(prices: Sequence[Json | None], name: str) -> Span:
-    known = [price[name] for price in prices if price is not None]
-    return Span(min(known, default=None), max(known, default=None), unknown=len(known) < len(prices))
+    known = [price[name] for price in prices if price is not None and price[name] is not None]
+    return Span(min(known, default=None), max(known, default=None), unknown=None in prices)
 
 
 def _lost(alias: Json) -> list[str]:

@@ -13,15 +13,17 @@ _ABSURD = 10**12
 def read_usage(raw: object) -> Usage | None:
     """The figures of a Messages ``usage`` object; None if one is missing or makes no sense.
 
-    Anthropic's ``input_tokens`` leave the cache out, ``output_tokens`` include thinking.
+    Anthropic's ``input_tokens`` leave the cache out, ``output_tokens`` include thinking. ``cache_creation``
+    tells for how long what was written to the cache is kept.
     """
     if not isinstance(raw, Mapping):
         return None
-    details = raw.get("output_tokens_details")
+    details, kept = raw.get("output_tokens_details"), raw.get("cache_creation")
     output = _count(raw.get("output_tokens"))
     uncached = _count(raw.get("input_tokens"))
     cache_read = _count(raw.get("cache_read_input_tokens") or 0)
     cache_write = _count(raw.get("cache_creation_input_tokens") or 0)
+    hour = _count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
     thought = _count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
     if output is None or uncached is None or cache_read is None or cache_write is None or thought is None:
         return None
@@ -30,6 +32,7 @@ def read_usage(raw: object) -> Usage | None:
         input=uncached,
         cache_read=cache_read,
         cache_write=cache_write,
+        cache_write_1h=min(hour, cache_write),
         output=output - reasoning,
         reasoning=reasoning,
     )

@@ -50,6 +50,24 @@ def test_no_figures(raw: Any) -> None:
     assert read_usage(raw) is None
 
 
+@pytest.mark.parametrize(
+    ("creation", "hour"),
+    [
+        ({"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}, 20),
+        ({"ephemeral_1h_input_tokens": 50}, 30),  # no more than was written
+        ({"ephemeral_1h_input_tokens": "many"}, 0),
+        ({"ephemeral_1h_input_tokens": None}, 0),
+        ([], 0),
+        (None, 0),
+    ],
+)
+def test_what_is_kept_for_an_hour(creation: Any, hour: int) -> None:
+    written = {"input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 30}
+    usage = read_usage({**written, "cache_creation": creation})
+    assert usage is not None
+    assert (usage.cache_write, usage.cache_write_1h, usage.prompt) == (30, hour, 31)
+
+
 def test_absent_classes_are_zero() -> None:
     usage = read_usage({"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": None})
     assert usage is not None and usage.total == 3
