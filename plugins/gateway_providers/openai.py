@@ -14,6 +14,7 @@ from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
 from gateway.dialects import chat_errors, passed
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+from gateway.dialects.chat_media import for_openai
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
 from gateway.dialects.passed import PASSED
@@ -87,7 +88,10 @@ class OpenAI:
             body = {**call.body, "model": call.model}
             return Upstream("POST", url, self._headers(secret), orjson.dumps(body))
         body = self._body(call)
-        dropped = self._without_strange(body) if _is_translated(call) else ()
+        dropped: tuple[str, ...] = ()
+        if _is_translated(call):
+            body["messages"] = for_openai(body["messages"])
+            dropped = self._without_strange(body)
         return Upstream("POST", url, self._headers(secret), orjson.dumps(body), dropped)
 
     def reader(self, call: Call) -> Reader:

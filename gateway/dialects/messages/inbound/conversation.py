@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 
 from gateway.api import Unsupported
+from gateway.dialects.chat_media import output
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.inbound.ids import from_client
-from gateway.dialects.messages.inbound.parts import Part, joined, note_unheard, parts, plain, text_part
+from gateway.dialects.messages.inbound.parts import Part, joined, note_unheard, parts, plain
 
 Message = dict[str, Any]
 
-_NOT_TEXT = "(The output is not text; it follows.)"
 _FAILED = "Error: "
 
 
@@ -77,11 +77,8 @@ def _result(block: Mapping[str, Any], shown: list[Part], dropped: dict[str, None
     note_unheard(block, dropped)
     found = parts(block.get("content") or "", dropped)
     ident = from_client(expect(block.get("tool_use_id"), str, "messages"))
-    text = joined(found, "\n")
-    rest = [part for part in found if part["type"] != "text"]
-    if rest:
-        shown += [text_part(f"Output of the tool call {ident}:"), *rest]
-        text = text or _NOT_TEXT
+    text, rest = output(found, ident)
+    shown += rest
     if block.get("is_error") is True:
         text = f"{_FAILED}{text}"
     return {"role": "tool", "tool_call_id": ident, "content": text}
