@@ -12,6 +12,8 @@ Part = dict[str, Any]
 
 _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 """Kinds of part that are text, and the field it is in."""
+_MARKS = ("prompt_cache_breakpoint", "cache_control")
+"""What tells that the prompt is to be cached up to a part: it means the same in a chat."""
 
 
 def chat_content(content: object) -> str | list[Part]:
@@ -19,10 +21,10 @@ def chat_content(content: object) -> str | list[Part]:
     of parts. One text alone becomes a string, which every server takes. Raises `Unsupported`."""
     if isinstance(content, str):
         return content
-    parts = [_part(expect(part, dict, "input")) for part in expect(content, list, "input")]
+    parts = [_marked(expect(part, dict, "input")) for part in expect(content, list, "input")]
     if not parts:
         return ""
-    if len(parts) == 1 and parts[0]["type"] == "text":
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         text: str = parts[0]["text"]
         return text
     return parts
@@ -48,6 +50,12 @@ def _text(part: Mapping[str, Any]) -> str | None:
     kind = part.get("type")
     field = _TEXTS.get(kind) if isinstance(kind, str) else None
     return None if field is None else expect(part.get(field), str, "input")
+
+
+def _marked(part: Mapping[str, Any]) -> Part:
+    made = _part(part)
+    made.update({name: part[name] for name in _MARKS if part.get(name) is not None})
+    return made
 
 
 def _part(part: Mapping[str, Any]) -> Part:

@@ -129,6 +129,21 @@ def test_parts(part: dict[str, Any], expected: dict[str, Any]) -> None:
     assert content(part, other) == [expected, {"type": "text", "text": "b"}]
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+    ],
+)
+def test_a_part_keeps_its_cache_marker(mark: dict[str, Any]) -> None:
+    part = {"type": "input_text", "text": "a", **mark}
+    assert content(part) == [{"type": "text", "text": "a", **mark}]
+    assert messages(output(1, [part]))[0]["content"] == content(part)
+    image = {"type": "input_image", "image_url": "https://e/x.png", **mark}
+    assert content(image) == [{"type": "image_url", "image_url": {"url": "https://e/x.png"}, **mark}]
+
+
 def test_one_text_alone_is_a_string() -> None:
     assert content({"type": "input_text", "text": "a"}) == "a"
 
