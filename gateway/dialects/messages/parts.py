@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 
 Block = dict[str, Any]
 
+_KNOWN = frozenset(
+    {"type", "text", "refusal", "image_url", "file", "cache_control", "prompt_cache_breakpoint"}
+)
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 # What a file begins with, in base64: clients often name the wrong media type, and Anthropic refuses that.
 _MAGIC = {
@@ -68,6 +72,7 @@ def blocks(content: object, marks: Marks, dropped: dict[str, None]) -> list[Bloc
 
 
 def _block(part: Mapping[str, Any], dropped: dict[str, None]) -> Block | None:
+    dropped.update(dict.fromkeys(lost(part, _KNOWN, "messages")))
     kind = part.get("type")
     if kind == "text" or kind == "refusal":
         text = expect(part.get(kind), str, "messages")

@@ -16,7 +16,7 @@ NAMES = Names("chatcmpl-1")
 
 
 def messages(*items: Any) -> list[dict[str, Any]]:
-    talk = Conversation(None)
+    talk = Conversation(None, {})
     talk.read(list(items))
     return talk.messages
 

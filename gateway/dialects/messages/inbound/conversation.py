@@ -10,12 +10,14 @@ import orjson
 
 from gateway.api import Unsupported
 from gateway.dialects.chat_media import output
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.inbound.ids import from_client
 from gateway.dialects.messages.inbound.parts import Part, joined, note_unheard, parts, plain
 
 Message = dict[str, Any]
 
+_KNOWN = frozenset({"role", "content"})
 _FAILED = "Error: "
 
 
@@ -28,7 +30,7 @@ def system_message(system: object, dropped: dict[str, None]) -> list[Message]:
 def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]:
     """All turns. ``dropped`` is added to. Raises `Unsupported` for what has no equivalent."""
     found: list[Message] = []
-    for role, content in _merged(turns):
+    for role, content in _merged(turns, dropped):
         if role == "user":
             found += _user(content, dropped)
         elif role == "assistant":
@@ -42,11 +44,12 @@ def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]
     return found
 
 
-def _merged(turns: Sequence[Any]) -> list[tuple[object, list[Any]]]:
+def _merged(turns: Sequence[Any], dropped: dict[str, None]) -> list[tuple[object, list[Any]]]:
     """The role of each turn and its blocks; turns of one role in a row are one, as they are to Anthropic."""
     merged: list[tuple[object, list[Any]]] = []
     for item in turns:
         turn = expect(item, dict, "messages")
+        dropped.update(dict.fromkeys(lost(turn, _KNOWN, "messages")))
         role, content = turn.get("role"), turn.get("content") or []
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
