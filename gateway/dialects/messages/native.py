@@ -7,15 +7,15 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Unsupported, Usage
+from gateway.api import Call, Chunk, Kind, Usage
 from gateway.dialects.messages.errors import broken, in_band
+from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
 from gateway.dialects.reading import Reading, WholeReading
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
 Json = dict[str, Any]
 
-_LEAST_BUDGET = 1024
 _THOUGHTS = ("thinking", "redacted_thinking")
 _TEXTS = ("text", "partial_json", "thinking")
 
@@ -35,13 +35,8 @@ def addressed(call: Call) -> tuple[Json, tuple[str, ...]]:
         body["messages"] = list(_signed(body["messages"]))
     if call.max_tokens is not None:
         body["max_tokens"] = min(body["max_tokens"], call.max_tokens)
-        thinking = body.get("thinking") or {}
-        budget = thinking.get("budget_tokens")
-        if isinstance(budget, int) and budget >= body["max_tokens"]:
-            budget = body["max_tokens"] * 3 // 4  # the rest is for the answer
-            if budget < _LEAST_BUDGET:
-                raise Unsupported("thinking", "the operator's limit on the output leaves no room for it")
-            body["thinking"] = {**thinking, "budget_tokens": budget}
+        if thinking := body.get("thinking"):
+            body["thinking"] = fitted(thinking, body["max_tokens"])
     return body, dropped
 
 

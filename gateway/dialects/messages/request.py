@@ -16,7 +16,7 @@ from gateway.dialects.messages.conversation import Conversation
 from gateway.dialects.messages.models import Thinking, Traits, traits_of
 from gateway.dialects.messages.parameters import unused
 from gateway.dialects.messages.parts import Marks, text_block
-from gateway.dialects.messages.reasoning import think
+from gateway.dialects.messages.reasoning import think, think_as_told
 from gateway.dialects.messages.sampling import sample
 from gateway.dialects.messages.schema import supported
 from gateway.dialects.messages.tools import choose, stand_ins, tools_from_chat
@@ -67,7 +67,7 @@ def from_chat(body: Mapping[str, Any], target: Target) -> tuple[dict[str, Any], 
         payload["system"] = talk.system
     payload["messages"] = talk.turns
     if isinstance(thinking := body.get("thinking"), dict):
-        payload["thinking"] = thinking
+        think_as_told(payload, thinking, room=ceiling, asked=asked)
     elif (effort := body.get("reasoning_effort")) is not None:
         room = ceiling if asked is None else limit
         if not think(payload, effort, traits, room=room, settled=talk.settled):
