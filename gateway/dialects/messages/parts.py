@@ -15,6 +15,8 @@ _KNOWN = frozenset(
     {"type", "text", "refusal", "image_url", "file", "cache_control", "prompt_cache_breakpoint"}
 )
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_ALSO = {"image/jpg": "image/jpeg"}
+"""A common name of a type that is none."""
 # What a file begins with, in base64: clients often name the wrong media type, and Anthropic refuses that.
 _MAGIC = {
     "/9j/": "image/jpeg",
@@ -114,6 +116,7 @@ def _source(url: str, kind: str) -> Block:
         (known for magic, known in _MAGIC.items() if data.startswith(magic)),
         head[5:].partition(";")[0].lower(),
     )
+    media = _ALSO.get(media, media)
     if media != "application/pdf" and media not in _IMAGES:
         raise Unsupported("messages", "Anthropic takes JPEG, PNG, GIF and WebP images and PDF files only")
     kind = "document" if media == "application/pdf" else "image"
