@@ -99,3 +99,8 @@ class ClientDialect:
     as_stream: Callable[[Mapping[str, Any], bool], bytes]
     """The events that say what a whole answer says, their end included; with usage if asked for."""
     assembly: Callable[[], Assembler]
+
+    def named(self, param: str) -> str:
+        """What the client calls ``param`` of the chat, or a field in it (``messages.name``)."""
+        head, dot, rest = param.partition(".")
+        return f"{self.names.get(head, head)}{dot}{rest}"

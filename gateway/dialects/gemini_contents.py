@@ -12,10 +12,17 @@ from gateway.api import Unsupported
 from gateway.dialects import gemini_media
 from gateway.dialects.gemini_model import generation
 from gateway.dialects.gemini_signature import SKIP, carried, unpack
+from gateway.dialects.losses import lost
 
 Json = dict[str, Any]
 
 _MEDIA = {"image_url": gemini_media.image, "input_audio": gemini_media.audio, "file": gemini_media.file}
+_MESSAGE = frozenset(
+    {"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "function_call"}
+    | {"reasoning_content", "reasoning_details", "images", "extra_content"}
+)
+"""Fields of messages that mean something here, or are about what another provider thought."""
+_PART = frozenset({"type", "text", "refusal", *_MEDIA})
 _NO_RESULT = {"error": "No result was given for this call."}
 
 
@@ -51,13 +58,14 @@ class Conversation:
     def add(self, message: Json) -> None:
         """Add the next message. Raises `Unsupported` for a role or part without equivalent."""
         role = message.get("role")
+        self._note(message, _MESSAGE)
         if role == "tool":
             self._add_result(message)
             return
         if message.get("name") is not None:
             self._drop("messages.name")
         if role in ("system", "developer"):
-            self._system += _texts(message.get("content"))
+            self._system += self._texts(message.get("content"))
             return
         self._settle()
         if role == "user":
@@ -91,6 +99,10 @@ class Conversation:
         if name not in self.dropped:
             self.dropped.append(name)
 
+    def _note(self, holder: Json, known: frozenset[str]) -> None:
+        for name in lost(holder, known, "messages"):
+            self._drop(name)
+
     def _settle(self) -> None:
         """Write the content of function responses; calls that got none are answered with an error."""
         if self._pending:
@@ -117,7 +129,7 @@ class Conversation:
     def _add_answer(self, message: Json) -> None:
         if message.get("function_call") is not None:
             raise Unsupported("messages", "function_call, which tool_calls replaced")
-        parts = self._parts(message.get("content") or message.get("refusal"))
+        parts = self._parts(message.get("content")) + self._parts(message.get("refusal"))
         parts += self._parts(message.get("images"))  # ours, of an earlier answer
         if parts and self._generation >= 2.5 and (signature := carried(message)):
             parts[-1]["thoughtSignature"] = signature
@@ -159,7 +171,15 @@ class Conversation:
             return [{"text": content}] if content else []
         return [part for item in _items(content) if (part := self._part(item)) is not None]
 
+    def _texts(self, content: Any) -> list[str]:
+        """What a system message says; it can say it only in text."""
+        parts = self._parts(content)
+        if not all("text" in part for part in parts):
+            raise Unsupported("messages", "a system message that is not text")
+        return [part["text"] for part in parts]
+
     def _part(self, item: Json) -> Json | None:
+        self._note(item, _PART)
         kind = item.get("type")
         if kind in ("text", "refusal"):
             text = item.get(kind)
@@ -179,16 +199,6 @@ def _items(content: Any) -> Iterable[Json]:
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise Unsupported("messages", "content that is neither text nor a list of parts")
     return content
-
-
-def _texts(content: Any) -> list[str]:
-    """What a system message says; it can say it only in text."""
-    if isinstance(content, str):
-        return [content] if content else []
-    texts = [item.get("text") for item in _items(content)]
-    if not all(isinstance(text, str) for text in texts):
-        raise Unsupported("messages", "a system message that is not text")
-    return [text for text in texts if text]
 
 
 def _arguments(arguments: Any) -> Json:

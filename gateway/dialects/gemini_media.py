@@ -13,6 +13,8 @@ from gateway.api import Unsupported
 
 Json = dict[str, Any]
 
+_ALSO = {"image/jpg": "image/jpeg"}
+"""A common name of a type that is none."""
 _SCHEMES = ("https://", "http://", "gs://")
 _TYPES = {
     "png": "image/png",
@@ -78,7 +80,7 @@ def _located(url: Any, default: str) -> Json:
             raise Unsupported("messages", "an empty data URL")
         if "base64" not in options:
             data = b64encode(unquote_to_bytes(data)).decode()
-        return _inline(kind or default, data)
+        return _inline(_ALSO.get(kind.lower(), kind) or default, data)
     if not url.lower().startswith(_SCHEMES):
         raise Unsupported("messages", "media must be given as a data, http(s) or gs URL")
     reference = {"fileUri": url}

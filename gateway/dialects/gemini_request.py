@@ -87,16 +87,17 @@ def _messages(draft: Draft, name: str, value: Any) -> None:
 
 
 def _tools(draft: Draft, name: str, value: Any) -> None:
-    declared, strict = declarations(value)
+    declared, dropped = declarations(value)
     if declared:
         draft.body["tools"] = [{"functionDeclarations": declared}]
-    if strict:
-        draft.dropped.append("tools.strict")
+    draft.dropped += dropped
 
 
 def _tool_choice(draft: Draft, name: str, value: Any) -> None:
     if draft.source.get("tools"):
         draft.body["toolConfig"] = {"functionCallingConfig": calling(value)}
+    elif value not in ("auto", "none"):
+        raise Unsupported(name, "there are no tools to choose from")
 
 
 def _parallel_tool_calls(draft: Draft, name: str, value: Any) -> None:

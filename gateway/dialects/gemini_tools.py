@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 
 Json = dict[str, Any]
 
+_TOOL = frozenset({"type", "function"})
+_FUNCTION = frozenset({"name", "description", "parameters"})
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-def declarations(tools: Any) -> tuple[list[Json], bool]:
-    """The declarations of function tools, and whether one asked to be strict, which has no equivalent.
+def declarations(tools: Any) -> tuple[list[Json], list[str]]:
+    """The declarations of function tools, and the names of what they lose: ``tools.strict``, for example.
 
     Schemas go as JSON Schema, unchanged: Gemini ignores the keywords that it does not know.
     Raises `Unsupported` for other kinds of tools and for names that Gemini does not take.
     """
     declared: list[Json] = []
-    strict = False
+    dropped: dict[str, None] = {}
     for tool in tools if isinstance(tools, list) else ():
         function = tool.get("function") if isinstance(tool, dict) else None
         if not isinstance(function, dict):
@@ -31,9 +34,9 @@ def declarations(tools: Any) -> tuple[list[Json], bool]:
             declaration["description"] = function["description"]
         if function.get("parameters"):
             declaration["parametersJsonSchema"] = function["parameters"]
-        strict = strict or function.get("strict") is True
+        dropped.update(dict.fromkeys((*lost(tool, _TOOL, "tools"), *lost(function, _FUNCTION, "tools"))))
         declared.append(declaration)
-    return declared, strict
+    return declared, list(dropped)
 
 
 def calling(choice: Any) -> Json:

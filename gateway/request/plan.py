@@ -250,9 +250,11 @@ class Plan:
     def _reason(self) -> ApiError:
         last = self._last
         if last is not None and last.kind not in _RESTING:
-            return from_outcome(last)
+            error = from_outcome(last)
+            error.param = error.param and self._tx.operation.dialect.named(error.param)
+            return error
         if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
-            param = self._tx.operation.dialect.names.get(lost.param, lost.param)
+            param = self._tx.operation.dialect.named(lost.param)
             return ApiError(
                 "unsupported_parameter",
                 f"No provider of this model supports {param!r}"

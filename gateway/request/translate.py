@@ -80,8 +80,7 @@ class Bridge(Translation):
         return super().unpaid(chunks, usage, paid)
 
     def lost(self, dropped: tuple[str, ...]) -> tuple[str, ...]:
-        names = self.dialect.names
-        return tuple(dict.fromkeys((*self._dropped, *(names.get(name, name) for name in dropped))))
+        return tuple(dict.fromkeys((*self._dropped, *map(self.dialect.named, dropped))))
 
     def ending(self, reader: Reader, usage: Usage, cost: int | None) -> bytes:
         return self._encoder.end(usage, cost)

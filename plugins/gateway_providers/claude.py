@@ -45,7 +45,7 @@ class Claude:
 
     def prepare(self, call: Call, secret: str) -> Upstream:
         try:
-            payload, dropped = self._translated(call) if call.operation == "chat" else (addressed(call), ())
+            payload, dropped = self._translated(call) if call.operation == "chat" else addressed(call)
             body = orjson.dumps(payload)
         except (RecursionError, orjson.JSONEncodeError):
             raise Unsupported("messages", "nested too deeply, or holding text that is not Unicode") from None

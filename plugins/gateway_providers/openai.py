@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,16 +9,18 @@ from typing import Any, ClassVar
 
 import orjson
 
-from gateway.api import Call, Outcome, Reader, Unsupported, Upstream
+from gateway.api import Call, Outcome, Reader, Upstream
 from gateway.dialects import chat_errors, passed
 from gateway.dialects.chat import NativeReader
 from gateway.dialects.chat_body import BodyReader, EmbeddingsReader
+from gateway.dialects.chat_media import for_openai
 from gateway.dialects.gemini_signature import bare_id, is_packed
 from gateway.dialects.headroom import OPENAI, Announced
 from gateway.dialects.passed import PASSED
 from gateway.dialects.responses.native import native_body
 from gateway.dialects.responses.reader import BodyReader as ResponseReader
 from gateway.dialects.responses.reader import StreamReader as ResponseStreamReader
+from gateway_providers.openai_models import fit
 
 PATHS = {
     "chat": "/chat/completions",
@@ -36,9 +37,6 @@ PATHS = {
 _RESPONSES = {"responses": "responses"}
 _OPENAIS = frozenset({"chat", "completions"})
 _CEILINGS = ("max_completion_tokens", "max_tokens")
-MAX_STOPS = 4
-_EFFORT = "reasoning_effort"
-_GPT = re.compile(r"(?:ft:)?(?:chat)?gpt-(\d{1,2})(?:\.(\d{1,2}))?")
 _CALL_EXTENSION = "extra_content"
 _MESSAGE_EXTENSIONS = frozenset({"reasoning_content", "reasoning_details", "images", _CALL_EXTENSION})
 
@@ -87,7 +85,10 @@ class OpenAI:
             body = {**call.body, "model": call.model}
             return Upstream("POST", url, self._headers(secret), orjson.dumps(body))
         body = self._body(call)
-        dropped = self._without_strange(body) if _is_translated(call) else ()
+        dropped: tuple[str, ...] = ()
+        if _is_translated(call):
+            body["messages"] = for_openai(body["messages"])
+            dropped = self._without_strange(body)
         return Upstream("POST", url, self._headers(secret), orjson.dumps(body), dropped)
 
     def reader(self, call: Call) -> Reader:
@@ -113,12 +114,9 @@ class OpenAI:
         return [("authorization", f"Bearer {secret}")]
 
     def _without_strange(self, body: dict[str, Any]) -> tuple[str, ...]:
-        """Take out what a request in another dialect may ask for, and OpenAI does not know; say what. Raises
-        `Unsupported` for what cannot be left out."""
-        if len(body.get("stop") or ()) > MAX_STOPS:
-            raise Unsupported("stop", f"OpenAI takes {MAX_STOPS} at most")
-        strange = ["top_k"] if reasons(body["model"], tools=bool(body.get("tools"))) else ["top_k", _EFFORT]
-        return tuple(name for name in strange if body.pop(name, None) is not None)
+        """Take out what a request in another dialect may ask for, and the server does not know; say what.
+        Raises `Unsupported` for what cannot be left out."""
+        return fit(body)
 
     def _body(self, call: Call) -> dict[str, Any]:
         if call.operation == "responses":
@@ -134,16 +132,6 @@ class OpenAI:
 @cache
 def _root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/v1")
-
-
-def reasons(model: str, *, tools: bool) -> bool:
-    """Whether ``model`` takes a ``reasoning_effort`` in a chat, with tools or without. One whose name tells
-    nothing is taken to."""
-    found = _GPT.match(model)
-    if found is None:
-        return True
-    version = (int(found[1]), int(found[2] or 0))
-    return version >= (5, 0) and "-chat" not in model and not (tools and version >= (5, 4))
 
 
 def native_reader(call: Call) -> Reader:

@@ -190,6 +190,16 @@ async def test_the_operators_limit_lowers_the_clients(kind: str, tmp_path: Path)
         assert json.loads(body)["status"] == "incomplete"
 
 
+async def test_a_rejected_parameter_has_the_clients_name(nasty: NastyServer, tmp_path: Path) -> None:
+    error = {"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum"}
+    nasty.default = answer(400, orjson.dumps({"type": "error", "error": error}))
+    provider = {**nasty_openai(nasty), "type": "claude"}
+    async with running(configured(provider), tmp_path) as gateway:
+        status, body, _ = await post(gateway, asked())
+        sent = json.loads(body)["error"]
+        assert (status, sent["code"], sent["param"]) == (400, "context_length_exceeded", "input")
+
+
 async def test_a_rate_limited_provider_is_passed_over(tmp_path: Path) -> None:
     aliases = {"pool": [CHAT["openai"], CHAT["claude"]]}
     async with serving(tmp_path, model_aliases=aliases, policy={"algorithm": "round_robin"}) as world:

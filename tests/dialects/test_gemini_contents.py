@@ -222,3 +222,23 @@ def test_what_has_no_equivalent_is_refused(message: Json) -> None:
     with pytest.raises(Unsupported) as caught:
         translate(message)
     assert caught.value.param == "messages"
+
+
+def test_what_is_lost_inside_of_messages_is_named() -> None:
+    conversation = Conversation("gemini-2.5-flash")
+    part = {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}, "annotations": []}
+    conversation.add(
+        {"role": "system", "content": [{**part, "prompt_cache_breakpoint": {"mode": "explicit"}}]}
+    )
+    conversation.add({"role": "user", "content": [part], "weight": 5})
+    conversation.add({"role": "assistant", "content": "a", "reasoning_content": "b", "audio": None})
+    assert conversation.dropped == [
+        "messages.cache_control",
+        "messages.prompt_cache_breakpoint",
+        "messages.weight",
+    ]
+
+
+def test_a_refusal_beside_a_text_is_said_as_well() -> None:
+    body = translate(user("?"), {"role": "assistant", "content": "Well.", "refusal": "No."}, user("!"))
+    assert body["contents"][1]["parts"] == [{"text": "Well."}, {"text": "No."}]

@@ -12,6 +12,7 @@ from gateway.dialects import gemini_media
     ("url", "expected"),
     [
         ("data:image/webp;base64,AAAA", {"inlineData": {"mimeType": "image/webp", "data": "AAAA"}}),
+        ("data:image/JPG;base64,AAAA", {"inlineData": {"mimeType": "image/jpeg", "data": "AAAA"}}),
         ("data:;base64,AAAA", {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
         ("DATA:text/plain,a%20b", {"inlineData": {"mimeType": "text/plain", "data": "YSBi"}}),
         (

@@ -116,9 +116,16 @@ def test_tools_and_their_choice() -> None:
     assert dropped == ("parallel_tool_calls",)
 
 
-def test_a_choice_without_tools_is_none() -> None:
-    body, dropped = request(tools=[], tool_choice="required", parallel_tool_calls=False)
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_choice_without_tools_is_none(choice: str) -> None:
+    body, dropped = request(tools=[], tool_choice=choice, parallel_tool_calls=False)
     assert "tools" not in body and "toolConfig" not in body and dropped == ()
+
+
+def test_what_is_not_there_cannot_be_forced() -> None:
+    with pytest.raises(Unsupported) as refused:
+        request(tool_choice="required")
+    assert refused.value.param == "tool_choice"
 
 
 def test_service_tiers() -> None:

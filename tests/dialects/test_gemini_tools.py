@@ -17,10 +17,10 @@ def test_functions_are_declared_with_their_schema_unchanged() -> None:
         },
         {"type": "function", "function": {"name": "_g", "parameters": {}, "strict": None}},
     ]
-    declared, strict = declarations(tools)
+    declared, dropped = declarations(tools)
     assert declared == [{"name": "f", "description": "d", "parametersJsonSchema": schema}, {"name": "_g"}]
     assert declared[0]["parametersJsonSchema"] is schema
-    assert strict
+    assert dropped == ["tools.strict"]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,9 @@ def test_other_choices_are_refused(choice: Any) -> None:
     with pytest.raises(Unsupported) as caught:
         calling(choice)
     assert caught.value.param == "tool_choice"
+
+
+def test_what_tools_lose_is_named() -> None:
+    tool = {**named("f"), "cache_control": {"type": "ephemeral"}}
+    other = {"type": "function", "function": {"name": "g", "parameters": {}, "weight": 5}}
+    assert declarations([tool, other])[1] == ["tools.cache_control", "tools.weight"]

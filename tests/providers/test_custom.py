@@ -88,3 +88,11 @@ def test_it_is_asked_for_what_it_is_said_to_have() -> None:
     call = Call("rerank", "m", {"query": "q", "documents": ["d"]})
     assert ranks.prepare(call, "").url == f"{URL}/v1/rerank"
     assert sent(ranks, call) == {**call.body, "model": "m"}
+
+
+def test_what_tools_show_is_shown_by_a_user_where_a_request_was_translated() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [{"role": "tool", "tool_call_id": "call_1", "content": [image]}]
+    made = sent(Custom(URL), Call("chat", "m", {"messages": messages}, dialect="responses"))
+    assert [message["role"] for message in made["messages"]] == ["tool", "user"]
+    assert sent(Custom(URL), Call("chat", "m", {"messages": messages}))["messages"] == messages

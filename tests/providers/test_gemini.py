@@ -220,7 +220,7 @@ def test_every_chat_becomes_a_request_that_gemini_takes(
     try:
         upstream = prepare({"model": "x", "messages": messages, **options}, model)
     except Unsupported as reason:
-        assert reason.reason == "every message is empty"
+        assert reason.reason in ("every message is empty", "there are no tools to choose from")
         return
     check(orjson.loads(upstream.body))
 

@@ -204,6 +204,49 @@ def test_effort_is_for_models_that_take_it(model: str, tools: bool, kept: bool) 
     assert upstream.dropped == (() if kept else ("reasoning_effort",))
 
 
+@pytest.mark.parametrize(
+    ("model", "sent", "dropped"),
+    [
+        ("o3", None, ("temperature", "top_p")),
+        ("ft:o4-mini:us", None, ("temperature", "top_p")),
+        ("gpt-5", None, ("temperature", "top_p")),
+        ("gpt-5.6-luna", None, ("temperature", "top_p")),
+        ("gpt-5-chat-latest", 0.5, ()),
+        ("gpt-4o", 0.5, ()),
+        ("some-deployment", 0.5, ()),
+    ],
+)
+def test_a_model_that_reasons_is_not_told_how_to_sample(
+    model: str, sent: float | None, dropped: tuple[str, ...]
+) -> None:
+    upstream = translated(model, temperature=0.5, top_p=0.5)
+    body = orjson.loads(upstream.body)
+    assert (body.get("temperature"), body.get("top_p")) == (sent, sent)
+    assert upstream.dropped == dropped
+    assert translated(model, temperature=1, top_p=1).dropped == ()
+
+
+@pytest.mark.parametrize("asked", [{"stop": ["a"]}, {"logprobs": True}])
+def test_what_a_model_that_reasons_has_not_others_may_have(asked: Json) -> None:
+    with pytest.raises(Unsupported) as refused:
+        translated("o3", **asked)
+    assert refused.value.param == next(iter(asked))
+    assert translated("gpt-4o", **asked).dropped == ()
+
+
+def test_a_model_that_was_told_not_to_reason_samples() -> None:
+    asked = {"reasoning_effort": "none", "temperature": 0.5, "stop": ["a"]}
+    upstream = translated("gpt-5.1", **asked)
+    assert orjson.loads(upstream.body).items() >= asked.items() and upstream.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"), [("o3", "high"), ("gpt-5", "high"), ("gpt-5.2", "max"), ("some-deployment", "max")]
+)
+def test_older_models_reason_highly_at_most(model: str, effort: str) -> None:
+    assert orjson.loads(translated(model, reasoning_effort="max").body)["reasoning_effort"] == effort
+
+
 def test_what_openai_does_not_know_of_other_dialects_stays_out() -> None:
     upstream = translated(top_k=5)
     assert "top_k" not in orjson.loads(upstream.body)
@@ -211,6 +254,10 @@ def test_what_openai_does_not_know_of_other_dialects_stays_out() -> None:
     with pytest.raises(Unsupported) as refused:
         translated(stop=["a", "b", "c", "d", "e"])
     assert refused.value.param == "stop"
+
+
+def test_an_effort_that_is_none_is_openais_to_refuse() -> None:
+    assert orjson.loads(translated("o3", reasoning_effort=["max"]).body)["reasoning_effort"] == ["max"]
 
 
 def test_what_a_chat_client_sends_goes_up_whatever_it_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 from multidict import CIMultiDict
 
 from gateway.api import ApiError, Chunk, Provider, Unsupported, Usage
-from gateway.request.operations import COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES, Operation
+from gateway.request.operations import COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Bridge, Translation, translation
 from gateway_providers.claude import Claude
@@ -67,6 +67,11 @@ def test_another_gets_a_chat(provider: Provider) -> None:
     assert (found.call.operation, found.call.dialect, found.call.headers) == ("chat", "messages", {})
     assert found.call.body["messages"] == HELLO["messages"]
     assert found.lost(("user", "seed", "user")) == ("context_management", "metadata", "seed")
+
+
+def test_a_loss_inside_of_a_parameter_is_named_as_the_client_knows_it() -> None:
+    found = made(RESPONSES, Gemini(), {"model": "alias", "input": "Hi"})
+    assert found.lost(("messages.cache_control", "tools.strict")) == ("input.cache_control", "tools.strict")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,15 @@ import orjson
 
 from gateway.api import Unsupported
 from gateway.dialects.gemini_signature import bare_id
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.parts import Block, Marks, blocks, text_block
 
+_KNOWN = frozenset(
+    {"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call"}
+    | {"reasoning_content", "reasoning_details", "extra_content", "cache_control", "prompt_cache_breakpoint"}
+)
+"""Fields of messages that mean something here, or are about what another provider thought."""
 _NOTHING = "(empty message)"
 _NO_RESULT = "(The result of this tool call was not kept.)"
 
@@ -46,6 +52,7 @@ class Conversation:
         """Take all messages. Raises `Unsupported`."""
         for item in messages:
             message = expect(item, dict, "messages")
+            self._dropped.update(dict.fromkeys(lost(message, _KNOWN, "messages")))
             role = message.get("role")
             if role == "user":
                 self._read_user(message)
@@ -103,7 +110,8 @@ class Conversation:
     def _read_assistant(self, message: Mapping[str, Any]) -> None:
         if message.get("function_call") is not None:
             raise Unsupported("messages", "function_call is not translated: use tool_calls")
-        said = self._blocks(message) or _spoken(message)
+        said = self._blocks(message)
+        said += _spoken(message, alone=not said)
         calls = expect(message.get("tool_calls") or [], list, "messages")
         if not said and not calls:  # thinking alone is no turn
             return
@@ -174,9 +182,9 @@ def _wrapped(system: list[Block]) -> list[Block]:
     return system
 
 
-def _spoken(message: Mapping[str, Any]) -> list[Block]:
-    """What an assistant message without content says: its refusal, or what its audio said."""
-    audio = message.get("audio")
+def _spoken(message: Mapping[str, Any], *, alone: bool) -> list[Block]:
+    """What an assistant message says beside its content: its refusal, or, without content, its audio."""
+    audio = message.get("audio") if alone else None
     text = message.get("refusal") or (audio.get("transcript") if isinstance(audio, dict) else None)
     if isinstance(text, str) and text.strip():
         return [text_block(text)]

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Unsupported, Usage
+from gateway.api import Call, Chunk, Kind, Usage
 from gateway.dialects.messages.errors import broken, in_band
+from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
 from gateway.dialects.reading import Reading, WholeReading
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
 Json = dict[str, Any]
 
-_LEAST_BUDGET = 1024
+_THOUGHTS = ("thinking", "redacted_thinking")
 _TEXTS = ("text", "partial_json", "thinking")
 
 
-def addressed(call: Call) -> Json:
-    """The client's request with the upstream's model and the operator's ceiling in it. Raises `Unsupported`
-    where the ceiling leaves no room for the thinking that was asked for.
+def addressed(call: Call) -> tuple[Json, tuple[str, ...]]:
+    """The client's request with the upstream's model and the operator's ceiling in it, and the names of what
+    it loses. Raises `Unsupported` where the ceiling leaves no room for the thinking that was asked for.
 
     Thinking blocks without a signature go out: other providers thought them, and Anthropic refuses them.
     """
     body = {**call.body, "model": call.model}
+    dropped: tuple[str, ...] = ()
     if any(map(_unsigned_in, body["messages"])):
-        body["messages"] = [_signed(message) for message in body["messages"]]
+        if (body.get("thinking") or {}).get("type") == "enabled" and _calls_unsigned(body["messages"]):
+            del body["thinking"]
+            dropped = ("thinking",)
+        body["messages"] = list(_signed(body["messages"]))
     if call.max_tokens is not None:
         body["max_tokens"] = min(body["max_tokens"], call.max_tokens)
-        thinking = body.get("thinking") or {}
-        budget = thinking.get("budget_tokens")
-        if isinstance(budget, int) and budget >= body["max_tokens"]:
-            budget = body["max_tokens"] * 3 // 4  # the rest is for the answer
-            if budget < _LEAST_BUDGET:
-                raise Unsupported("thinking", "the operator's limit on the output leaves no room for it")
-            body["thinking"] = {**thinking, "budget_tokens": budget}
-    return body
+        if thinking := body.get("thinking"):
+            body["thinking"] = fitted(thinking, body["max_tokens"])
+    return body, dropped
 
 
 def _unsigned(block: object) -> bool:
@@ -49,10 +49,31 @@ def _unsigned_in(message: Mapping[str, Any]) -> bool:
     return isinstance(content, list) and any(map(_unsigned, content))
 
 
-def _signed(message: Json) -> Json:
-    if not _unsigned_in(message):
-        return message
-    return {**message, "content": [block for block in message["content"] if not _unsigned(block)]}
+def _signed(messages: Sequence[Json]) -> Iterator[Json]:
+    """The messages without unsigned thinking; one that was nothing else is none."""
+    for message in messages:
+        if not _unsigned_in(message):
+            yield message
+        elif content := [block for block in message["content"] if not _unsigned(block)]:
+            yield {**message, "content": content}
+
+
+def _calls_unsigned(messages: Sequence[Json]) -> bool:
+    """Whether tool calls under way followed upon unsigned thinking: "Expected `thinking` or
+    `redacted_thinking`, but found `tool_use`" says Anthropic then, if it is to go on thinking."""
+    for message in reversed(messages):
+        content = message.get("content")
+        kinds = (
+            [block.get("type") for block in content if not _unsigned(block)]
+            if isinstance(content, list)
+            else []
+        )
+        if message.get("role") == "user":
+            if "tool_result" not in kinds:
+                return False
+        elif _unsigned_in(message) and "tool_use" in kinds and kinds[0] not in _THOUGHTS:
+            return True
+    return False
 
 
 class NativeStream(Reading):

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import is_plain
 
 
 class Fate(Enum):
@@ -97,6 +98,5 @@ def unused(
             continue
         if fate is Fate.REFUSED:
             raise Unsupported(name, reason)
-        plain = fate is not None or (len(name) <= 64 and name.isascii() and name.isidentifier())
-        dropped[name if plain else "unknown"] = None
+        dropped[name if fate is not None or is_plain(name) else "unknown"] = None
     return dropped

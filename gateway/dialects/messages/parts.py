@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 
 Block = dict[str, Any]
 
+_KNOWN = frozenset(
+    {"type", "text", "refusal", "image_url", "file", "cache_control", "prompt_cache_breakpoint"}
+)
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_ALSO = {"image/jpg": "image/jpeg"}
+"""A common name of a type that is none."""
 # What a file begins with, in base64: clients often name the wrong media type, and Anthropic refuses that.
 _MAGIC = {
     "/9j/": "image/jpeg",
@@ -68,6 +74,7 @@ def blocks(content: object, marks: Marks, dropped: dict[str, None]) -> list[Bloc
 
 
 def _block(part: Mapping[str, Any], dropped: dict[str, None]) -> Block | None:
+    dropped.update(dict.fromkeys(lost(part, _KNOWN, "messages")))
     kind = part.get("type")
     if kind == "text" or kind == "refusal":
         text = expect(part.get(kind), str, "messages")
@@ -109,6 +116,7 @@ def _source(url: str, kind: str) -> Block:
         (known for magic, known in _MAGIC.items() if data.startswith(magic)),
         head[5:].partition(";")[0].lower(),
     )
+    media = _ALSO.get(media, media)
     if media != "application/pdf" and media not in _IMAGES:
         raise Unsupported("messages", "Anthropic takes JPEG, PNG, GIF and WebP images and PDF files only")
     kind = "document" if media == "application/pdf" else "image"

@@ -45,6 +45,29 @@ def think(payload: dict[str, Any], effort: object, traits: Traits, *, room: int,
     return True
 
 
+def think_as_told(payload: dict[str, Any], thinking: Mapping[str, Any], *, room: int, asked: object) -> None:
+    """Add the client's own ``thinking`` to ``payload``. ``max_tokens`` is raised by its budget up to ``room``
+    where the client ``asked`` for no limit, and the budget fits the limit unless that is the client's own.
+    Raises `Unsupported`."""
+    payload["thinking"] = thinking
+    budget = thinking.get("budget_tokens")
+    if asked is None and isinstance(budget, int):
+        payload["max_tokens"] = min(payload["max_tokens"] + budget, room)
+    if payload["max_tokens"] != asked:
+        payload["thinking"] = fitted(thinking, payload["max_tokens"])
+
+
+def fitted(thinking: Mapping[str, Any], limit: int) -> Mapping[str, Any]:
+    """The same with a budget below ``limit``. Raises `Unsupported` where the least one would not fit."""
+    budget = thinking.get("budget_tokens")
+    if not isinstance(budget, int) or budget < limit:
+        return thinking
+    budget = limit * 3 // 4  # the rest is for the answer
+    if budget < _LEAST_BUDGET:
+        raise Unsupported("thinking", "the operator's limit on the output leaves no room for it")
+    return {**thinking, "budget_tokens": budget}
+
+
 def _think_not(payload: dict[str, Any], traits: Traits) -> bool:
     if traits.thinking is Thinking.ALWAYS:
         payload.setdefault("output_config", {})["effort"] = "low"

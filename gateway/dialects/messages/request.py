@@ -16,7 +16,7 @@ from gateway.dialects.messages.conversation import Conversation
 from gateway.dialects.messages.models import Thinking, Traits, traits_of
 from gateway.dialects.messages.parameters import unused
 from gateway.dialects.messages.parts import Marks, text_block
-from gateway.dialects.messages.reasoning import think
+from gateway.dialects.messages.reasoning import think, think_as_told
 from gateway.dialects.messages.sampling import sample
 from gateway.dialects.messages.schema import supported
 from gateway.dialects.messages.tools import choose, stand_ins, tools_from_chat
@@ -48,7 +48,7 @@ def from_chat(body: Mapping[str, Any], target: Target) -> tuple[dict[str, Any], 
     traits = traits_of(target.model)
     dropped = unused(body)
     marks = Marks()
-    tools, choice = _tools(body, marks, traits)
+    tools, choice = _tools(body, marks, traits, dropped)
     talk = Conversation(marks, dropped, system_turns=traits.system_turns, prefill=traits.prefill)
     talk.read(expect(body.get("messages"), list, "messages"))
     if not tools and talk.tools_used:
@@ -67,7 +67,7 @@ def from_chat(body: Mapping[str, Any], target: Target) -> tuple[dict[str, Any], 
         payload["system"] = talk.system
     payload["messages"] = talk.turns
     if isinstance(thinking := body.get("thinking"), dict):
-        payload["thinking"] = thinking
+        think_as_told(payload, thinking, room=ceiling, asked=asked)
     elif (effort := body.get("reasoning_effort")) is not None:
         room = ceiling if asked is None else limit
         if not think(payload, effort, traits, room=room, settled=talk.settled):
@@ -80,9 +80,9 @@ def from_chat(body: Mapping[str, Any], target: Target) -> tuple[dict[str, Any], 
 
 
 def _tools(
-    body: Mapping[str, Any], marks: Marks, traits: Traits
+    body: Mapping[str, Any], marks: Marks, traits: Traits, dropped: dict[str, None]
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    tools = tools_from_chat(body.get("tools"), marks)
+    tools = tools_from_chat(body.get("tools"), marks, dropped)
     choice, tools = choose(body, tools)
     if traits.thinking is Thinking.ALWAYS and choice is not None and choice["type"] in ("any", "tool"):
         raise Unsupported("tool_choice", "this model cannot be forced to use a tool")
@@ -110,10 +110,10 @@ def _format(payload: dict[str, Any], body: Mapping[str, Any], talk: Conversation
 def _settings(payload: dict[str, Any], body: Mapping[str, Any], dropped: dict[str, None]) -> None:
     """The parameters that stand for themselves."""
     if stop := body.get("stop"):
-        texts = [stop] if isinstance(stop, str) else expect(stop, list, "stop")
-        if texts := [text for text in texts if isinstance(text, str) and text.strip()]:
+        given = [stop] if isinstance(stop, str) else expect(stop, list, "stop")
+        if texts := [text for text in given if isinstance(text, str) and text.strip()]:
             payload["stop_sequences"] = texts
-        else:
+        if len(texts) < len(given):
             dropped["stop"] = None
     user = body.get("safety_identifier") or body.get("user")
     if isinstance(user, str) and user:

@@ -16,7 +16,7 @@ def sample(payload: dict[str, Any], body: Mapping[str, Any], traits: Traits, ver
     """Add what can be had to ``payload``, in which ``thinking`` is settled; return what cannot.
 
     Leaving out a 1, the default of temperature and top_p, loses nothing. OpenAI's temperatures above 1
-    become 1, as in Anthropic's own compatibility layer.
+    become 1, as in Anthropic's own compatibility layer, and are named as well.
     """
     wanted = {name: body[name] for name in _NAMES if body.get(name) is not None}
     if not wanted:
@@ -32,7 +32,8 @@ def sample(payload: dict[str, Any], body: Mapping[str, Any], traits: Traits, ver
     else:
         lost = []
     named = [name for name in lost if wanted.pop(name) != 1 or name == "top_k"]
-    if "temperature" in wanted and isinstance(temperature, (int, float)):
-        wanted["temperature"] = min(temperature, 1)
+    if "temperature" in wanted and isinstance(temperature, (int, float)) and temperature > 1:
+        wanted["temperature"] = 1
+        named.append("temperature")
     payload.update(wanted)
     return named

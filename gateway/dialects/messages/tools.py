@@ -6,16 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.parts import Marks
 from gateway.dialects.messages.schema import supported
 
 Tool = dict[str, Any]
 
+_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+_TOOL = frozenset({"type", "function", *_MARKS})
+_FUNCTION = frozenset({"name", "description", "parameters", "strict", *_MARKS})
 
-def tools_from_chat(tools: object, marks: Marks) -> list[Tool]:
-    """The tools of a request. Raises `Unsupported` for those that are not functions."""
-    return [_tool(expect(tool, dict, "tools"), marks) for tool in expect(tools or [], list, "tools")]
+
+def tools_from_chat(tools: object, marks: Marks, dropped: dict[str, None]) -> list[Tool]:
+    """The tools of a request. ``dropped`` is added to. Raises `Unsupported` for those that are not
+    functions."""
+    return [_tool(expect(tool, dict, "tools"), marks, dropped) for tool in expect(tools or [], list, "tools")]
 
 
 def stand_ins(names: Iterable[str]) -> list[Tool]:
@@ -23,10 +29,11 @@ def stand_ins(names: Iterable[str]) -> list[Tool]:
     return [{"name": name, "input_schema": {"type": "object"}} for name in names]
 
 
-def _tool(tool: Mapping[str, Any], marks: Marks) -> Tool:
+def _tool(tool: Mapping[str, Any], marks: Marks, dropped: dict[str, None]) -> Tool:
     if tool.get("type", "function") != "function":
         raise Unsupported("tools", "only function tools are translated")
     function = expect(tool.get("function"), dict, "tools")
+    dropped.update(dict.fromkeys((*lost(tool, _TOOL, "tools"), *lost(function, _FUNCTION, "tools"))))
     schema = expect(function.get("parameters") or {}, dict, "tools")
     strict = function.get("strict") is True
     if strict:

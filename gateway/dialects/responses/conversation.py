@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.responses.identity import is_our_reasoning, unseal
 from gateway.dialects.responses.parts import chat_content, said
@@ -14,6 +15,8 @@ Message = dict[str, Any]
 
 _ROLES = frozenset({"user", "system", "developer"})
 _LONGEST_NAME = 40
+_KNOWN = frozenset({"type", "id", "status", "role", "content", "call_id", "name", "arguments", "output"})
+"""Fields of messages, calls and outputs that a chat has, or that say nothing to a model."""
 
 
 class Conversation:
@@ -22,8 +25,10 @@ class Conversation:
     What the model did in one turn (reasoning, text, calls) is one assistant message in a chat.
     """
 
-    def __init__(self, instructions: object) -> None:
+    def __init__(self, instructions: object, dropped: dict[str, None]) -> None:
+        """``dropped`` is added to."""
         self.messages: list[Message] = []
+        self._dropped = dropped
         self._turn: Message | None = None  # the assistant message that what comes next belongs to
         self._thoughts: list[dict[str, Any]] = []  # of a turn that has not said anything yet
         self._thought = ""
@@ -46,18 +51,21 @@ class Conversation:
                 self._read_output(item)
             elif kind == "reasoning":
                 self._read_reasoning(item)
+                continue
             elif kind == "item_reference":
                 raise Unsupported("input", "the item that is referred to is stored by one provider")
             else:
                 raise Unsupported("input", f"items of type {_short(kind)} have no equivalent in a chat")
+            self._dropped.update(dict.fromkeys(lost(item, _KNOWN, "input")))
 
     def _read_message(self, item: Mapping[str, Any]) -> None:
         role = item.get("role")
         if role == "assistant":
-            self._speak(*said(item.get("content")))
+            self._speak(*said(item.get("content"), self._dropped))
         elif isinstance(role, str) and role in _ROLES:
             # Servers other than OpenAI's know no developers; OpenAI takes a system's words for theirs.
-            self._hear("user" if role == "user" else "system", chat_content(item.get("content")))
+            content = chat_content(item.get("content"), self._dropped)
+            self._hear("user" if role == "user" else "system", content)
         else:
             raise Unsupported("input", "roles are user, assistant, system and developer")
 
@@ -87,7 +95,7 @@ class Conversation:
     def _read_output(self, item: Mapping[str, Any]) -> None:
         self._end_turn()
         call = expect(item.get("call_id"), str, "input")
-        content = chat_content(item.get("output"))
+        content = chat_content(item.get("output"), self._dropped)
         self.messages.append({"role": "tool", "tool_call_id": call, "content": content})
 
     def _read_reasoning(self, item: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import is_plain
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.responses.conversation import Conversation
 from gateway.dialects.responses.tools import chat_choice, chat_tools
@@ -49,12 +50,12 @@ def to_chat(body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     dropped = _left_out(body)
     chat = {name: body[name] for name in body if name in _SAME and body[name] is not None}
-    talk = Conversation(body.get("instructions"))
+    talk = Conversation(body.get("instructions"), dropped)
     talk.read(body.get("input"))
     chat["messages"] = talk.messages
     if (limit := body.get("max_output_tokens")) is not None:
         chat["max_completion_tokens"] = limit
-    _add_tools(chat, body)
+    _add_tools(chat, body, dropped)
     _add_text(chat, body.get("text"), dropped)
     _add_reasoning(chat, body.get("reasoning"), dropped)
     _add_logprobs(chat, body)
@@ -71,19 +72,14 @@ def _left_out(body: Mapping[str, Any]) -> dict[str, None]:
             continue
         if name in STATEFUL or name == "background":
             raise Unsupported(name, "this needs a provider that stores responses, and this one does not")
-        dropped[name if _is_plain(name) else "unknown"] = None
+        dropped[name if is_plain(name) else "unknown"] = None
     return dropped
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a name may stand in a header."""
-    return len(name) <= 64 and name.isascii() and name.isidentifier()
-
-
-def _add_tools(chat: dict[str, Any], body: Mapping[str, Any]) -> None:
+def _add_tools(chat: dict[str, Any], body: Mapping[str, Any], dropped: dict[str, None]) -> None:
     """Without tools there is nothing to choose from, and servers refuse a choice."""
     choice = body.get("tool_choice")
-    if tools := chat_tools(body.get("tools")):
+    if tools := chat_tools(body.get("tools"), dropped):
         chat["tools"] = tools
         if body.get("parallel_tool_calls") is not None:
             chat["parallel_tool_calls"] = body["parallel_tool_calls"]

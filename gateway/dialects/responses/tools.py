@@ -6,22 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 
 Tool = dict[str, Any]
 
 _DESCRIBED = ("description", "parameters", "strict")
+_KNOWN = frozenset({"type", "name", *_DESCRIBED})
 
 
-def chat_tools(tools: object) -> list[Tool]:
-    """The tools of a request. Raises `Unsupported` for those that the provider itself would run, and for
-    all others that are not functions: an answer without them would be a different one."""
-    return [_tool(expect(tool, dict, "tools")) for tool in expect(tools or [], list, "tools")]
+def chat_tools(tools: object, dropped: dict[str, None]) -> list[Tool]:
+    """The tools of a request. ``dropped`` is added to.
+
+    Raises `Unsupported` for those that the provider itself would run, and for all others that are not
+    functions: an answer without them would be a different one.
+    """
+    return [_tool(expect(tool, dict, "tools"), dropped) for tool in expect(tools or [], list, "tools")]
 
 
-def _tool(tool: Mapping[str, Any]) -> Tool:
+def _tool(tool: Mapping[str, Any], dropped: dict[str, None]) -> Tool:
     if tool.get("type") != "function":
         raise Unsupported("tools", "only function tools are translated; others run at OpenAI")
+    dropped.update(dict.fromkeys(lost(tool, _KNOWN, "tools")))
     function = {"name": expect(tool.get("name"), str, "tools")}
     function.update({name: tool[name] for name in _DESCRIBED if tool.get(name) is not None})
     return {"type": "function", "function": function}

@@ -166,3 +166,23 @@ def test_what_is_not_translated(message: Json) -> None:
     with pytest.raises(Unsupported) as caught:
         read(USER, message)
     assert caught.value.param == "messages"
+
+
+def test_what_is_lost_inside_of_messages_is_named() -> None:
+    dropped: dict[str, None] = {}
+    talk = Conversation(Marks(), dropped, system_turns=False, prefill=True)
+    part = {"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}, "weight": 5}
+    answer: dict[str, Any] = {
+        "role": "assistant",
+        "content": "b",
+        "refusal": None,
+        "annotations": [],
+        "images": [{}],
+    }
+    talk.read([{"role": "user", "content": [part], "color": 1}, {**answer, "reasoning_content": "c"}])
+    assert list(dropped) == ["messages.color", "messages.weight", "messages.images"]
+
+
+def test_a_refusal_beside_a_text_is_said_as_well() -> None:
+    answer = {"role": "assistant", "content": "Well.", "refusal": "No."}
+    assert said(read(USER, answer, USER), 1) == ["Well.", "No."]

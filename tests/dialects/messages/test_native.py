@@ -149,16 +149,16 @@ def test_what_is_no_answer(body: bytes, counting: bool, kind: Kind) -> None:
 
 def test_only_the_model_changes() -> None:
     body: Json = {"messages": [{"role": "user", "content": "Hi"}], "new": [None, 1.0], "stream": True}
-    assert addressed(call(body)) == {"max_tokens": 4000, **body, "model": "upstream-model"}
+    assert addressed(call(body)) == ({"max_tokens": 4000, **body, "model": "upstream-model"}, ())
 
 
 def test_the_operators_ceiling() -> None:
     hello: Json = {"messages": [{"role": "user", "content": "Hi"}]}
-    assert addressed(call(hello, 100))["max_tokens"] == 100
+    assert addressed(call(hello, 100))[0]["max_tokens"] == 100
     thinking = {"type": "enabled", "budget_tokens": 3000}
-    lowered = addressed(call({**hello, "thinking": thinking}, 2000))
+    lowered, _ = addressed(call({**hello, "thinking": thinking}, 2000))
     assert (lowered["max_tokens"], lowered["thinking"]["budget_tokens"]) == (2000, 1500)
-    assert addressed(call({**hello, "thinking": thinking}, 3001))["thinking"] == thinking
+    assert addressed(call({**hello, "thinking": thinking}, 3001))[0]["thinking"] == thinking
     with pytest.raises(Unsupported, match="thinking"):
         addressed(call({**hello, "thinking": thinking}, 1200))
 
@@ -173,6 +173,49 @@ def test_thoughts_without_a_signature_are_another_providers() -> None:
             {"role": "assistant", "content": [unsigned, signed, text]},
         ]
     }
-    sent = addressed(call(body))["messages"]
+    sent = addressed(call(body))[0]["messages"]
     assert sent == [body["messages"][0], {"role": "assistant", "content": [signed, text]}]
     assert len(body["messages"][1]["content"]) == 3
+
+
+HELLO = {"role": "user", "content": "Hi"}
+UNSIGNED = {"type": "thinking", "thinking": "a", "signature": ""}
+SIGNED = {"type": "thinking", "thinking": "a", "signature": "s"}
+USED = {"type": "tool_use", "id": "t1", "name": "f", "input": {}}
+RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "r"}]}
+THINKING = {"type": "enabled", "budget_tokens": 1024}
+
+
+def answer(*blocks: Json) -> Json:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def test_a_turn_of_unsigned_thoughts_alone_is_none() -> None:
+    body = {"messages": [HELLO, answer(UNSIGNED), HELLO]}
+    assert addressed(call(body))[0]["messages"] == [HELLO, HELLO]
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ([HELLO, answer(UNSIGNED, USED), RESULT], False),
+        ([HELLO, answer(UNSIGNED, USED), RESULT, answer(SIGNED, USED), RESULT], False),
+        ([HELLO, answer(SIGNED, UNSIGNED, USED), RESULT], True),
+        ([HELLO, answer(UNSIGNED, {"type": "text", "text": "b"}), HELLO], True),
+        ([HELLO, answer(UNSIGNED, USED), RESULT, answer({"type": "text", "text": "b"}), HELLO], True),
+        ([HELLO, answer(USED), RESULT], True),
+    ],
+)
+def test_calls_of_another_provider_that_thought_end_without_thinking(
+    messages: list[Json], thinks: bool
+) -> None:
+    sent, dropped = addressed(call({"messages": messages, "thinking": THINKING}))
+    assert ("thinking" in sent, dropped) == (thinks, () if thinks else ("thinking",))
+
+
+def test_a_model_that_decides_itself_goes_on_thinking() -> None:
+    adaptive = {"type": "adaptive"}
+    sent, dropped = addressed(
+        call({"messages": [HELLO, answer(UNSIGNED, USED), RESULT], "thinking": adaptive})
+    )
+    assert sent["thinking"] == adaptive and dropped == ()

@@ -25,6 +25,7 @@ def test_images() -> None:
     assert convert(image(f"data:image/jpeg;base64,{png}"))[0]["source"] == sent, (
         "the bytes tell, not the name"
     )
+    assert convert(image("data:image/jpg;base64,AAAA"))[0]["source"]["media_type"] == "image/jpeg"
     assert convert(image("https://example.com/a.png"))[0]["source"] == {
         "type": "url",
         "url": "https://example.com/a.png",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api import Unsupported
 from gateway.dialects.messages.request import Target, from_chat
 
 USER = {"role": "user", "content": "hi"}
@@ -67,3 +68,29 @@ def test_a_budget_goes_neither_with_a_forced_tool_nor_with_calls_made_without_it
 def test_anthropics_own_parameter_wins() -> None:
     own = {"type": "enabled", "budget_tokens": 2000}
     assert sent("claude-sonnet-4-5", "high", thinking=own)[0] is own
+
+
+@pytest.mark.parametrize(
+    ("asked", "ceiling", "limit", "budget"),
+    [
+        (None, None, 14096, 10000),
+        (None, 12000, 12000, 10000),
+        (None, 8000, 8000, 6000),
+        (20000, 8000, 8000, 6000),
+        (20000, None, 20000, 10000),
+        (5000, None, 5000, 10000),  # the client's own mistake, for Anthropic to tell
+    ],
+)
+def test_a_budget_of_the_clients_own_fits_a_limit_that_is_not(
+    asked: int | None, ceiling: int | None, limit: int, budget: int
+) -> None:
+    body = {"messages": [USER], "max_tokens": asked, "thinking": {"type": "enabled", "budget_tokens": 10000}}
+    payload, _ = from_chat(body, Target("claude-sonnet-4-5", "2023-06-01", 4096, ceiling))
+    assert (payload["max_tokens"], payload["thinking"]["budget_tokens"]) == (limit, budget)
+
+
+def test_a_limit_without_room_for_a_budget() -> None:
+    body = {"messages": [USER], "thinking": {"type": "enabled", "budget_tokens": 2000}}
+    with pytest.raises(Unsupported) as refused:
+        from_chat(body, Target("claude-sonnet-4-5", "2023-06-01", 4096, 1000))
+    assert refused.value.param == "thinking"

@@ -133,7 +133,7 @@ def test_a_plain_chat() -> None:
         ],
         max_completion_tokens=99,
         temperature=0.3,
-        stop=["\n", "END"],
+        stop=["END"],
         user="u-1",
         stream=True,
         stream_options={"include_usage": True},
@@ -150,6 +150,11 @@ def test_a_plain_chat() -> None:
         "service_tier": "standard_only",
     }
     assert dropped == ()
+
+
+def test_blank_stops_are_named() -> None:
+    payload, dropped = send(stop=["\n", "END"])
+    assert payload["stop_sequences"] == ["END"] and dropped == ("stop",)
 
 
 @pytest.mark.parametrize(

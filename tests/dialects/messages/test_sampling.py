@@ -12,7 +12,7 @@ USER = {"role": "user", "content": "hi"}
 @pytest.mark.parametrize(
     ("model", "version", "asked", "sent", "dropped"),
     [
-        ("claude-3-5-sonnet-20241022", "2023-06-01", (1.7, 0.5), (1, 0.5), ()),
+        ("claude-3-5-sonnet-20241022", "2023-06-01", (1.7, 0.5), (1, 0.5), ("temperature",)),
         ("claude-sonnet-4-5", "2023-06-01", (0.5, 0.5), (0.5, None), ("top_p",)),
         ("claude-sonnet-4-6", "2023-06-01", (1, 0.5), (None, 0.5), ()),
         ("claude-sonnet-4-5", "2026-10-21", (0.5, None), (None, None), ("temperature",)),

@@ -16,14 +16,14 @@ TOOLS = [{"type": "function", "function": FUNCTION}, {"type": "function", "funct
 
 
 def test_tools() -> None:
-    assert tools_from_chat(TOOLS, Marks()) == [
+    assert tools_from_chat(TOOLS, Marks(), {}) == [
         {"name": "f", "input_schema": FUNCTION["parameters"], "description": "d"},
         {"name": "g", "input_schema": {"type": "object"}},
     ]
 
 
 def test_a_strict_tool_has_a_closed_schema() -> None:
-    (tool,) = tools_from_chat([{"type": "function", "function": {**FUNCTION, "strict": True}}], Marks())
+    (tool,) = tools_from_chat([{"type": "function", "function": {**FUNCTION, "strict": True}}], Marks(), {})
     assert tool["strict"] is True and tool["input_schema"]["additionalProperties"] is False
 
 
@@ -40,13 +40,13 @@ def test_a_strict_tool_has_a_closed_schema() -> None:
     ],
 )
 def test_choice(body: dict[str, Any], choice: dict[str, Any] | None) -> None:
-    tools = tools_from_chat(TOOLS, Marks())
+    tools = tools_from_chat(TOOLS, Marks(), {})
     assert choose(body, tools) == (choice, tools)
 
 
 def test_allowed_tools() -> None:
     allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TOOLS[1]]}}
-    choice, tools = choose({"tool_choice": allowed}, tools_from_chat(TOOLS, Marks()))
+    choice, tools = choose({"tool_choice": allowed}, tools_from_chat(TOOLS, Marks(), {}))
     assert choice == {"type": "any"} and [tool["name"] for tool in tools] == ["g"]
 
 
@@ -66,3 +66,12 @@ def test_a_model_that_always_thinks_cannot_be_forced() -> None:
     body = {"messages": [], "tools": TOOLS, "tool_choice": "required"}
     with pytest.raises(Unsupported, match="tool_choice"):
         from_chat(body, Target("claude-opus-5-5", "2023-06-01", 4096))
+
+
+def test_what_tools_lose_is_named() -> None:
+    dropped: dict[str, None] = {}
+    mark = {"cache_control": {"type": "ephemeral"}}
+    tools_from_chat(
+        [{"type": "function", "function": {**FUNCTION, "weight": 5}, "color": 1, **mark}], Marks(), dropped
+    )
+    assert list(dropped) == ["tools.color", "tools.weight"]

@@ -16,7 +16,7 @@ NAMES = Names("chatcmpl-1")
 
 
 def messages(*items: Any) -> list[dict[str, Any]]:
-    talk = Conversation(None)
+    talk = Conversation(None, {})
     talk.read(list(items))
     return talk.messages
 
@@ -127,6 +127,21 @@ def test_an_output_in_parts() -> None:
 def test_parts(part: dict[str, Any], expected: dict[str, Any]) -> None:
     other = {"type": "input_text", "text": "b"}
     assert content(part, other) == [expected, {"type": "text", "text": "b"}]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+    ],
+)
+def test_a_part_keeps_its_cache_marker(mark: dict[str, Any]) -> None:
+    part = {"type": "input_text", "text": "a", **mark}
+    assert content(part) == [{"type": "text", "text": "a", **mark}]
+    assert messages(output(1, [part]))[0]["content"] == content(part)
+    image = {"type": "input_image", "image_url": "https://e/x.png", **mark}
+    assert content(image) == [{"type": "image_url", "image_url": {"url": "https://e/x.png"}, **mark}]
 
 
 def test_one_text_alone_is_a_string() -> None:

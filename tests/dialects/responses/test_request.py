@@ -241,3 +241,31 @@ def test_no_request_is_more_than_refused_and_none_is_changed(body: dict[str, Any
     else:
         assert all(isinstance(message["role"], str) for message in result["messages"])
     assert body == before
+
+
+def test_what_is_lost_inside_of_items_and_tools_is_named() -> None:
+    citation = {"type": "url_citation", "url": "https://e.x", "title": "t", "start_index": 0, "end_index": 1}
+    spoken = {"type": "output_text", "text": "a", "annotations": [citation], "logprobs": [{}]}
+    items = [
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "content": [spoken],
+            "phase": "final",
+            "status": "completed",
+        },
+        {"role": "user", "content": [{"type": "input_text", "text": "b", "weight": 5}]},
+    ]
+    tool = {"type": "function", "name": "f", "parameters": {}, "strict": True, "defer_loading": True}
+    body = {"model": "m", "input": items, "tools": [tool]}
+    assert to_chat(body)[1] == ("input.annotations", "input.phase", "input.weight", "tools.defer_loading")
+
+
+def test_an_answer_that_comes_back_loses_nothing() -> None:
+    spoken = {"type": "output_text", "text": "a", "annotations": [], "logprobs": []}
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [spoken]}
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "r", "status": "completed"}
+    body = {"model": "m", "input": [said, {**call, "status": "completed"}, output]}
+    assert to_chat(body)[1] == ()

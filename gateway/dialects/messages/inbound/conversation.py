@@ -9,13 +9,15 @@ from typing import Any
 import orjson
 
 from gateway.api import Unsupported
+from gateway.dialects.chat_media import output
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.messages.inbound.ids import from_client
-from gateway.dialects.messages.inbound.parts import Part, joined, note_unheard, parts, plain, text_part
+from gateway.dialects.messages.inbound.parts import Part, joined, note_unheard, parts, plain
 
 Message = dict[str, Any]
 
-_NOT_TEXT = "(The output is not text; it follows.)"
+_KNOWN = frozenset({"role", "content"})
 _FAILED = "Error: "
 
 
@@ -28,7 +30,7 @@ def system_message(system: object, dropped: dict[str, None]) -> list[Message]:
 def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]:
     """All turns. ``dropped`` is added to. Raises `Unsupported` for what has no equivalent."""
     found: list[Message] = []
-    for role, content in _merged(turns):
+    for role, content in _merged(turns, dropped):
         if role == "user":
             found += _user(content, dropped)
         elif role == "assistant":
@@ -42,11 +44,12 @@ def messages_of(turns: Sequence[Any], dropped: dict[str, None]) -> list[Message]
     return found
 
 
-def _merged(turns: Sequence[Any]) -> list[tuple[object, list[Any]]]:
+def _merged(turns: Sequence[Any], dropped: dict[str, None]) -> list[tuple[object, list[Any]]]:
     """The role of each turn and its blocks; turns of one role in a row are one, as they are to Anthropic."""
     merged: list[tuple[object, list[Any]]] = []
     for item in turns:
         turn = expect(item, dict, "messages")
+        dropped.update(dict.fromkeys(lost(turn, _KNOWN, "messages")))
         role, content = turn.get("role"), turn.get("content") or []
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
@@ -77,11 +80,8 @@ def _result(block: Mapping[str, Any], shown: list[Part], dropped: dict[str, None
     note_unheard(block, dropped)
     found = parts(block.get("content") or "", dropped)
     ident = from_client(expect(block.get("tool_use_id"), str, "messages"))
-    text = joined(found, "\n")
-    rest = [part for part in found if part["type"] != "text"]
-    if rest:
-        shown += [text_part(f"Output of the tool call {ident}:"), *rest]
-        text = text or _NOT_TEXT
+    text, rest = output(found, ident)
+    shown += rest
     if block.get("is_error") is True:
         text = f"{_FAILED}{text}"
     return {"role": "tool", "tool_call_id": ident, "content": text}

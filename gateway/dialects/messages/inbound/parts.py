@@ -6,12 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.api import Unsupported
+from gateway.dialects.losses import lost
 from gateway.dialects.messages.checks import expect
 
 Part = dict[str, Any]
 
 _UNHEARD = frozenset({"cache_control", "citations"})
 """What a block may bear that no part can: named as dropped."""
+_KNOWN = _UNHEARD | {
+    *("type", "text", "source", "title", "context", "content"),
+    *("id", "name", "input", "caller", "tool_use_id", "is_error"),
+}
+"""All that a block may consist of."""
 _NAMELESS = "document.pdf"
 
 
@@ -46,6 +52,7 @@ def note_unheard(block: Mapping[str, Any], dropped: dict[str, None]) -> None:
     for name in _UNHEARD & block.keys():
         if block[name]:
             dropped[name] = None
+    dropped.update(dict.fromkeys(lost(block, _KNOWN, "messages")))
 
 
 def _parts(block: Mapping[str, Any], dropped: dict[str, None]) -> list[Part]:

@@ -142,3 +142,11 @@ def test_what_only_anthropic_knows_is_refused(turn: Json) -> None:
     with pytest.raises(Unsupported) as refused:
         messages(turn, user(text("Hi")))
     assert refused.value.param == "messages"
+
+
+def test_what_is_lost_inside_of_turns_is_named() -> None:
+    dropped: dict[str, None] = {}
+    turn = {**user({**text("a"), "weight": 5}, {**text("b"), "citations": []}), "color": 1}
+    answered = assistant({**USED, "caller": {"type": "direct"}})
+    messages_of([turn, answered, user(result("r"))], dropped)
+    assert list(dropped) == ["messages.color", "messages.weight"]
