@@ -87,8 +87,7 @@ def unused(
 ) -> dict[str, None]:
     """The parameters of ``body`` that are left out, in their order (a dict for its fast look-up).
 
-    Raises `Unsupported`, with the reason, for the first that cannot be. A name that is none (it goes into a
-    header) is given as ``unknown``.
+    Raises `Unsupported`, with the reason, for the first that cannot be.
     """
     dropped: dict[str, None] = {}
     for name, value in body.items():
@@ -97,6 +96,5 @@ def unused(
             continue
         if fate is Fate.REFUSED:
             raise Unsupported(name, reason)
-        plain = fate is not None or (len(name) <= 64 and name.isascii() and name.isidentifier())
-        dropped[name if plain else "unknown"] = None
+        dropped[name] = None
     return dropped

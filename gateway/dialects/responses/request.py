@@ -71,13 +71,8 @@ def _left_out(body: Mapping[str, Any]) -> dict[str, None]:
             continue
         if name in STATEFUL or name == "background":
             raise Unsupported(name, "this needs a provider that stores responses, and this one does not")
-        dropped[name if _is_plain(name) else "unknown"] = None
+        dropped[name] = None
     return dropped
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name may stand in a header."""
-    return len(name) <= 64 and name.isascii() and name.isidentifier()
 
 
 def _add_tools(chat: dict[str, Any], body: Mapping[str, Any]) -> None:
