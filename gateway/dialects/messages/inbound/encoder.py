@@ -23,6 +23,7 @@ from gateway.dialects.messages.inbound.answer import (
 from gateway.dialects.messages.inbound.errors import error_event
 from gateway.dialects.messages.inbound.ids import to_client
 from gateway.dialects.messages.inbound.thinking import wants_thoughts
+from gateway.dialects.tool_calls import Calls
 
 
 class MessageEncoder:
@@ -35,7 +36,7 @@ class MessageEncoder:
         self._begun = False
         self._open: str | None = None  # the kind of the block that is open
         self._blocks = 0  # those begun
-        self._calls: list[object] = []  # what the tool calls so far are known by; the last may be open
+        self._calls = Calls()  # the last of them may be open
         self._refused = False
         self._reason: object = None
         self._head: dict[str, Any] = {}
@@ -56,7 +57,7 @@ class MessageEncoder:
         return b"".join(told)
 
     def end(self, usage: Usage, cost: int | None) -> bytes:
-        reason = stop_reason(self._reason, called=bool(self._calls), refused=self._refused)
+        reason = stop_reason(self._reason, called=self._calls.count > 0, refused=self._refused)
         last = {"usage": message_usage(usage)}
         set_cost(last, cost)
         closing = events.closed(self._blocks - 1) if self._open is not None else b""
@@ -103,25 +104,19 @@ class MessageEncoder:
 
     def _call(self, call: Mapping[str, Any]) -> list[bytes]:
         told: list[bytes] = []
-        known = self._known_by(call)
+        begun = self._calls.count
+        place = self._calls.place(call)
         function = call.get("function") or {}
-        if known not in self._calls:
+        if place == begun:
             told += self._close()
-            self._calls.append(known)
             self._open = "tool_use"
             named = {"id": to_client(call.get("id")), "name": function["name"], "input": {}}
             told.append(self._start({"type": "tool_use", **named}))
         if text := function.get("arguments"):
-            if known != self._calls[-1] or self._open != "tool_use":
+            if place != self._calls.count - 1 or self._open != "tool_use":
                 raise ValueError("a tool call goes on after another one began")
             told.append(events.delta(self._blocks - 1, "input_json_delta", "partial_json", text))
         return told
-
-    def _known_by(self, call: Mapping[str, Any]) -> object:
-        """Its place among the calls; servers that leave that out send each call at once, or one by one."""
-        if (index := call.get("index")) is not None:
-            return index
-        return call.get("id") or (self._calls[-1] if self._calls else 0)
 
     def _into(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
         """Be in a block of this kind."""

@@ -159,6 +159,17 @@ def test_calls_without_a_place_are_told_by_their_ids() -> None:
     assert found["stop_reason"] == "tool_use"
 
 
+def test_calls_that_share_an_index_are_told_by_their_ids() -> None:
+    begun = [
+        {"index": 0, "id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":{n}}}'}} for n in (1, 2)
+    ]
+    found = assembled(*[chunk({"tool_calls": [one]}) for one in begun], chunk({}, "tool_calls"))
+    assert [(block["id"], block["input"]) for block in found["content"]] == [
+        ("c1", {"n": 1}),
+        ("c2", {"n": 2}),
+    ]
+
+
 def test_a_call_that_goes_on_after_another_is_an_error() -> None:
     one = encoder()
     for n in (0, 1):
