@@ -206,7 +206,7 @@ def test_an_error_in_a_stream_ends_it() -> None:
         (b"<html><body>Bad gateway</body></html>", Kind.INVALID),
         (b"data: {\n\n", Kind.INVALID),
         (b"data: 5\n\n", Kind.INVALID),
-        (b'data: {"candidates":[{"content":{"parts":[{"text":"\\ud800"}]}}]}\n\n', Kind.INVALID),
+        (b'data: {"candidates":[{"content":{"parts":[{"text":"\xff"}]}}]}\n\n', Kind.INVALID),
         (b'[{"error": {\n  "code": 429\n}}]', Kind.LIMITED),
         (b'{"error":{"code":400,"message":"data: no"}}', Kind.CALLER),
         (sse([{"error": {"code": 500}}, {"candidates": [{"finishReason": "STOP"}]}]), Kind.FAILED),

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Chunk, Kind
+from gateway.dialects import lenient
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import chat_usage, read_usage
 from gateway.dialects.reading import WholeReading
@@ -109,7 +110,7 @@ class WholeReader(WholeReading):
             self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
             return None
         try:
-            message = orjson.loads(body)
+            message = lenient.loads(body)
             if message.get("error") is not None:
                 self.fault = in_band(message)
                 return None
