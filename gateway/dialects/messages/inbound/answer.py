@@ -68,9 +68,9 @@ def from_chat(completion: Mapping[str, Any], *, thoughts: bool) -> dict[str, Any
     return head(completion, [*content, *calls], reason)
 
 
-def tool_input(arguments: object) -> dict[str, Any]:
-    """Arguments, a text of the model's, as the object that a client expects. Raises `TypeError` for what is
-    no text."""
+def tool_input(arguments: object) -> dict[str, Any] | orjson.Fragment:
+    """Arguments, a text of the model's, as the object that a client expects: to be encoded by orjson, with
+    all digits of its numbers. Raises `TypeError` for what is no text."""
     text = arguments_text(arguments)
     if not text.strip():
         return {}
@@ -78,7 +78,7 @@ def tool_input(arguments: object) -> dict[str, Any]:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = None
-    return value if isinstance(value, dict) else raw_arguments(text)
+    return orjson.Fragment(text) if isinstance(value, dict) else raw_arguments(text)
 
 
 def raw_arguments(text: str) -> dict[str, Any]:

@@ -278,6 +278,13 @@ def test_arguments_that_are_no_object_are_handed_on_as_text() -> None:
     assert block["input"] == {"raw_arguments": "{cut"}
 
 
+def test_numbers_in_arguments_keep_their_digits() -> None:
+    arguments = '{"account": 12345678901234567890123}'
+    said = {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": arguments}}]}
+    completion = {"id": "1", "model": "m", "choices": [{"message": said, "finish_reason": "tool_calls"}]}
+    assert f'"input":{arguments}'.encode() in encoder().whole(completion, USAGE, 0)
+
+
 def test_text_in_parts_is_text() -> None:
     parts = [
         {"type": "text", "text": "a"},
