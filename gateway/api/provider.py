@@ -72,7 +72,8 @@ class Upstream:
     headers: list[tuple[str, str]]
     body: bytes
     dropped: tuple[str, ...] = ()
-    """Parameters that have no equivalent upstream and whose loss does not change the answer's meaning."""
+    """Parameters that have no equivalent upstream and whose loss does not change the answer's meaning. The
+    core sees to it that their names do no harm in a header."""
     form: Body | None = None
     """Sent in place of ``body``, if there is one."""
 

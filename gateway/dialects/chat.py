@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Call, Chunk, Kind, Outcome
+from gateway.dialects import lenient
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
 from gateway.dialects.reading import EventReading
@@ -84,7 +85,10 @@ class NativeReader(EventReading):
             self._done = True
             return {}, False
         try:
-            value = orjson.loads(event.data)
+            try:
+                value = orjson.loads(event.data)
+            except orjson.JSONDecodeError:
+                value = lenient.read(event.data)
             if error := value.get("error") or (event.name == b"error" and value):
                 self.fault = in_band(error)
             choices = value.get("choices")

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Call, Chunk
+from gateway.dialects import lenient
 from gateway.dialects.chat import output
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import parse_usage
@@ -23,7 +24,7 @@ class BodyReader(WholeReading):
 
     def _read(self, raw: bytes) -> Chunk | None:
         try:
-            value = orjson.loads(raw)
+            value = lenient.loads(raw)
             if error := value.get("error"):
                 self.fault = in_band(error)
                 return None

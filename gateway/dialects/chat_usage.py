@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Usage
+from gateway.dialects import lenient
 from gateway.dialects.sse import Splitter
 
 _LARGEST = 10**12  # no answer has more tokens: a larger figure is a mistake
@@ -95,11 +96,11 @@ def encode_chunk(value: object) -> bytes:
 
 def _encoded_anew(raw: bytes, cost_nano: int | None) -> bytes:
     if raw.lstrip().startswith(b"{"):
-        value = orjson.loads(raw)
+        value = lenient.loads(raw)
         set_cost(value, cost_nano)
         return orjson.dumps(value)
     event = Splitter().feed(raw)[0]
-    value = orjson.loads(event.data)
+    value = lenient.loads(event.data)
     set_cost(value if "usage" in value else value.get("response", value), cost_nano)
     named = b"event: %b\n" % event.name if event.name else b""
     return named + encode_chunk(value)

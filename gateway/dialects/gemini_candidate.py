@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from gateway.dialects import exact
 from gateway.dialects.gemini_signature import extra_content, pack
 
 Json = dict[str, Any]
@@ -110,7 +109,7 @@ class Choice:
         name, arguments = function.get("name"), function.get("args")
         if not isinstance(name, str):
             return
-        encoded = _encoded(arguments) if isinstance(arguments, dict) else "{}"
+        encoded = exact.dumps(arguments) if isinstance(arguments, dict) else "{}"
         call_id = function.get("id")
         if not isinstance(call_id, str) or not call_id:
             call_id = f"{self._call_prefix}{self._calls}"
@@ -131,13 +130,6 @@ class Choice:
         image = {"index": self._images, "type": "image_url", "image_url": {"url": url}}
         self._images += 1
         return image
-
-
-def _encoded(arguments: Json) -> str:
-    try:
-        return orjson.dumps(arguments).decode()
-    except orjson.JSONEncodeError as error:  # read from JSON, so this can only be depth
-        raise ValueError("arguments nested too deeply") from error
 
 
 def message(delta: Json, signature: str | None) -> Json:

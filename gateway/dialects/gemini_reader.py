@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from gateway.api import Call, Chunk
+from gateway.dialects import exact, lenient
 from gateway.dialects.gemini_answer import Answer
 from gateway.dialects.gemini_candidate import message
 from gateway.dialects.gemini_signature import extra_content
 from gateway.dialects.gemini_usage import usage_value
+from gateway.dialects.lenient import Joiner
 from gateway.dialects.sse import Event, EventTooLarge, Splitter
 
 Json = dict[str, Any]
+
+_CALL = b'"functionCall"'
+"""In what holds tool calls; their arguments are the one place where numbers of any kind may stand."""
 
 
 class WholeReader(Answer):
@@ -33,7 +36,8 @@ class WholeReader(Answer):
     def finish(self) -> list[Chunk]:
         """The whole answer, or nothing and a fault."""
         try:
-            answer = orjson.loads(b"".join(self._body))
+            body = b"".join(self._body)
+            answer = (exact if _CALL in body else lenient).loads(body)
             if isinstance(answer, list) and len(answer) == 1:
                 answer = answer[0]
             taken = self.take(answer)
@@ -75,6 +79,7 @@ class StreamReader(Answer):
         super().__init__(call)
         self._include_usage = call.include_usage
         self._splitter = Splitter()
+        self._joiner = Joiner()
         self._started: set[int] = set()
         self._events = 0
 
@@ -126,7 +131,7 @@ class StreamReader(Answer):
         if not data or data == b"[DONE]":
             return
         self._events += 1
-        answer = orjson.loads(data)
+        answer = exact.loads(data) if _CALL in data else self._joiner.loads(data)
         for piece in answer if isinstance(answer, list) else (answer,):
             for choice, delta, probabilities in self.take(piece):
                 self._emit(choice.index, delta, probabilities, chunks)

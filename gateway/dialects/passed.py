@@ -13,7 +13,7 @@ import orjson
 
 from gateway.api import Call, Chunk, Kind, Outcome, Reader, Units, Usage
 from gateway.api.usage import NO_UNITS
-from gateway.dialects import chat_usage
+from gateway.dialects import chat_usage, lenient
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.reading import EventReading, Reading, WholeReading
 from gateway.dialects.sse import Event
@@ -108,7 +108,7 @@ class WholeReader(WholeReading):
             self.complete = True
             return Chunk(raw, content=True) if raw else None
         try:
-            value = orjson.loads(raw)
+            value = lenient.loads(raw)
             if error := value.get("error"):
                 self.fault = in_band(error)
                 return None
@@ -216,7 +216,7 @@ class EventReader(EventReading):
     def _look(self, event: Event) -> bool:
         """Note what the event says of the end; return whether there are token figures in it."""
         try:
-            value = orjson.loads(event.data)
+            value = lenient.loads(event.data)
             if error := value.get("error") or (event.name == b"error" and value):
                 self.fault = in_band(error)
                 return False

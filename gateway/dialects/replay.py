@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 
 from gateway.dialects.chat_usage import encode_chunk
 from gateway.dialects.sse import Event, Splitter
+from gateway.dialects.tool_calls import Calls
 
 _CHUNK = {"chat": "chat.completion.chunk", "completions": "text_completion"}
 _WHOLE = {"chat": "chat.completion", "completions": "text_completion"}
@@ -87,6 +89,7 @@ class Assembly:
         self._splitter = Splitter()
         self._frame: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        self._calls: defaultdict[int, Calls] = defaultdict(Calls)
         self._usage: Any = None
 
     def feed(self, stream: bytes) -> None:
@@ -115,18 +118,20 @@ class Assembly:
             chunk = orjson.loads(event.data)
             self._usage = chunk.get("usage") or self._usage
             for choice in chunk["choices"]:
-                _add_choice(self._choices.setdefault(choice.get("index", 0), {}), choice)
+                index = choice.get("index", 0)
+                _add_choice(self._choices.setdefault(index, {}), choice, self._calls[index])
             for name in _FIRST & self._frame.keys():
                 chunk.pop(name, None)
             _add(self._frame, chunk, without=_OF_CHUNKS)
 
 
-def _add_choice(into: dict[str, Any], choice: Mapping[str, Any]) -> None:
+def _add_choice(into: dict[str, Any], choice: Mapping[str, Any], calls: Calls) -> None:
     if choice.get("delta") is not None:
         delta = dict(choice["delta"])
         message = into.setdefault("message", {})
         for call in delta.pop("tool_calls", None) or ():
-            _add_call(message.setdefault("tool_calls", {}).setdefault(call["index"], {}), call)
+            known_by = call["index"], calls.place(call)
+            _add_call(message.setdefault("tool_calls", {}).setdefault(known_by, {}), call)
         if "function_call" in delta and (call := delta.pop("function_call")):
             _add(message.setdefault("function_call", {}), call)
         _add(message, delta)

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.api import Usage
 from gateway.catalog import Target
+from gateway.dialects import lenient
 from gateway.request.account import close_books
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.relay import Relay, sent
@@ -75,7 +76,7 @@ def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
 
 def _stream(tx: Transaction, entry: Entry) -> Direct:
     dialect = tx.operation.dialect
-    events = dialect.as_stream(orjson.loads(entry.body), tx.include_usage)
+    events = dialect.as_stream(lenient.loads(entry.body), tx.include_usage)
     relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), dialect.keepalive, 0)
     tx.first_token = time.monotonic()
     close_books(tx)

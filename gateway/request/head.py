@@ -13,9 +13,12 @@ _UNBUFFERED = "cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 def line(name: str, value: str) -> str:
-    """One header line. ``value`` must be free of control characters: it comes from the configuration or
-    was checked on its way in."""
-    return f"{name}: {value}\r\n"
+    """One header line. Raises `ValueError` for a control character: whatever comes from outside was to be
+    checked on its way in, and nobody but us ends a line."""
+    text = f"{name}: {value}"
+    if not text.isprintable():
+        raise ValueError(f"the header {name!r} holds a control character")
+    return f"{text}\r\n"
 
 
 def head(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.api import ApiError, Chunk
+from gateway.dialects import lenient
 from gateway.dialects.passed import TEXT_FORMATS
 from gateway.request.account import close_books
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
@@ -116,7 +117,7 @@ class EventAnswer(OpaqueAnswer):
     def _deliver(self, chunks: list[Chunk]) -> None:
         if self._has_json and self._relay.started:  # with a comment: what follows has to be an event
             for chunk in chunks:
-                chunk.raw = b"data: %b\n\n" % orjson.dumps(orjson.loads(chunk.raw))
+                chunk.raw = b"data: %b\n\n" % orjson.dumps(lenient.loads(chunk.raw))
         super()._deliver(chunks)
 
     def response(self) -> Direct:

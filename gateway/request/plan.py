@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
+from gateway.request.dropped import told
 from gateway.request.errors import from_outcome
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
@@ -168,8 +169,10 @@ class Plan:
             translated = translation(tx, target.service.plugin, target.model, ceiling)
             upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
             dropped = translated.lost(upstream.dropped)
-            if dropped and self._policy.on_lossy == "refuse":
-                raise Unsupported(dropped[0], "it would be lost on the way to this provider")
+            if dropped:
+                dropped = told(dropped)
+                if self._policy.on_lossy == "refuse":
+                    raise Unsupported(dropped[0], "it would be lost on the way to this provider")
             tokens = tx.demand.input_tokens + tx.demand.output_tokens
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):

@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from gateway.api import ApiError, Call, Chunk, Kind, Outcome, Provider, Reader, Unsupported, Usage
+from gateway.dialects import lenient
 from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost
 from gateway.dialects.client import Asked, ClientDialect, Encoder
+from gateway.dialects.lenient import Joiner
 from gateway.dialects.sse import Splitter
 from gateway.request.errors import from_outcome
 from gateway.request.transaction import Transaction
@@ -55,7 +57,7 @@ class Translation:
 class Bridge(Translation):
     """The provider chats, and the client speaks another dialect: ``encoder`` tells it what was answered."""
 
-    __slots__ = ("_dropped", "_encoder")
+    __slots__ = ("_dropped", "_encoder", "_joiner")
 
     def __init__(
         self, call: Call, dialect: ClientDialect, encoder: Encoder, dropped: tuple[str, ...]
@@ -64,11 +66,12 @@ class Bridge(Translation):
         super().__init__(call, dialect)
         self._encoder = encoder
         self._dropped = dropped
+        self._joiner = Joiner()
 
     def encode(self, chunk: Chunk, usage: Usage | None, cost: int | None) -> bytes:
         if self.call.stream:
-            return b"".join([self._encoder.events(value) for value in _events(chunk)])
-        value = orjson.loads(chunk.raw) if chunk.value is None else chunk.value
+            return b"".join([self._encoder.events(value) for value in self._values(chunk)])
+        value = lenient.loads(chunk.raw) if chunk.value is None else chunk.value
         try:
             return self._encoder.whole(value, usage or Usage(), cost)
         except (AttributeError, LookupError, TypeError, ValueError):
@@ -84,6 +87,15 @@ class Bridge(Translation):
 
     def ending(self, reader: Reader, usage: Usage, cost: int | None) -> bytes:
         return self._encoder.end(usage, cost)
+
+    def _values(self, chunk: Chunk) -> Iterator[dict[str, Any]]:
+        """The values in a chunk of a stream; one that came in OpenAI's own dialect holds events."""
+        if chunk.value is not None:
+            yield chunk.value
+            return
+        for event in Splitter().feed(chunk.raw):
+            if event.data:
+                yield self._joiner.loads(event.data)
 
     def broken(self, error: ApiError, request_id: str) -> bytes:
         return self._encoder.broken(error, request_id)
@@ -120,16 +132,6 @@ def passed_headers(tx: Transaction) -> dict[str, str]:
     given = tx.http.headers
     found = {name: ",".join(given.getall(name)) for name in tx.operation.dialect.headers if name in given}
     return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
-
-
-def _events(chunk: Chunk) -> Iterator[dict[str, Any]]:
-    """The values in a chunk of a stream; one that came in OpenAI's own dialect holds events."""
-    if chunk.value is not None:
-        yield chunk.value
-        return
-    for event in Splitter().feed(chunk.raw):
-        if event.data:
-            yield orjson.loads(event.data)
 
 
 def _fill_usage(value: dict[str, Any], usage: Usage | None) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.raw import Fields, exchange, message
+from tests.clients.world import CHAT, EMBEDDING, serving
+from tests.daemon.raw import Fields, connected, exchange, message
+from tests.daemon.running import KEY as WORLD_KEY
 from tests.daemon.stand import BEARER, HELLO, KEY, Stand, chat, stand
 from tests.fakes.nasty import Step
 from tests.fakes.steps import answer, open_stream, stream
@@ -146,3 +150,38 @@ async def test_no_header_of_an_upstream_comes_down(
     assert set(got.headers) <= DOWNWARD
     assert "theirs" not in str(got)
     assert got.headers["x-coo-upstream-request-id"] == "req-of-the-upstream"
+
+
+SPLITTING = 'a\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{"forged": 1}'
+REQUESTS = [
+    ("chat/completions", CHAT, {"messages": HELLO["messages"]}),
+    ("chat/completions", CHAT, {"messages": HELLO["messages"], "stream": True}),
+    ("completions", CHAT, {"prompt": "Hello"}),
+    ("responses", CHAT, {"input": "Hello"}),
+    ("messages", CHAT, {"messages": HELLO["messages"], "max_tokens": 9}),
+    ("embeddings", EMBEDDING, {"input": "Hello"}),
+]
+
+
+async def test_the_name_of_a_parameter_cannot_forge_an_answer(tmp_path: Path) -> None:
+    """It is dropped, which a header says."""
+    async with serving(tmp_path) as world:
+        port = int(world.gateway.url.rpartition(":")[2])
+        asked = [
+            (kind, path, {"model": models[kind], **body, SPLITTING: 1, "a\0b": 1, "seed,x": 1})
+            for path, models, body in REQUESTS
+            for kind in ("claude", "gemini")
+            if kind in models
+        ]
+        for kind, path, body in asked:
+            if (kind, path) == ("claude", "messages"):  # passed on as it is
+                continue
+            fields: Fields = [("Authorization", f"Bearer {WORLD_KEY}")]
+            async with connected(port) as peer:
+                await peer.send(message(f"POST /v1/{path}", fields, orjson.dumps(body)))
+                got = await peer.answer()
+                assert (got.status, got.headers.get("x-coo-dropped-params")) == (200, "unknown"), (kind, path)
+                assert b"forged" not in got.body
+                await peer.send(message("GET /v1/nothing", [*fields, ("Connection", "close")]))
+                assert (await peer.answer()).status == 404
+                assert await peer.closed() == b""

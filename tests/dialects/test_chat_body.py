@@ -29,6 +29,12 @@ def test_a_body_passes_byte_for_byte(size: int) -> None:
     assert (reader.complete, reader.fault, reader.produced) == (True, None, 4)
 
 
+def test_half_a_character_passes_as_it_came() -> None:
+    reader, body = BodyReader(CHAT), (BODY + USAGE).replace(b"Hi", rb"Hi \ud83d")
+    reader.feed(body)
+    assert reader.finish() == [Chunk(body, content=True, usage=True)]
+
+
 def test_a_body_without_usage() -> None:
     reader = BodyReader(Call("completions", "m", {}))
     body = b'{"choices":[{"text":"abc"}],"usage":null}'

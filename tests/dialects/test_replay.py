@@ -136,6 +136,13 @@ def test_pieces_are_put_together() -> None:
     }
 
 
+def test_calls_that_share_an_index_are_told_by_their_ids() -> None:
+    calls = [{"id": n, "function": {"name": n, "arguments": f'{{"{n}":1}}'}} for n in "ab"]
+    pieces = [piece(tool_calls=[{"index": 0, **call}]) for call in calls]
+    found = as_whole(stream(*pieces, piece("tool_calls")), "chat")
+    assert found["choices"][0]["message"]["tool_calls"] == calls
+
+
 @pytest.mark.parametrize(
     "chunks",
     [

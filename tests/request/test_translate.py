@@ -110,6 +110,19 @@ def test_the_events_of_a_stream_are_told_once() -> None:
     assert found.unpaid([Chunk(raw)], None, told) is told
 
 
+def test_halves_of_a_character_are_joined_on_the_way() -> None:
+    found = made(MESSAGES, OpenAI(), stream=True)
+    value = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    raw = b"data: %b\n\n" % orjson.dumps(value)
+    halves = [Chunk(raw.replace(b"Hi", half)) for half in (rb"a \ud83d", rb"\ude00 b", rb"\ud83d c")]
+    told = b"".join([found.encode(chunk, None, None) for chunk in halves]).decode()
+    assert [f'"text":"{text}"' in told for text in ("a ", "\U0001f600 b", "\ufffd c")] == [True] * 3
+    whole = Chunk(orjson.dumps(COMPLETION).replace(b"Hi", rb"a \ud83d"))
+    assert (
+        orjson.loads(made(MESSAGES, OpenAI()).encode(whole, Usage(), 0))["content"][0]["text"] == "a \ufffd"
+    )
+
+
 def test_an_answer_that_cannot_be_told() -> None:
     found = made(MESSAGES, OpenAI())
     with pytest.raises(ApiError) as caught:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from gateway.api import Chunk, Kind
+from gateway.dialects import exact, lenient
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import chat_usage, read_usage
 from gateway.dialects.reading import WholeReading
@@ -22,6 +21,8 @@ _FINISH = {
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
 }
+_TOOL_USE = b'"tool_use"'
+"""In answers with tool calls; their input is the one place where numbers of any kind may stand."""
 _TIERS = {"standard": "default", "priority": "priority"}
 
 
@@ -66,7 +67,7 @@ def to_chat(message: Mapping[str, Any], created: int) -> dict[str, Any]:
         if kind == "text":
             texts.append(_text(block, "text"))
         elif kind == "tool_use":
-            function = {"name": _text(block, "name"), "arguments": orjson.dumps(block["input"]).decode()}
+            function = {"name": _text(block, "name"), "arguments": exact.dumps(block["input"])}
             calls.append({"id": _text(block, "id"), "type": "function", "function": function})
         elif kind == "thinking":
             thoughts.append(_text(block, "thinking"))
@@ -109,7 +110,7 @@ class WholeReader(WholeReading):
             self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
             return None
         try:
-            message = orjson.loads(body)
+            message = (exact if _TOOL_USE in body else lenient).loads(body)
             if message.get("error") is not None:
                 self.fault = in_band(message)
                 return None

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Call, Chunk, Kind, Usage
+from gateway.dialects import lenient
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
@@ -138,7 +139,10 @@ class NativeStream(Reading):
             if not self._begun and event.raw.startswith(b"{"):  # not a stream at all
                 self._read_whole(orjson.loads(event.raw))
             return False, False
-        value = orjson.loads(event.data)
+        try:
+            value = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            value = lenient.read(event.data)
         kind = value["type"]
         if kind == "content_block_delta":
             return self._follow(value["delta"]), False
@@ -196,7 +200,7 @@ class NativeWhole(WholeReading):
             self.fault = broken(Kind.FAILED, "the provider's answer is not JSON")
             return None
         try:
-            value = orjson.loads(raw)
+            value = lenient.loads(raw)
             if value.get("error") is not None:
                 self.fault = in_band(value)
                 return None

@@ -7,7 +7,6 @@ from enum import Enum, auto
 from typing import Any
 
 from gateway.api import Unsupported
-from gateway.dialects.losses import is_plain
 
 
 class Fate(Enum):
@@ -88,8 +87,7 @@ def unused(
 ) -> dict[str, None]:
     """The parameters of ``body`` that are left out, in their order (a dict for its fast look-up).
 
-    Raises `Unsupported`, with the reason, for the first that cannot be. A name that is none (it goes into a
-    header) is given as ``unknown``.
+    Raises `Unsupported`, with the reason, for the first that cannot be.
     """
     dropped: dict[str, None] = {}
     for name, value in body.items():
@@ -98,5 +96,5 @@ def unused(
             continue
         if fate is Fate.REFUSED:
             raise Unsupported(name, reason)
-        dropped[name if fate is not None or is_plain(name) else "unknown"] = None
+        dropped[name] = None
     return dropped

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Call, Chunk, Kind, Outcome, Usage
+from gateway.dialects.lenient import Joiner
 from gateway.dialects.messages.answer import finish_reason, head, refusal_text
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import begun_usage, chat_usage, read_usage
@@ -41,6 +42,7 @@ class StreamReader:
         self.produced = 0
         self._include_usage = call.include_usage
         self._splitter = Splitter()
+        self._joiner = Joiner()
         self._head: Json | None = None
         self._counts: Json = {}
         self._blocks: dict[int, _Block] = {}
@@ -74,7 +76,7 @@ class StreamReader:
         for event in events:
             try:
                 if event.data:
-                    self._read(orjson.loads(event.data))
+                    self._read(self._joiner.loads(event.data))
                 elif self._head is None and event.raw.startswith(b"{"):  # not a stream at all
                     value = orjson.loads(event.raw)
                     if value.get("error") is not None:

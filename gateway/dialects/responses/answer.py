@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.dialects.responses.identity import Names, signed
 from gateway.dialects.responses.items import CallItem, Item, Json, MessageItem, ReasoningItem
+from gateway.dialects.tool_calls import Calls
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer ends before its end, by the ``finish_reason`` of a chat."""
@@ -32,7 +33,8 @@ class Answer:
         self._frame: Json = {}
         self._items: list[Item] = []
         self._open: MessageItem | ReasoningItem | None = None
-        self._calls: dict[int, CallItem] = {}
+        self._calls = Calls()
+        self._call_items: list[CallItem] = []
         self._finish: str | None = None
 
     def take(self, chunk: Mapping[str, Any]) -> list[Json]:
@@ -76,7 +78,8 @@ class Answer:
         ]
 
     def _follow(self, choice: Mapping[str, Any]) -> list[Json]:
-        delta = choice.get("message") or choice.get("delta") or {}
+        message = choice.get("message")
+        delta = message or choice.get("delta") or {}
         events: list[Json] = []
         for name in _THOUGHTS:
             if isinstance(text := delta.get(name), str) and text:
@@ -93,8 +96,7 @@ class Answer:
         for annotation in delta.get("annotations") or ():
             events += self._annotate(annotation)
         for place, call in enumerate(delta.get("tool_calls") or ()):
-            index = call.get("index")
-            events += self._call(place if index is None else index, call)
+            events += self._call({"index": place, **call} if message else call)
         if reason := choice.get("finish_reason"):
             self._finish = reason
             events += self._done() if self._items else []
@@ -119,23 +121,22 @@ class Answer:
         assert isinstance(self._open, ReasoningItem)
         return events + self._open.think(text)
 
-    def _call(self, index: int, call: Mapping[str, Any]) -> list[Json]:
+    def _call(self, call: Mapping[str, Any]) -> list[Json]:
         """Calls stay open until the end: their pieces may come in turns."""
         assert self._names is not None
         function = call.get("function") or {}
         events: list[Json] = []
-        item = self._calls.get(index)
-        if item is None:
+        place = self._calls.place(call)
+        if place == len(self._call_items):
             item_id = self._names.call()
             call_id = call.get("id") or item_id.replace("fc_", "call_")
             events += self._shut()
-            item = self._calls[index] = CallItem(
-                len(self._items), item_id, call_id, function.get("name") or ""
-            )
+            item = CallItem(len(self._items), item_id, call_id, function.get("name") or "")
+            self._call_items.append(item)
             self._items.append(item)
             events.append(item.added())
         if arguments := function.get("arguments"):
-            events += item.argue(arguments)
+            events += self._call_items[place].argue(arguments)
         return events
 
     def _message(self) -> list[Json]:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from gateway.api import Chunk, Kind, Outcome
+from gateway.dialects import lenient
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.reading import EventReading, WholeReading
 from gateway.dialects.responses.replay import ENDS
@@ -72,7 +73,10 @@ class StreamReader(EventReading):
             self._look_aside(event.raw)
             return False
         try:
-            value = orjson.loads(event.data)
+            try:
+                value = orjson.loads(event.data)
+            except orjson.JSONDecodeError:
+                value = lenient.read(event.data)
             kind = value["type"]
             if kind in _LIFECYCLE:
                 return False
@@ -115,7 +119,7 @@ class BodyReader(WholeReading):
 
     def _read(self, raw: bytes) -> Chunk | None:
         try:
-            value = orjson.loads(raw)
+            value = lenient.loads(raw)
             if value.get("error") or value.get("status") in _FAILED:
                 self.fault = failure(value.get("error"))
                 return None

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Unsupported
-from gateway.dialects.losses import is_plain
 from gateway.dialects.messages.checks import expect
 from gateway.dialects.responses.conversation import Conversation
 from gateway.dialects.responses.tools import chat_choice, chat_tools
@@ -72,7 +71,7 @@ def _left_out(body: Mapping[str, Any]) -> dict[str, None]:
             continue
         if name in STATEFUL or name == "background":
             raise Unsupported(name, "this needs a provider that stores responses, and this one does not")
-        dropped[name if is_plain(name) else "unknown"] = None
+        dropped[name] = None
     return dropped
 
 

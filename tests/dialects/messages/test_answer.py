@@ -41,6 +41,15 @@ def test_an_answer_with_everything() -> None:
     assert reader.produced == len('Let me look.Two places, two calls.{"location":"São Paulo"}{}')
 
 
+def test_numbers_in_arguments_keep_their_digits() -> None:
+    account = b'{"account":12345678901234567890123}'
+    block = b'{"type":"tool_use","id":"t","name":"f","input":%b}' % account
+    _, (chunk,) = read(b'{"id":"m","model":"c","content":[%b],"stop_reason":"tool_use"}' % block)
+    assert chunk.value is not None
+    (call,) = chunk.value["choices"][0]["message"]["tool_calls"]
+    assert call["function"]["arguments"].encode() == account
+
+
 def test_usage_and_tier() -> None:
     _, (chunk,) = read((WIRE / "text.json").read_bytes())
     assert chunk.value is not None and chunk.value["service_tier"] == "default"

@@ -42,6 +42,20 @@ def read(*parts: bytes) -> tuple[NativeStream, bytes, list[tuple[bool, bool]]]:
     return reader, b"".join(chunk.raw for chunk in chunks) + ending, marks
 
 
+def test_half_a_character_passes_as_it_came() -> None:
+    start, block, delta, end, stop = wire(START, BLOCK, DELTA, END, STOP)
+    halves = [delta.replace(b"Hi", half) for half in (rb"Hi \ud83d", rb"\ude00")]
+    sent = b"".join([start, block, *halves, end, stop])
+    reader, passed, _ = read(sent)
+    assert passed == sent and reader.fault is None and reader.complete
+    whole = NativeWhole(counting=False)
+    text = {"type": "text", "text": "Hi"}
+    body = orjson.dumps({"content": [text], "usage": {"input_tokens": 1, "output_tokens": 1}})
+    body = body.replace(b"Hi", rb"Hi \ud83d")
+    whole.feed(body)
+    assert [chunk.raw for chunk in whole.finish()] == [body] and whole.usage == Usage(input=1, output=1)
+
+
 @settings(max_examples=150, deadline=None)
 @given(streamed(), st.data())
 def test_a_stream_passes_byte_for_byte_however_it_was_cut(

@@ -204,6 +204,20 @@ def test_pieces_of_calls_may_come_in_turns() -> None:
     assert [item["arguments"] for item in told(streamed(iter(values)))["output"]] == ["{}", "[]"]
 
 
+def test_calls_that_share_an_index_are_told_by_their_ids() -> None:
+    values = [
+        {**HEAD, "choices": [{"index": 0, "delta": {"tool_calls": [{**call(number, text), **place}]}}]}
+        for place in ({"index": 0}, {})
+        for number, text in ((1, '{"x":1}'), (2, '{"y":2}'))
+    ]
+    for pair in (values[:2], values[2:]):
+        output = told(streamed(iter(pair)))["output"]
+        assert [(item["call_id"], item["name"], item["arguments"]) for item in output] == [
+            ("call_1", "f1", '{"x":1}'),
+            ("call_2", "f2", '{"y":2}'),
+        ]
+
+
 def test_the_end_is_the_same_however_often_it_is_asked_but_for_the_cost() -> None:
     writer = Writer(BODY)
     begun = b"".join([writer.events(value) for value in chunks(completion({"content": "Hello."}))])

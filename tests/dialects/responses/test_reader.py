@@ -58,6 +58,15 @@ def test_a_stream() -> None:
     assert (reader.usage, reader.complete, reader.fault, reader.produced) == (FIGURES, True, None, 2)
 
 
+def test_half_a_character_passes_as_it_came() -> None:
+    text, end = (part.replace(b'"Hi"', rb'"Hi \ud83d"') for part in (TEXT, END))
+    chunks, reader = read(CREATED + text, end)
+    assert chunks == [Chunk(CREATED + text, content=True)]
+    assert (reader.ending, reader.usage, reader.fault) == (Chunk(end, usage=True), FIGURES, None)
+    raw = orjson.dumps(WHOLE).replace(b'"Hi"', rb'"Hi \ud83d"')
+    assert whole(raw)[0] == [Chunk(raw, content=True, usage=True)]
+
+
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=20))
 def test_any_cut_gives_the_same(sizes: list[int]) -> None:
     stream, pieces, at = CREATED + ADDED + b": ping\n\n" + TEXT + DONE + END, [], 0

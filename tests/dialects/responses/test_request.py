@@ -185,7 +185,6 @@ def test_what_is_nothing_to_a_chat_is_no_loss(asked: dict[str, Any]) -> None:
         ({"reasoning": {"context": "all_turns"}}, "reasoning"),
         ({"text": {"tone": "warm"}}, "text"),
         ({"client_metadata": {}}, "client_metadata"),
-        ({"x\r\nevil: yes": 1}, "unknown"),
     ],
 )
 def test_what_is_dropped_is_named(asked: dict[str, Any], name: str) -> None:

@@ -68,16 +68,29 @@ def from_chat(completion: Mapping[str, Any], *, thoughts: bool) -> dict[str, Any
     return head(completion, [*content, *calls], reason)
 
 
-def tool_input(arguments: object) -> dict[str, Any]:
-    """Arguments, a text of the model's, as the object that a client expects."""
-    text = arguments if isinstance(arguments, str) else ""
+def tool_input(arguments: object) -> dict[str, Any] | orjson.Fragment:
+    """Arguments, a text of the model's, as the object that a client expects: to be encoded by orjson, with
+    all digits of its numbers. Raises `TypeError` for what is no text."""
+    text = arguments_text(arguments)
     if not text.strip():
         return {}
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = None
-    return value if isinstance(value, dict) else {"raw_arguments": text}
+    return orjson.Fragment(text) if isinstance(value, dict) else raw_arguments(text)
+
+
+def raw_arguments(text: str) -> dict[str, Any]:
+    """Arguments that are no object."""
+    return {"raw_arguments": text}
+
+
+def arguments_text(arguments: object) -> str:
+    """Arguments, or a piece of them, which may be missing. Raises `TypeError` for what is no text."""
+    if arguments is not None and not isinstance(arguments, str):
+        raise TypeError("arguments")
+    return arguments or ""
 
 
 def own_thinking(detail: object) -> bool:

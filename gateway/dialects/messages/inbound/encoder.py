@@ -12,6 +12,7 @@ from gateway.dialects.chat_usage import set_cost
 from gateway.dialects.client import Asked
 from gateway.dialects.messages.inbound import events
 from gateway.dialects.messages.inbound.answer import (
+    arguments_text,
     from_chat,
     head,
     message_usage,
@@ -21,13 +22,15 @@ from gateway.dialects.messages.inbound.answer import (
     thought_in,
 )
 from gateway.dialects.messages.inbound.errors import error_event
-from gateway.dialects.messages.inbound.ids import to_client
 from gateway.dialects.messages.inbound.thinking import wants_thoughts
+from gateway.dialects.messages.inbound.tool_use import ToolUse
+from gateway.dialects.tool_calls import Calls
 
 
 class MessageEncoder:
-    """Anthropic's streams have one block open at a time: another kind of delta, or another tool call,
-    closes it. Of several choices the first is told."""
+    """Anthropic's streams have one block open at a time: another kind of delta closes it, and so does another
+    tool call, if the open one has all of its arguments. If it may still go on, calls that begin wait for its
+    end. Of several choices the first is told."""
 
     def __init__(self, asked: Asked) -> None:
         self._thoughts = wants_thoughts(asked.body)
@@ -35,7 +38,9 @@ class MessageEncoder:
         self._begun = False
         self._open: str | None = None  # the kind of the block that is open
         self._blocks = 0  # those begun
-        self._calls: list[object] = []  # what the tool calls so far are known by; the last may be open
+        self._calls = Calls()
+        self._uses: dict[int, ToolUse] = {}  # calls that are not closed, by their number: the first is open
+        self._closing: bytes | None = None
         self._refused = False
         self._reason: object = None
         self._head: dict[str, Any] = {}
@@ -56,11 +61,12 @@ class MessageEncoder:
         return b"".join(told)
 
     def end(self, usage: Usage, cost: int | None) -> bytes:
-        reason = stop_reason(self._reason, called=bool(self._calls), refused=self._refused)
+        reason = stop_reason(self._reason, called=self._calls.count > 0, refused=self._refused)
         last = {"usage": message_usage(usage)}
         set_cost(last, cost)
-        closing = events.closed(self._blocks - 1) if self._open is not None else b""
-        return closing + events.finish({"stop_reason": reason, "stop_sequence": None}, last["usage"])
+        if self._closing is None:
+            self._closing = b"".join(self._close())
+        return self._closing + events.finish({"stop_reason": reason, "stop_sequence": None}, last["usage"])
 
     def broken(self, error: ApiError, request_id: str) -> bytes:
         return error_event(error, request_id)
@@ -103,25 +109,35 @@ class MessageEncoder:
 
     def _call(self, call: Mapping[str, Any]) -> list[bytes]:
         told: list[bytes] = []
-        known = self._known_by(call)
-        function = call.get("function") or {}
-        if known not in self._calls:
-            told += self._close()
-            self._calls.append(known)
-            self._open = "tool_use"
-            named = {"id": to_client(call.get("id")), "name": function["name"], "input": {}}
-            told.append(self._start({"type": "tool_use", **named}))
-        if text := function.get("arguments"):
-            if known != self._calls[-1] or self._open != "tool_use":
-                raise ValueError("a tool call goes on after another one began")
-            told.append(events.delta(self._blocks - 1, "input_json_delta", "partial_json", text))
+        begun = self._calls.count
+        place = self._calls.place(call)
+        if place == begun:
+            if self._open != "tool_use" or self._may_close():
+                told += self._close()
+            self._uses[place] = use = ToolUse(call)
+            if self._open is None:
+                self._open = "tool_use"
+                told.append(self._start(use.block))
+        if text := arguments_text((call.get("function") or {}).get("arguments")):
+            told += self._argue(place, text)
         return told
 
-    def _known_by(self, call: Mapping[str, Any]) -> object:
-        """Its place among the calls; servers that leave that out send each call at once, or one by one."""
-        if (index := call.get("index")) is not None:
-            return index
-        return call.get("id") or (self._calls[-1] if self._calls else 0)
+    def _may_close(self) -> bool:
+        """Whether the open call has all of its arguments. No other one waits for it then: it would be told
+        out of turn, or the same arguments would be looked at time and again."""
+        return len(self._uses) == 1 and next(iter(self._uses.values())).complete
+
+    def _argue(self, place: int, text: str) -> list[bytes]:
+        use = self._uses.get(place)
+        if use is None:
+            if text.strip():
+                raise ValueError("a tool call goes on after its block was closed")
+            return []
+        use.take(text)
+        return self._input(use.news()) if place == next(iter(self._uses)) else []
+
+    def _input(self, text: str) -> list[bytes]:
+        return [events.delta(self._blocks - 1, "input_json_delta", "partial_json", text)] if text else []
 
     def _into(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
         """Be in a block of this kind."""
@@ -136,7 +152,16 @@ class MessageEncoder:
         return events.opened(self._blocks - 1, block)
 
     def _close(self) -> list[bytes]:
-        if self._open is None:
+        """Nothing is open any more: neither what was, nor what waited for its end."""
+        kind, self._open = self._open, None
+        if kind is None:
             return []
-        self._open = None
-        return [events.closed(self._blocks - 1)]
+        if kind != "tool_use":
+            return [events.closed(self._blocks - 1)]
+        told: list[bytes] = []
+        for number, use in enumerate(self._uses.values()):
+            if number:
+                told.append(self._start(use.block))
+            told += [*self._input(use.rest()), events.closed(self._blocks - 1)]
+        self._uses.clear()
+        return told

@@ -159,12 +159,81 @@ def test_calls_without_a_place_are_told_by_their_ids() -> None:
     assert found["stop_reason"] == "tool_use"
 
 
-def test_a_call_that_goes_on_after_another_is_an_error() -> None:
+def test_calls_that_share_an_index_are_told_by_their_ids() -> None:
+    begun = [
+        {"index": 0, "id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":{n}}}'}} for n in (1, 2)
+    ]
+    found = assembled(*[chunk({"tool_calls": [one]}) for one in begun], chunk({}, "tool_calls"))
+    assert [(block["id"], block["input"]) for block in found["content"]] == [
+        ("c1", {"n": 1}),
+        ("c2", {"n": 2}),
+    ]
+
+
+def opened(place: int, arguments: str = "") -> Json:
+    function = {"name": f"f{place}", "arguments": arguments}
+    return {"index": place, "id": f"c{place}", "type": "function", "function": function}
+
+
+def inputs(*chunks: Json) -> list[Any]:
+    return [(block["id"], block["name"], block["input"]) for block in assembled(*chunks)["content"]]
+
+
+def test_calls_whose_pieces_come_in_turns_are_told_one_after_the_other() -> None:
+    chunks = [
+        chunk({"tool_calls": [opened(0), opened(1)]}),
+        call(1, '{"b"'),
+        call(0, '{"a"'),
+        chunk({"tool_calls": [opened(2, "{}")]}),
+        call(1, ":2}"),
+        call(0, ":1}"),
+        chunk({}, "tool_calls"),
+    ]
+    assert inputs(*chunks) == [("c0", "f0", {"a": 1}), ("c1", "f1", {"b": 2}), ("c2", "f2", {})]
+    events = [event for event in told(*chunks) if event["type"].startswith("content_block")]
+    assert [event["index"] for event in events] == sorted(event["index"] for event in events)
     one = encoder()
-    for n in (0, 1):
-        one.events(chunk({"tool_calls": [{"index": n, "id": f"c{n}", "function": {"name": "f"}}]}))
+    assert [b"partial_json" in one.events(each) for each in chunks] == [False] * 2 + [True] + [False] * 2 + [
+        True,
+        False,
+    ]
+
+
+def test_a_call_is_told_as_it_comes_once_the_one_before_it_is_whole() -> None:
+    one = encoder()
+    one.events(chunk({"tool_calls": [opened(0, '{"a":1}')]}))
+    assert b'"index":1,"content_block"' in one.events(chunk({"tool_calls": [opened(1, '{"b":')]}))
+    assert b'"partial_json":"2}"' in one.events(call(1, "2}"))
+    assert one.events(call(0, "\n")) == b""
+
+
+def test_a_text_ends_the_calls_before_it() -> None:
+    one = encoder()
+    one.events(chunk({"tool_calls": [opened(0), opened(1, "{}")]}))
+    assert one.events(chunk({"content": "So."})).count(b'content_block_stop"') == 2
+    assert one.events(call(0, "")) == b""
     with pytest.raises(ValueError):
         one.events(call(0, "{"))
+
+
+@pytest.mark.parametrize("text", ["nope", "[1]", ' "a"', "1"])
+def test_arguments_that_are_no_object_come_as_text_in_streams_too(text: str) -> None:
+    wrapped = {"raw_arguments": text}
+    end = chunk({}, "tool_calls")
+    alone = [chunk({"tool_calls": [opened(0)]}), *map(call, [0] * len(text), text), end]
+    assert inputs(*alone) == [("c0", "f0", wrapped)]
+    waiting = [chunk({"tool_calls": [opened(0), opened(1, text)]}), end]
+    assert inputs(*waiting) == [("c0", "f0", {}), ("c1", "f1", wrapped)]
+
+
+@pytest.mark.parametrize("arguments", [{"x": 1}, 1, ["{}"]])
+def test_arguments_that_are_no_text_are_an_error(arguments: object) -> None:
+    piece = {**opened(0), "function": {"name": "f", "arguments": arguments}}
+    with pytest.raises(TypeError):
+        encoder().events(chunk({"tool_calls": [piece]}))
+    completion = {"id": "1", "model": "m", "choices": [{"message": {"tool_calls": [piece]}}]}
+    with pytest.raises(TypeError):
+        encoder().whole(completion, USAGE, 0)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +276,13 @@ def test_arguments_that_are_no_object_are_handed_on_as_text() -> None:
     completion = {"id": "1", "model": "m", "choices": [{"message": said, "finish_reason": "length"}]}
     (block,) = orjson.loads(encoder().whole(completion, USAGE, 0))["content"]
     assert block["input"] == {"raw_arguments": "{cut"}
+
+
+def test_numbers_in_arguments_keep_their_digits() -> None:
+    arguments = '{"account": 12345678901234567890123}'
+    said = {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": arguments}}]}
+    completion = {"id": "1", "model": "m", "choices": [{"message": said, "finish_reason": "tool_calls"}]}
+    assert f'"input":{arguments}'.encode() in encoder().whole(completion, USAGE, 0)
 
 
 def test_text_in_parts_is_text() -> None:

@@ -129,7 +129,7 @@ def test_a_schema_that_is_none_is_the_providers_to_refuse(change: Json) -> None:
         ({"output_config": {"effort": "low", "task_budget": 1}}, ("output_config",)),
         ({"cache_control": {"type": "ephemeral"}}, ("cache_control",)),
         ({"service_tier": "other"}, ("service_tier",)),
-        ({"new\n": 1}, ("unknown",)),
+        ({"a_new_one": 1}, ("a_new_one",)),
     ],
 )
 def test_what_is_lost_is_named(fields: Json, names: tuple[str, ...]) -> None:
