@@ -152,6 +152,9 @@ async def _config_trouble(live: Live) -> Trouble | None:
         return Trouble(f"It did not answer within {PATIENCE:.0f} s: look at its server.", 0.0)
     except StoreUnavailable as exc:
         return Trouble(str(exc), 0.0)
+    if live.managed.unwritten is not None:
+        message = f"Nothing can be changed here, as it cannot be written: {live.managed.unwritten}."
+        return Trouble(message, 0.0)
     return None
 
 

@@ -454,6 +454,51 @@ async def test_while_nobody_knows_which_clients_there_are_nobody_is_anonymous(tm
         assert (await gateway.ask())[0] == 200  # what was read last stays
 
 
+async def test_trouble_is_over_once_the_store_answers_again(tmp_path: Path) -> None:
+    store = Unreachable()
+    store.down = False
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        assert (await gateway.admin("POST", "config", {"policy": {"priority": "cost"}}))[0] == 200
+        store.down = True
+        await until(lambda: gateway.live.managed.trouble is not None)
+        await gateway.post_reload()
+        store.down = False
+        await until(lambda: gateway.live.managed.trouble is None)
+
+
+class Full(MemoryConfigStore):
+    """Takes no document as long as it is ``full``."""
+
+    full = False
+
+    async def write(self, data: bytes, expected: str) -> str:
+        if self.full:
+            raise StoreUnavailable("config.json: No space left on device")
+        return await super().write(data, expected)
+
+
+async def test_a_document_that_cannot_be_written_is_trouble_until_it_can_be(tmp_path: Path) -> None:
+    store = Full()
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+
+        async def standing() -> dict[str, Any]:
+            _, body = await gateway.admin("GET", "health")
+            return next(one for one in body["dependencies"] if one["name"] == "storage.config")
+
+        assert (await gateway.admin("POST", "config", {"policy": {"priority": "cost"}}))[0] == 200
+        store.full = True
+        assert (await gateway.admin("POST", "clients", {"id": "more"}))[0] == 503
+        assert (await standing())["status"] == "degraded"
+        assert "No space left on device" in (await standing())["message"]
+        assert (await gateway.samples()).sum("store_errors_total", store="config", operation="write") >= 1
+        assert (await gateway.admin("GET", "config/overlay"))[1]["trouble"] is None  # it can be read
+        store.full = False
+        await until(lambda: gateway.live.managed.unwritten is None)
+        assert (await standing())["status"] == "ok"
+        assert "more" not in gateway.live.managed.clients
+        assert priority(gateway) == "cost"
+
+
 async def test_the_listener_of_the_overlay_is_taken_at_the_next_start(
     tmp_path: Path, store: MemoryConfigStore
 ) -> None:
