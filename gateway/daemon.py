@@ -30,7 +30,7 @@ from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution, told
+from gateway.reload import Reloaded, Reloader, caution, told
 from gateway.revert import advice
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -236,9 +236,8 @@ class Daemon:
     async def _make_reloader(self, live: Live) -> Reloader:
         return Reloader(live.managed.load, live, self._registry)
 
-    async def _reload(self, why: str) -> None:
-        if self._reloader is not None:
-            await self._reloader.reload(why)
+    async def _reload(self, why: str) -> Reloaded:
+        return Reloaded() if self._reloader is None else await self._reloader.reload(why)
 
     async def _announce(self, live: Live) -> None:
         """Requests are served: say so to all who wait for it."""
