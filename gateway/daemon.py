@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -60,7 +59,6 @@ HURRY = 0.9
 
 def run(path: str) -> int:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT; the process's exit code."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not even before there is anything to reload does it kill
     try:
         return uvloop.run(_serve(path, Registry.discover()))
     except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
