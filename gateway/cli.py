@@ -214,8 +214,11 @@ def _revert(path: str, setting: str | None) -> int:
     registry = Registry.discover()
     try:
         if setting is None:
-            for found in asyncio.run(revert.settings(path, registry)):
-                print(found)
+            found = asyncio.run(revert.settings(path, registry))
+            for one in found:
+                print(one)
+            if not found:
+                complain(f"nothing is set on top of {path}", logging.INFO)
             return OK
         asyncio.run(revert.revert(path, setting, registry))
     except KeyError:

@@ -437,6 +437,22 @@ class Unreachable(MemoryConfigStore):
         return await super().version()
 
 
+async def test_where_the_keys_of_clients_come_from(tmp_path: Path, store: MemoryConfigStore) -> None:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+
+        async def found(*names: str) -> list[str]:
+            sources = (await gateway.admin("GET", "config?sources=1"))[1]["sources"]
+            return [sources[f"api_keys.{name}"] for name in names]
+
+        assert await found("one.id", "one.key") == ["file", "file"]
+        await gateway.admin("PUT", "clients/one", {"description": "changed"})
+        await gateway.admin("POST", "clients", {"id": "made"})
+        assert await found("one.id", "one.key", "one.description") == ["file", "file", "overlay"]
+        assert await found("made.id", "made.key") == ["overlay", "overlay"]
+        await gateway.admin("POST", "clients/one/rotate", {})
+        assert await found("one.id", "one.key") == ["file", "overlay"]
+
+
 async def test_while_nobody_knows_which_clients_there_are_nobody_is_anonymous(tmp_path: Path) -> None:
     store = Unreachable()
     config = {**configured(UP, server={"admin_api_key": ADMIN_KEY, "allow_anonymous": True})}
