@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +16,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from gateway.logs import encode
+
+log = logging.getLogger(__name__)
 
 FIRST = "0" * 64
 """Stands where the first line has no line before it."""
@@ -39,7 +43,7 @@ class AuditLog:
         os.close(self._open())
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Write one line, at the end of the chain as it is now. Raises `OSError`."""
+        """Write one line, whole or not at all, at the end of the chain as it is now. Raises `OSError`."""
         try:
             with self._lock:
                 self._append(entry)
@@ -71,12 +75,19 @@ class AuditLog:
         file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            tail = _tail(file)
-            torn = b"" if not tail or tail.endswith(b"\n") else b"\n"
-            previous = _digest(tail.rstrip(b"\n").rpartition(b"\n")[2]) if tail else FIRST
-            line = torn + encode({**entry, "previous": previous}) + b"\n"
-            if os.write(file, line) != len(line):
-                raise OSError(f"the disk took only a part of a line: {self.path}")
+            size = os.fstat(file).st_size
+            last, rest = _ending(file, size)
+            begin = b""
+            if _parsed(rest) is not None:
+                last, begin = rest, b"\n"  # a whole line that only lacks its end
+            elif rest:
+                size -= len(rest)
+                os.ftruncate(file, size)
+                log.warning(
+                    "cut off part of a line in the audit log", extra={"path": self.path, "bytes": len(rest)}
+                )
+            previous = FIRST if last is None else _digest(last)
+            _write_whole(file, size, begin + encode({**entry, "previous": previous}) + b"\n")
         finally:
             os.close(file)
 
@@ -136,15 +147,27 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _tail(file: int) -> bytes:
-    """The end of the file: at least the whole last line, with what comes before it."""
-    end = os.fstat(file).st_size
-    size = 0
-    tail = b""
-    while size < end and tail.rstrip(b"\n").count(b"\n") == 0:
+def _ending(file: int, end: int) -> tuple[bytes | None, bytes]:
+    """Of a file of ``end`` bytes the last line, None if there is none, and what stands behind it: nothing,
+    but where somebody died in the middle of a line."""
+    size, tail = 0, b""
+    while size < end and tail.count(b"\n") < 2:
         size = min(end, size + _BLOCK)
         tail = os.pread(file, size, end - size)
-    return tail
+    *lines, rest = tail.split(b"\n")
+    return (lines[-1] if lines else None), rest
+
+
+def _write_whole(file: int, size: int, line: bytes) -> None:
+    """Append ``line`` to a file of ``size`` bytes, or nothing of it."""
+    view = memoryview(line)
+    try:
+        while view:
+            view = view[os.write(file, view) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
 
 
 def _backwards(file: BinaryIO, before: int | None) -> Iterator[tuple[int, bytes]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from gateway import __version__
-from gateway.config.read import ConfigError, read
-from gateway.config.starter import starter
+from gateway.config.problems import ConfigError
 from gateway.logs import complain
 
 OK, INVALID, USAGE = 0, 1, 2
@@ -119,12 +118,21 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error("nothing to do: give -c PATH or a command; --help explains both")
     if options.validate:
         return _check(options.config)
+    _heed_signals()
     from gateway.daemon import run
 
     return run(options.config)
 
 
+def _heed_signals() -> None:
+    """Until the daemon does, whose modules take a while to load: there is nothing to drain or reload yet."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(OK))
+
+
 def _check(path: str) -> int:
+    from gateway.config.read import read
     from gateway.instances import build_plugins, installed
     from gateway.registry import Registry
 
@@ -148,6 +156,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
+    from gateway.config.starter import starter
+
     path: str = options.path
     try:
         # O_EXCL follows no symlink, not even one that leads nowhere
@@ -196,14 +206,19 @@ def _plugins(_: argparse.Namespace) -> int:
 
 
 def _revert(path: str, setting: str | None) -> int:
+    import asyncio
+
     from gateway import revert
     from gateway.registry import Registry
 
     registry = Registry.discover()
     try:
         if setting is None:
-            for found in asyncio.run(revert.settings(path, registry)):
-                print(found)
+            found = asyncio.run(revert.settings(path, registry))
+            for one in found:
+                print(one)
+            if not found:
+                complain(f"nothing is set on top of {path}", logging.INFO)
             return OK
         asyncio.run(revert.revert(path, setting, registry))
     except KeyError:

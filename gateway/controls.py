@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from gateway import systemd
 from gateway.config.watch import Watcher
+from gateway.reload import Reloaded
+from gateway.reply import asked, reply
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 class Controls:
     """The first SIGTERM or SIGINT stops, the second hurries; SIGHUP and a changed file reload."""
 
-    def __init__(self, reload: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(self, reload: Callable[[str], Awaitable[Reloaded]]) -> None:
         """``reload`` is told what asked for it."""
         self.stopping = asyncio.Event()
         self.hurrying = asyncio.Event()
@@ -63,13 +65,16 @@ class Controls:
     async def _reload_as_wanted(self) -> None:
         while self._wanted is not None and not self.stopping.is_set():
             why, self._wanted = self._wanted, None
+            waiting, outcome = asked(), "failed"
             systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
             try:
-                await self._reload(why)
+                outcome = (await self._reload(why)).outcome
             except Exception:
                 log.exception("bug while the configuration was reloaded", extra={"trigger": why})
             finally:
                 systemd.notify("READY=1")
+                if waiting is not None:
+                    reply(waiting, outcome)
 
 
 async def first_of(seconds: float, *events: asyncio.Event) -> None:

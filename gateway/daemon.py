@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,7 +29,7 @@ from gateway.managed import ManagedConfig
 from gateway.metrics import Metrics
 from gateway.peers import Alone, Peers
 from gateway.registry import Registry
-from gateway.reload import Reloader, caution, told
+from gateway.reload import Reloaded, Reloader, caution, told
 from gateway.revert import advice
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
@@ -60,7 +59,6 @@ HURRY = 0.9
 
 def run(path: str) -> int:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT; the process's exit code."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # not even before there is anything to reload does it kill
     try:
         return uvloop.run(_serve(path, Registry.discover()))
     except (ConfigError, MissingParser, CannotBind, GaveUp, OSError) as exc:
@@ -236,9 +234,8 @@ class Daemon:
     async def _make_reloader(self, live: Live) -> Reloader:
         return Reloader(live.managed.load, live, self._registry)
 
-    async def _reload(self, why: str) -> None:
-        if self._reloader is not None:
-            await self._reloader.reload(why)
+    async def _reload(self, why: str) -> Reloaded:
+        return Reloaded() if self._reloader is None else await self._reloader.reload(why)
 
     async def _announce(self, live: Live) -> None:
         """Requests are served: say so to all who wait for it."""

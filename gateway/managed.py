@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 POLL = 0.4
 """Seconds between two looks at whether another process has changed the document."""
+_READING = ("parse", "read", "version")
 _ATTEMPTS = 50
 _LONGEST_PAUSE = 0.05
 
@@ -51,13 +53,13 @@ class ManagedConfig:
     """Raises `ConfigError` for what plugins say against their settings."""
     failed: Callable[[str], None] = _uncounted
     """Called with the operation of the store that failed."""
-    trouble: str | None = field(default=None, init=False)
-    """Why the document could not be read last."""
     managed: Managed | None = field(default=None, init=False)
     """The document as it was read last; None: never yet."""
 
     def __post_init__(self) -> None:
         self._version: str | None = None
+        self._failures: dict[str, str] = {}
+        """What the store said where it failed last, by operation; without those that have worked since."""
         self._good = self.file
         self._made_of: tuple[str, Overlay] = self.file.version, {}
         """What the last good one was made of: the file's version and the overlay."""
@@ -79,17 +81,23 @@ class ManagedConfig:
         ``change`` may be called more than once, and what it raises is passed on. Raises `ConfigError` if the
         configuration would not be valid, and `StoreUnavailable`; nothing is changed then.
         """
+        return await self._update(change)
+
+    async def _update(self, change: Callable[[Managed], Managed], *, always: bool = False) -> Managed:
+        """As `update`; ``always``: write also what is not changed."""
         for _ in range(_ATTEMPTS):
-            document = await self.store.read()
+            with self._asking("read"):
+                document = await self.store.read()
             before = parse(document.data)
             after = change(before)
-            if after == before:
+            if after == before and not always:
                 return before
             if after.overlay != before.overlay:
                 after = replace(after, overlay=resealed(after.overlay, self.vault))
                 await asyncio.to_thread(self.combined, after.overlay)
             try:
-                version = await self.store.write(serialise(after), document.version)
+                with self._asking("write"):
+                    version = await self.store.write(serialise(after), document.version)
             except Conflict:
                 await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))
                 continue
@@ -99,16 +107,34 @@ class ManagedConfig:
         raise StoreUnavailable("the configuration is being changed all the time by others: try again")
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Call ``changed`` whenever somebody else has written the document; until cancelled."""
+        """Call ``changed`` whenever somebody else has written the document, and find out when one that could
+        not be written can be; until cancelled."""
         while True:
-            try:
-                if await self.store.version() != self._version:
-                    changed()
-                elif self._to_be_remembered():
-                    await self.update(lambda managed: replace(managed, clients_existed=True))
-            except StoreUnavailable as exc:
-                self._failed("version", exc)
+            with suppress(StoreUnavailable):
+                await self._look(changed)
             await asyncio.sleep(POLL)
+
+    async def _look(self, changed: Callable[[], None]) -> None:
+        with self._asking("version"):
+            version = await self.store.version()
+        if version != self._version:
+            changed()
+            return
+        self._failures.pop("read", None)
+        if self._to_be_remembered():
+            await self._update(lambda managed: replace(managed, clients_existed=True))
+        elif self.unwritten is not None:
+            await self._update(lambda managed: managed, always=True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the document could not be read last; None if it could."""
+        return next((self._failures[name] for name in _READING if name in self._failures), None)
+
+    @property
+    def unwritten(self) -> str | None:
+        """Why it could not be written last; None if it could. It is tried again until it can be."""
+        return self._failures.get("write")
 
     @property
     def effective(self) -> Loaded:
@@ -124,13 +150,12 @@ class ManagedConfig:
         return config
 
     async def _load(self, *, again: bool) -> Loaded:
-        try:
-            document = await self.store.read()
+        with suppress(StoreUnavailable):  # what was read last stays
+            with self._asking("read"):
+                document = await self.store.read()
             self._version = document.version
-            self.managed = await asyncio.to_thread(parse, document.data)
-            self.trouble = None
-        except StoreUnavailable as exc:
-            self._failed("read", exc)
+            with self._asking("parse"):
+                self.managed = await asyncio.to_thread(parse, document.data)
         loaded = await asyncio.to_thread(self._compose, self.managed, again)
         self.clients = loaded.clients
         return loaded
@@ -166,11 +191,18 @@ class ManagedConfig:
     def _to_be_remembered(self) -> bool:
         return self.managed is not None and not self.managed.clients_existed and bool(self.clients)
 
-    def _failed(self, operation: str, exc: StoreUnavailable) -> None:
-        self.failed(operation)
-        if self.trouble is None:
-            log.error("storage.config cannot be read", extra={"error": str(exc)})
-        self.trouble = str(exc)
+    @contextmanager
+    def _asking(self, operation: str) -> Iterator[None]:
+        """Count and remember it where the store fails; forget it where it does not."""
+        try:
+            yield
+        except StoreUnavailable as exc:
+            self.failed(operation)
+            if operation not in self._failures:
+                log.error("storage.config fails", extra={"operation": operation, "error": str(exc)})
+            self._failures[operation] = str(exc)
+            raise
+        self._failures.pop(operation, None)
 
 
 def _version(settings: str, managed: Managed | None, clients: Mapping[str, KnownClient]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -183,6 +184,7 @@ class Metrics:
         self._reloads = Counter("config_reloads", "Configuration reloads.", ("result",), *RELOADS)
         self._sinks = Counter("sink_dropped", "Log lines that were not delivered.", ("sink",))
         self._stores = Counter("store_errors", "Store calls that failed.", ("store", "operation"))
+        self._lost: dict[str, float] = {}  # when each sink has lost lines last, on the monotonic clock
         self._journal = Counter(
             "journal_events", "What went wrong with usage records.", ("event",), *JOURNAL_EVENTS
         )
@@ -224,10 +226,12 @@ class Metrics:
 
     def sink_dropped(self, sink: str, count: int) -> None:
         self._sinks.add(sink, count=count)
+        if count:
+            self._lost[sink] = time.monotonic()
 
-    def dropped(self) -> dict[str, int]:
-        """How many lines each sink has lost, as far as it lost any."""
-        return {sink: count for (sink,), count in self._sinks.values.items() if count}
+    def lost(self) -> dict[str, tuple[int, float]]:
+        """How many lines each sink that lost any has lost, and when the last, on the monotonic clock."""
+        return {sink: (self._sinks.values.get((sink,), 0), then) for sink, then in list(self._lost.items())}
 
     def store_error(self, store: str, operation: str) -> None:
         self._stores.add(store, operation)

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gateway.build import build_managed
+from gateway.config import client_edit
 from gateway.config.managed import Managed, parse
 from gateway.config.overlay import without
 from gateway.config.problems import render
 from gateway.config.read import read
 from gateway.config.schema import Server
-from gateway.config.tree import indexed, leaves
+from gateway.config.tree import CLIENTS, indexed, leaves
 from gateway.instances import installed
 from gateway.managed import ManagedConfig
 from gateway.registry import Registry
@@ -22,10 +23,13 @@ _ADDRESSES = ("listen", "admin_listen")
 
 
 async def settings(path: str, registry: Registry) -> Sequence[str]:
-    """The paths of all that is set on top of the file at ``path``. Raises as `revert`."""
+    """The paths of all that is set on top of the file at ``path``; one for each client of the file that was
+    changed. Raises as `revert`."""
     async with _opened(path, registry) as managed:
-        document = await managed.store.read()
-    return [render(leaf) for leaf in leaves(indexed(parse(document.data).overlay)) if leaf]
+        found = parse((await managed.store.read()).data)
+    changed = [id_ for id_, client in found.clients.items() if client.created_at is None]
+    paths = [*leaves(indexed(found.overlay)), *((*CLIENTS, id_) for id_ in changed)]
+    return [render(path) for path in paths if path]
 
 
 async def revert(path: str, setting: str, registry: Registry) -> None:
@@ -36,10 +40,19 @@ async def revert(path: str, setting: str, registry: Registry) -> None:
     """
 
     def reverted(managed: Managed) -> Managed:
+        for id_, client in managed.clients.items():
+            if client.created_at is None and setting in _names(id_):
+                return client_edit.revert(managed, id_)
         return replace(managed, overlay=without(managed.overlay, setting)[0])
 
     async with _opened(path, registry) as managed:
         await managed.update(reverted)
+
+
+def _names(client: str) -> set[str]:
+    """What a client of the file is called on the command line."""
+    (section,) = CLIENTS
+    return {render((section, client)), f"{section}.{client}", f"{section}/{client}"}
 
 
 @asynccontextmanager

@@ -128,10 +128,10 @@ class Worker(Daemon):
     def _read(self) -> Loaded:
         return load(self._content, os.environ, installed(self._registry))
 
-    async def _reload(self, why: str) -> None:
+    async def _reload(self, why: str) -> Reloaded:
         """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself."""
         assert self._reloader is not None
-        await self._reloader.refresh()
+        return await self._reloader.refresh()
 
     async def _apply(self, packed: list[Any]) -> Reloaded:
         """Take over another content of the file."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -97,16 +100,53 @@ def test_whatever_is_done_to_a_line_shows(log: AuditLog, tamper: object) -> None
     assert found.fault is not None
 
 
-def test_a_line_that_was_cut_off_is_named_and_the_chain_goes_on_after_it(log: AuditLog) -> None:
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Files take ``size`` bytes and no more, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 80])
+def test_of_a_line_that_does_not_fit_nothing_stays_and_the_chain_goes_on(log: AuditLog, room: int) -> None:
+    log.open()
+    write(log.path, "x", 3)
+    before = Path(log.path).read_bytes()
+    with room_for(len(before) + room), pytest.raises(OSError):
+        log.append({"who": "full"})
+    assert Path(log.path).read_bytes() == before
+    assert log.trouble is not None
+    write(log.path, "y", 2)
+    assert (verify(log.path).lines, verify(log.path).fault) == (5, None)
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_part_of_a_line_that_a_crash_left_is_cut_off(
+    log: AuditLog, caplog: pytest.LogCaptureFixture, kept: int
+) -> None:
+    log.open()
+    write(log.path, "x", kept + 1)
+    path = Path(log.path)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert (verify(log.path).lines, verify(log.path).fault) == (kept, "is cut off")
+    write(log.path, "y", 2)
+    assert (verify(log.path).lines, verify(log.path).fault) == (kept + 2, None)
+    entries, _ = log.newest(10)
+    assert [entry["who"] for entry in entries] == ["y", "y", *kept * ["x"]]
+    assert caplog.messages == ["cut off part of a line in the audit log"]
+
+
+def test_a_line_that_only_lacks_its_end_is_kept(log: AuditLog) -> None:
     log.open()
     write(log.path, "x", 3)
     path = Path(log.path)
-    path.write_bytes(path.read_bytes()[:-20])
-    assert (verify(log.path).lines, verify(log.path).fault) == (2, "is cut off")
+    path.write_bytes(path.read_bytes()[:-1])
     write(log.path, "y", 2)
-    assert (verify(log.path).lines, verify(log.path).fault) == (2, "is no JSON object")
-    entries, _ = log.newest(10)
-    assert [entry["who"] for entry in entries] == ["y", "y", "x", "x"]
+    assert (verify(log.path).lines, verify(log.path).fault) == (5, None)
 
 
 def test_the_last_hash_tells_of_lines_cut_off_at_the_end(log: AuditLog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,16 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Puts back what the command does with signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize("option", ["-c", "--config", "-config"])
 def test_serve(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     served: list[str] = []
@@ -166,6 +177,27 @@ def test_hash_password(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setattr("sys.stdin", None)
     assert cli.main(["hash-password"]) == 1
     assert capsys.readouterr().err == "no password was given\n"
+
+
+@pytest.mark.parametrize("module", ["pydantic", "gateway.daemon"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 1)])
+def test_signals_are_heeded_while_modules_are_loaded(
+    tmp_path: Path, module: str, number: signal.Signals, code: int
+) -> None:
+    """None kills it; where it goes on, it finds no configuration."""
+    program = f"""if True:
+        import os, sys
+        class Finder:
+            def find_spec(self, name, *_):
+                if name == {module!r}:
+                    os.kill(os.getpid(), {int(number)})
+        sys.meta_path.insert(0, Finder())
+        from gateway.cli import main
+        sys.exit(main(["-c", "config.yaml"]))"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "config.yaml" in done.stderr) == (code, code == 1), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

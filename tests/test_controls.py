@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.controls import Controls
+from gateway.reload import Reloaded
 from tests.daemon.running import until
 
 
@@ -22,10 +23,11 @@ async def test_a_bug_in_a_reload_is_logged_and_the_next_one_works(
         asked: list[str] = []
         told: list[bytes] = []
 
-        async def reload(why: str) -> None:
+        async def reload(why: str) -> Reloaded:
             asked.append(why)
             if len(asked) == 1:
                 raise RuntimeError("secret")
+            return Reloaded()
 
         def heard(states: int) -> bool:
             try:

@@ -113,7 +113,7 @@ def test_what_can_be_known_is_told_from_the_start(metrics: Metrics) -> None:
     assert samples["coo_llm_journal_events_total", ("dropped",)] == 0
     metrics.sink_dropped("file", 0)
     assert scrape(metrics)["coo_llm_sink_dropped_total", ("file",)] == 0
-    assert metrics.dropped() == {}
+    assert metrics.lost() == {}
 
 
 def test_label_names_are_those_published(metrics: Metrics) -> None:

@@ -10,12 +10,14 @@ from gateway.admin.changing import Note, apply, outcome, revision_of
 from gateway.admin.errors import AdminError
 from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients
 from gateway.admin.state import AdminState
-from gateway.config.managed import Managed
+from gateway.config.managed import Managed, ManagedClient
 from gateway.config.overlay import hidden, sources
 from gateway.config.problems import ConfigError, Path, render
 from gateway.reload import told
 from gateway.vault import NoMasterKey
 
+_SET = "…"
+"""Stands for a key, of which only the hash is kept."""
 _NOTED = 50
 """Paths that a line of the audit log names."""
 
@@ -27,10 +29,17 @@ def effective(state: AdminState, *, with_sources: bool = False, with_clients: bo
     body = {**values, "config_version": live.current.version}
     if with_sources:
         managed = live.managed.managed or Managed()
-        made = [{**client.settings, "id": id_} for id_, client in managed.clients.items()]
+        made = {id_: _set_of(id_, client) for id_, client in managed.clients.items()}
         set_here = {**managed.overlay, "api_keys": made}
         body["sources"] = sources(values, live.managed.effective.values, set_here)
     return body
+
+
+def _set_of(id_: str, client: ManagedClient) -> dict[str, Any]:
+    """What was set of a client, a key that it was given among it."""
+    own_id = {} if client.created_at is None else {"id": id_}
+    own_key = {"key": _SET} if client.keys else {}
+    return {**client.settings, **own_id, **own_key}
 
 
 def overlay(state: AdminState) -> dict[str, Any]:
@@ -41,9 +50,7 @@ def overlay(state: AdminState) -> dict[str, Any]:
     return {
         "overlay": hidden(managed.overlay, live.managed.vault),
         "clients": {
-            id_: {**client.settings, "key": "…"} if client.keys else client.settings
-            for id_, client in managed.clients.items()
-            if client.created_at is None
+            id_: _set_of(id_, client) for id_, client in managed.clients.items() if client.created_at is None
         },
         "disabled": sorted(managed.disabled),
         "errors": live.reload_errors,

@@ -11,39 +11,34 @@ from typing import Any
 
 from gateway import __version__
 from gateway import audit as audit_log
+from gateway.admin import dependencies
 from gateway.admin.errors import AdminError
 from gateway.admin.keystate import of_all
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
 from gateway.admin.trail import only_read
-from gateway.api import StoreUnavailable, Trouble
 from gateway.runtime import Live
-
-PATIENCE = 1.0
-"""Seconds in which a dependency must say that it is well."""
-BEHIND = 30.0
-"""Seconds that usage records may wait for the store before something is wrong."""
 
 
 async def health(state: AdminState) -> dict[str, Any]:
     """Every dependency with what is wrong and what to do, and what else an operator should know."""
     live = state.live
-    dependencies = await _dependencies(state)
-    sound = all(one["status"] == "ok" for one in dependencies) and not live.reload_errors
+    parts, in_flight = await dependencies.everywhere(live)
+    sound = all(one["status"] == "ok" for one in parts) and not live.reload_errors
     return {
         "status": "ok" if sound else "degraded",
         "version": __version__,
         "uptime_seconds": round(time.monotonic() - live.started, 3),
         "workers": live.site.workers,
         "draining": live.draining,
-        "in_flight": live.in_flight,
+        "in_flight": in_flight,
         "anonymous_access": anonymous_access(live),
         "config": {
             "version": live.current.version,
             "reload_errors": live.reload_errors,
             "restart_required": state.reloader.waiting,
         },
-        "dependencies": dependencies,
+        "dependencies": parts,
         "provider_keys": await _key_states(live),
     }
 
@@ -93,66 +88,8 @@ async def verify(state: AdminState) -> dict[str, Any]:
     return {"enabled": True, **asdict(found)}
 
 
-async def _dependencies(state: AdminState) -> list[dict[str, Any]]:
-    live = state.live
-    storage = live.current.config.storage
-    found = [
-        _dependency("storage.runtime", storage.runtime.type, live.store.trouble()),
-        _dependency("storage.config", storage.config.type, await _config_trouble(live)),
-        _dependency("storage.journal", "file", _journal_trouble(live)),
-    ]
-    if state.audit is not None:
-        lost = state.audit.trouble
-        trouble = lost and Trouble(f"A line could not be written: {lost}. Make room or mend the path.", 0.0)
-        found.append(_dependency("logging.audit", "file", trouble or None))
-    for sink, count in live.metrics.dropped().items():
-        message = f"{count} lines were lost since the start: see the log for why."
-        found.append(_dependency(f"sink {sink}", "log sink", Trouble(message, 0.0)))
-    return found
-
-
 def _changes(entry: Mapping[str, Any]) -> bool:
     return not only_read(entry)
-
-
-def _dependency(name: str, type: str, trouble: Trouble | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": type,
-        "status": "degraded" if trouble else "ok",
-        "message": trouble.message if trouble else None,
-        "since": trouble.since or None if trouble else None,
-    }
-
-
-def _journal_trouble(live: Live) -> Trouble | None:
-    journal = live.journal
-    if journal.folder is not None and not journal.durable:
-        return Trouble(
-            f"Usage records are only in memory: {journal.folder} takes none. Make room, or mend the path.",
-            0.0,
-        )
-    waiting = journal.oldest()
-    if waiting is not None and waiting > BEHIND:
-        return Trouble(
-            f"{journal.pending} usage records wait for the store, for up to {waiting:.0f} s. They are kept: "
-            "look at storage.runtime.",
-            time.time() - waiting,
-        )
-    return None
-
-
-async def _config_trouble(live: Live) -> Trouble | None:
-    if live.managed.trouble is not None:
-        return Trouble(live.managed.trouble, 0.0)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await live.managed.store.version()
-    except TimeoutError:
-        return Trouble(f"It did not answer within {PATIENCE:.0f} s: look at its server.", 0.0)
-    except StoreUnavailable as exc:
-        return Trouble(str(exc), 0.0)
-    return None
 
 
 def anonymous_access(live: Live) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from gateway.admin.keystate import TOPIC, standing
+from gateway.admin import dependencies, keystate
 from gateway.admin.rate import CallRate
 from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
@@ -86,8 +86,13 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
             others(name, value, seconds)
 
     async def keys(_: object) -> object:
-        return await standing(live)
+        return await keystate.standing(live)
+
+    async def needed(_: object) -> object:
+        return dependencies.standing(live, state.audit)
 
     live.site.heard = heard
-    live.peers.serve(TOPIC, keys)
-    return AdminState(live, reloader, sessions, AuditLog(audit.path) if audit.enabled else None)
+    live.peers.serve(keystate.TOPIC, keys)
+    live.peers.serve(dependencies.TOPIC, needed)
+    state = AdminState(live, reloader, sessions, AuditLog(audit.path) if audit.enabled else None)
+    return state

@@ -20,6 +20,7 @@ from gateway.logs import configure
 from gateway.metrics import Metrics
 from gateway.processes import CPU
 from gateway.registry import Registry
+from gateway.reload import Reloaded
 from gateway.scrape import TOPIC as METRICS
 from gateway.workers.crew import Crew
 from gateway.workers.member import Member
@@ -179,7 +180,7 @@ class Supervisor:
             found.append(orjson.dumps(await asyncio.to_thread(self._metrics.snapshot)))
         return b"[" + b",".join(found) + b"]"
 
-    async def _reload(self, why: str) -> object:
+    async def _reload(self, why: str) -> Reloaded:
         result = await self._reloading.reload(self._crew, why)
         self._metrics.config_reload(result.outcome)
         return result

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import time
 from pathlib import Path
+
+LITTLE_ROOM = 1_000_000
+"""Bytes below which a disk that is not full may be why SQLite fails."""
 
 
 def open_private(path: str, flags: int) -> int:
@@ -47,5 +51,17 @@ def words(path: str, error: Exception) -> str:
     """An error in one line that names the file it is about: ``path`` if it does not say."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or path}: {error.strerror}"
-    message = str(error)
+    message = f"{error}{_lack_of_room(path, error)}"
     return message if message.startswith(path) else f"{path}: {message}"
+
+
+def _lack_of_room(path: str, error: Exception) -> str:
+    """What SQLite does not say: a disk without room mostly is an I/O error, as a broken one is."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+        return ""
+    try:
+        disk = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    except OSError:
+        return ""
+    room = disk.f_bavail * disk.f_frsize
+    return f": only {room // 1000} kB of room are left there" if room < LITTLE_ROOM else ""

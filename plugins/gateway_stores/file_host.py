@@ -65,7 +65,10 @@ class Host:
         self._authority = WindowAuthority()
         self._authority.load(state, now)
         self._lose_all(now)
-        await self._file.snapshot(self._state(self._authority.subjects()))
+        try:
+            await self._file.snapshot(self._state(self._authority.subjects()))
+        except OSError as error:
+            raise OSError(words(self._path, error)) from error
 
     async def close(self) -> None:
         """Write down how things are."""

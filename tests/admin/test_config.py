@@ -437,6 +437,22 @@ class Unreachable(MemoryConfigStore):
         return await super().version()
 
 
+async def test_where_the_keys_of_clients_come_from(tmp_path: Path, store: MemoryConfigStore) -> None:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+
+        async def found(*names: str) -> list[str]:
+            sources = (await gateway.admin("GET", "config?sources=1"))[1]["sources"]
+            return [sources[f"api_keys.{name}"] for name in names]
+
+        assert await found("one.id", "one.key") == ["file", "file"]
+        await gateway.admin("PUT", "clients/one", {"description": "changed"})
+        await gateway.admin("POST", "clients", {"id": "made"})
+        assert await found("one.id", "one.key", "one.description") == ["file", "file", "overlay"]
+        assert await found("made.id", "made.key") == ["overlay", "overlay"]
+        await gateway.admin("POST", "clients/one/rotate", {})
+        assert await found("one.id", "one.key") == ["file", "overlay"]
+
+
 async def test_while_nobody_knows_which_clients_there_are_nobody_is_anonymous(tmp_path: Path) -> None:
     store = Unreachable()
     config = {**configured(UP, server={"admin_api_key": ADMIN_KEY, "allow_anonymous": True})}
@@ -452,6 +468,51 @@ async def test_while_nobody_knows_which_clients_there_are_nobody_is_anonymous(tm
         store.down = True
         await gateway.post_reload()
         assert (await gateway.ask())[0] == 200  # what was read last stays
+
+
+async def test_trouble_is_over_once_the_store_answers_again(tmp_path: Path) -> None:
+    store = Unreachable()
+    store.down = False
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        assert (await gateway.admin("POST", "config", {"policy": {"priority": "cost"}}))[0] == 200
+        store.down = True
+        await until(lambda: gateway.live.managed.trouble is not None)
+        await gateway.post_reload()
+        store.down = False
+        await until(lambda: gateway.live.managed.trouble is None)
+
+
+class Full(MemoryConfigStore):
+    """Takes no document as long as it is ``full``."""
+
+    full = False
+
+    async def write(self, data: bytes, expected: str) -> str:
+        if self.full:
+            raise StoreUnavailable("config.json: No space left on device")
+        return await super().write(data, expected)
+
+
+async def test_a_document_that_cannot_be_written_is_trouble_until_it_can_be(tmp_path: Path) -> None:
+    store = Full()
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+
+        async def standing() -> dict[str, Any]:
+            _, body = await gateway.admin("GET", "health")
+            return next(one for one in body["dependencies"] if one["name"] == "storage.config")
+
+        assert (await gateway.admin("POST", "config", {"policy": {"priority": "cost"}}))[0] == 200
+        store.full = True
+        assert (await gateway.admin("POST", "clients", {"id": "more"}))[0] == 503
+        assert (await standing())["status"] == "degraded"
+        assert "No space left on device" in (await standing())["message"]
+        assert (await gateway.samples()).sum("store_errors_total", store="config", operation="write") >= 1
+        assert (await gateway.admin("GET", "config/overlay"))[1]["trouble"] is None  # it can be read
+        store.full = False
+        await until(lambda: gateway.live.managed.unwritten is None)
+        assert (await standing())["status"] == "ok"
+        assert "more" not in gateway.live.managed.clients
+        assert priority(gateway) == "cost"
 
 
 async def test_the_listener_of_the_overlay_is_taken_at_the_next_start(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.admin import dependencies
 from gateway.api import StoreUnavailable, Trouble
 from tests.admin.calling import administered, audited, call
 from tests.daemon.running import Gateway, configured, running
@@ -51,7 +52,20 @@ async def test_what_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         assert found["storage.runtime"]["since"] == 1.8e9
         assert "db:6379" in found["storage.config"]["message"]
         assert "Is a directory" in found["logging.audit"]["message"]
-        assert found["sink ops"]["message"].startswith("7 lines were lost")
+        assert found["sink ops"]["message"].startswith("7 lines were lost, the last one 0 s ago")
+
+
+async def test_lines_that_were_lost_long_ago_are_no_trouble_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(administered(), tmp_path) as gateway:
+        gateway.live.metrics.sink_dropped("ops", 7)
+        assert (await health(gateway))[0] == "degraded"
+        monkeypatch.setattr(dependencies, "RECENT", 0.0)
+        status, found, _ = await health(gateway)
+        assert status == "ok"
+        assert "sink ops" not in found
+        assert (await gateway.samples()).sum("sink_dropped_total", sink="ops") == 7
 
 
 async def test_a_reload_that_failed_is_told(tmp_path: Path) -> None:

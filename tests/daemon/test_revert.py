@@ -61,10 +61,25 @@ async def test_an_admin_key_that_was_removed_is_there_again_within_a_second(tmp_
             pass
 
 
+async def test_what_was_changed_of_a_client_is_taken_back(tmp_path: Path) -> None:
+    async with working(tmp_path, settings(storage=FILES, server={"workers": 1})) as gateway:
+        clients, path = f"{gateway.daemon.url}/admin/v1/clients", str(gateway.daemon.config_path)
+        async with gateway.session.post(f"{clients}/one/rotate", json={}, headers=ADMIN) as response:
+            assert response.status == 200
+        async with gateway.session.post(clients, json={"id": "made"}, headers=ADMIN) as response:
+            assert response.status == 201
+        assert await gateway.asked() == 401
+        assert (await coo_llm("revert", path, folder=tmp_path)).out == "api_keys.one\n"
+        assert (await coo_llm("revert", path, "api_keys.made", folder=tmp_path)).code == 1
+        assert (await coo_llm("revert", path, "api_keys.one", folder=tmp_path)).code == 0
+        while await gateway.asked() != 200:
+            pass
+
+
 async def test_what_cannot_be_taken_back(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("llm_providers: [{type: echo, model: m}]\n")
     done = await coo_llm("revert", "c.yaml", folder=tmp_path)
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "", "nothing is set on top of c.yaml\n")
     done = await coo_llm("revert", "c.yaml", "server.listen", folder=tmp_path)
     assert (done.code, done.err) == (
         1,

@@ -79,6 +79,18 @@ def test_a_reload_takes_what_is_valid_and_fails_with_what_is_not(service: Servic
     service.box.run("systemctl reload coo-llm")
 
 
+def test_a_reload_fails_with_what_is_not_valid_together_with_what_was_set(service: Service) -> None:
+    other = {"id": "other", "type": "echo", "model": "echo"}
+    service.configure(llm_providers=[*service.shipped["llm_providers"], other])
+    service.box.run("systemctl reload coo-llm")
+    service.admin("config", {"policy": {"fallback": {"providers": ["other"]}}})
+    service.configure()
+    service.box.failing("systemctl reload coo-llm")
+    assert service.property("ActiveState") == "active"
+    service.box.run(f"coo-llm revert {CONFIG} policy.fallback.providers")
+    service.box.run("systemctl reload coo-llm")
+
+
 def test_keys_are_renewed_and_new_ones_found_by_a_reload(service: Service) -> None:
     new = "sk-coo-another-key-that-was-made-by-hand"
     pid = service.property("MainPID")

@@ -147,6 +147,15 @@ async def test_a_full_disk_is_trouble_until_it_is_not(disk: Disk, monkeypatch: p
     assert used(await disk.host()) == 3
 
 
+async def test_a_disk_that_is_full_at_the_start_is_named(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match=f"^{disk.path}: No space left on device$"):
+        await disk.host()
+
+
 async def settled(host: Host) -> None:
     """Wait for what the host writes in the background."""
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
