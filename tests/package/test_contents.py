@@ -66,6 +66,14 @@ def test_what_operators_look_for_is_there(tree: Path) -> None:
         assert (tree / path).is_file(), path
 
 
+def test_documents_name_what_is_there(tree: Path) -> None:
+    texts = (*ROOT.glob("docs/**/*.rst"), *ROOT.glob("systemd/*"), ROOT / "debian/config.yaml")
+    named = re.compile(r"/usr/share/doc/coo-llm/[\w./-]*[\w/]")
+    paths = {path for text in texts for path in named.findall(text.read_text())}
+    assert "/usr/share/doc/coo-llm/debian.rst" in paths
+    assert [path for path in paths if not (tree / path[1:]).exists()] == []
+
+
 def test_the_lock_holds_what_setup_cfg_asks_for_and_names_no_registry() -> None:
     lines = (ROOT / "debian/requirements.lock").read_text().splitlines()[1:]
     found = [re.fullmatch(r"([\w-]+)==([\w.]+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
