@@ -99,6 +99,14 @@ def test_keys_are_renewed_and_new_ones_found_by_a_reload(service: Service) -> No
     service.box.run("systemctl reload coo-llm")
 
 
+def test_what_is_no_plain_file_among_the_keys_is_passed_over(service: Service) -> None:
+    service.box.run("cd /etc/coo-llm/keys && mkdir -p a-folder && ln -s /nowhere dangling")
+    service.box.run("systemctl reload coo-llm")
+    handed = service.box.run("ls /run/credentials/coo-llm.service").split()
+    assert not {"key_a-folder", "key_dangling"} & set(handed)
+    service.box.run("cd /etc/coo-llm/keys && rmdir a-folder && rm dangling")
+
+
 def test_each_line_in_the_journal_has_its_priority(service: Service) -> None:
     service.configure(server={**service.shipped["server"], "admin_api_key": "weak"})
     service.restart()
