@@ -219,3 +219,16 @@ def test_workers_in_the_sandbox(service: Service, store: str) -> None:
     service.restart()
     assert service.admin("stats?group_by=client")["total"]["queries"] >= 2
     service.configure()
+
+
+def test_a_proxy_s_own_unix_socket(service: Service) -> None:
+    path, drop_in = "/run/coo-llm.sock", "/etc/systemd/system/coo-llm.socket.d"
+    lines = f"ListenStream=\\nListenStream={path}\\nSocketMode=0660\\nSocketGroup=www-data"
+    service.box.run(f"mkdir {drop_in} && printf '[Socket]\\n{lines}\\n' >{drop_in}/test.conf")
+    service.box.run("systemctl daemon-reload")
+    service.switch_the_socket_on()
+    asking = f"curl -sSf --unix-socket {path} http://localhost/readyz"
+    assert '"ok"' in service.box.run(f"setpriv --reuid=www-data --regid=www-data --clear-groups {asking}")
+    service.box.failing(f"setpriv --reuid=nobody --regid=nogroup --clear-groups {asking}")
+    service.box.run(f"rm -r {drop_in} && systemctl daemon-reload && systemctl disable --now coo-llm.socket")
+    service.restart()
