@@ -47,11 +47,11 @@ def test_it_holds_neither_scripts_nor_bytecode_nor_traces_of_the_build(tree: Pat
     assert {path.name for path in tree.iterdir()} == {"DEBIAN", "etc", "lib", "usr"}
 
 
-def test_scripts_by_hand_are_only_for_a_purge(tree: Path) -> None:
+def test_scripts_by_hand_are_only_for_removal_and_purge(tree: Path) -> None:
     by_hand = {path.name for path in (ROOT / "debian").iterdir()} & {
         f"coo-llm.{name}" for name in ("preinst", "postinst", "prerm", "postrm")
     }
-    assert by_hand == {"coo-llm.postrm"}
+    assert by_hand == {"coo-llm.prerm", "coo-llm.postrm"}
     assert (tree / "DEBIAN/conffiles").read_text() == "/etc/coo-llm/config.yaml\n"
 
 
