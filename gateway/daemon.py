@@ -36,7 +36,7 @@ from gateway.routing.queue import Queue
 from gateway.runner import MissingParser, Runner
 from gateway.runtime import Live, most_in_flight
 from gateway.scrape import serve_snapshots
-from gateway.server import Connection, Server
+from gateway.server import LATECOMERS, Connection, Server
 from gateway.sinks import open_log
 from gateway.upstream.client import Client as UpstreamClient
 from gateway.workers.crew import GaveUp
@@ -51,8 +51,6 @@ IN_USE = 4
 """Exit codes: the configuration cannot be used, or an address, or the files that another daemon has open."""
 CLOSING = 15.0
 """Seconds beyond ``drain_timeout`` that everything may take to be closed."""
-LATECOMERS = 1.0
-"""Seconds for the first request of those who had connected just before we stopped listening."""
 HURRY = 0.9
 """Seconds that what still runs gets once the time to drain is over, and again what is still to be closed."""
 
@@ -254,18 +252,25 @@ class Daemon:
         log.info("draining", extra={"in_flight": live.in_flight, "drain_timeout": seconds})
         await listeners.close()
         await asyncio.sleep(0)  # what was accepted becomes a connection
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + seconds
-        await first_of(min(LATECOMERS, seconds), server.all_heard, self._controls.hurrying)
-        live.idle.clear()
-        if live.in_flight:
-            await first_of(deadline - clock(), live.idle, self._controls.hurrying)
+        await self._answer(live, server, seconds)
         for connection in server.connections:
             if isinstance(connection, Connection):
                 connection.interrupt()
         if live.in_flight:
             await first_of(HURRY, live.idle)
         log.info("stopped", extra={"in_flight": live.in_flight})
+
+    async def _answer(self, live: Live, server: Server, seconds: float) -> None:
+        """Let those be answered who have asked or are about to; twice, for who had a stream may ask again."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        for _ in range(2):
+            latest = min(LATECOMERS, deadline - clock())
+            await first_of(latest, server.expected.none, self._controls.hurrying)
+            if not live.in_flight:
+                break
+            live.idle.clear()
+            await first_of(deadline - clock(), live.idle, self._controls.hurrying)
 
     async def _clean_up(self, runner: Runner) -> None:
         """Close everything; what is not closed in time once we hurry is left as it is."""

@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
+from gateway.expected import Expected
 from gateway.refusals import broken_http, refusal, unacceptable
 from gateway.request_id import new_request_id
 
@@ -24,6 +25,8 @@ HEADER_DEADLINE = 15.0
 IDLE_TIMEOUT = 75.0
 LINGER = 2.0
 """Seconds: for a request's head to arrive, between two requests, and to drain a body nobody wants."""
+LATECOMERS = 1.0
+"""Seconds that a request may be on its way as we stop: a first one, or the next one behind an answer."""
 
 STALL = 60.0
 """Seconds in which a client with a full buffer must have read some of it."""
@@ -59,7 +62,6 @@ class Connection(RequestHandler):
         "_stall_timer",
         "begun",
         "held_back",
-        "last",
         "on_eof",
         "on_writable",
     )
@@ -74,8 +76,6 @@ class Connection(RequestHandler):
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
-        self.last = False
-        """The gateway is stopping: no request is wanted but the first, which may be on its way."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -83,13 +83,12 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._server.expect(self)
-        self.last = self._server.leaving
+        self._server.expected.add(self)
         self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._cancel_header_deadline()
-        self._server.heard_of(self)
+        self._server.expected.discard(self)
         if self._stall_timer is not None:
             self._stall_timer.cancel()
         super().connection_lost(exc)
@@ -163,11 +162,21 @@ class Connection(RequestHandler):
             self._task_handler.cancel()
 
     def leave(self) -> None:
-        """Let this end with the answer that is due: to the request in progress, or to the first one."""
-        if (request := self._current_request) is not None:
+        """Let this end with the next answer whose head can say so, or soon if nothing is asked."""
+        if (request := self._current_request) is None:
+            self._await_last()
+        elif not self.begun:
             request._message = request._message._replace(should_close=True)
-        else:
-            self.last = self in self._server.silent
+
+    def _await_last(self) -> None:
+        """Wait for one more request, which may be on its way, until some time after the last answer."""
+        self._server.expected.add(self)
+        answered = self._next_keepalive_close_time - self._keepalive_timeout
+        self._loop.call_at(answered + LATECOMERS, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not (self._request_in_progress or self._messages or self._header_deadline):
+            self.force_close()
 
     async def start(self) -> None:
         """Serve requests one after the other until the connection ends.
@@ -184,7 +193,7 @@ class Connection(RequestHandler):
                 finally:
                     self._waiter = None
             message, payload = self._messages.popleft()
-            self._server.heard_of(self)
+            self._server.expected.discard(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
                 self._refuse(broken_http(message.exc))
@@ -192,7 +201,7 @@ class Connection(RequestHandler):
             if (error := unacceptable(message)) is not None:
                 self._refuse(error)
                 break
-            if message.upgrade or self.last:  # an upgrade is never granted, and hides what follows
+            if message.upgrade or self._server.leaving:  # an upgrade is never granted, and hides what follows
                 message = message._replace(should_close=True)
             self.begun = self.held_back = False
             if "expect" in message.headers:  # ours to meet: aiohttp would, before anyone looked at the key
@@ -282,6 +291,8 @@ class Connection(RequestHandler):
             self._keepalive_handle = self._loop.call_at(
                 self._next_keepalive_close_time, self._process_keepalive
             )
+        if self._server.leaving:
+            self._await_last()
 
     def _fail(self) -> None:
         """The last resort: say that it is our fault, if nothing was said yet."""
@@ -317,27 +328,13 @@ class Server(web.Server):
 
     def __init__(self, handler: Callable[..., Any], **settings: Any) -> None:
         super().__init__(handler, **settings)
-        self.silent: set[Connection] = set()
-        """Those that no request has come from yet."""
-        self.all_heard = asyncio.Event()
-        """Set while there are none."""
-        self.all_heard.set()
+        self.expected = Expected()
+        """Those that no request has come from yet and, once we are leaving, those that were answered."""
         self.leaving = False
-        """No further connection is wanted; some may have been accepted already, and are still to be made."""
+        """No further request is wanted, but those that are on their way are answered."""
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
-
-    def expect(self, connection: Connection) -> None:
-        """A client has connected."""
-        self.silent.add(connection)
-        self.all_heard.clear()
-
-    def heard_of(self, connection: Connection) -> None:
-        """A request has come, or the connection is gone."""
-        self.silent.discard(connection)
-        if not self.silent:
-            self.all_heard.set()
 
     def leave(self) -> None:
         """Let every connection end with the answer that is due."""

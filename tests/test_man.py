@@ -60,6 +60,13 @@ def test_man_has_nothing_to_say_about(pages: Path, page: str) -> None:
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
 
 
+def test_files_have_the_paths_that_they_are_installed_under(pages: Path) -> None:
+    _, _, files = (pages / "coo-llm.yaml.5").read_text().partition("\n.SH FILES\n")
+    named = re.findall(r"^\.TP\n\.B \\fB(.*)\\fP$", files, re.MULTILINE)
+    assert len(named) > 2
+    assert [path for path in named if not path.startswith("/")] == []
+
+
 def test_every_command_and_option(pages: Path) -> None:
     text = text_of(pages / "coo-llm.8")
     for words, parser in commands():

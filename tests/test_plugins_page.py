@@ -70,6 +70,16 @@ def test_the_package_passes_its_own_tests(page: Page) -> None:
     assert " passed" in done.stdout
 
 
+def test_the_package_can_be_installed_where_the_gateway_has_run(page: Page, tmp_path: Path) -> None:
+    source = shutil.copytree(page.source, tmp_path / "coo-acme")
+    for made in ("data", "logs"):
+        (source / made).mkdir()
+    done = subprocess.run(
+        [sys.executable, *INSTALL, str(tmp_path / "site"), str(source)], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
 async def test_the_list_of_plugins(page: Page, tmp_path: Path) -> None:
     listed = await coo_llm("plugins", folder=tmp_path, env=environment(page.site))
     ours = [line for line in listed.out.splitlines() if " coo-acme " in line]

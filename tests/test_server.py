@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,11 +20,17 @@ from gateway.server import Direct, Server
 class Served:
     """A tiny application on our connections."""
 
+    runner: Runner = field(init=False)
     port: int = 0
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
     seen: list[str] = field(default_factory=list)
+
+    @property
+    def server(self) -> Server:
+        assert isinstance(self.runner.server, Server)
+        return self.runner.server
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -68,7 +75,7 @@ async def served() -> AsyncIterator[Served]:
     app.router.add_get("/bug", state.bug)
     app.router.add_post("/collect", state.collect)
     app.router.add_post("/unread", state.unread)
-    runner = Runner(app, 1.0)
+    state.runner = runner = Runner(app, 1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -91,7 +98,52 @@ async def test_who_never_had_a_client_waits_for_none() -> None:
     async def nothing(request: web.BaseRequest) -> web.StreamResponse:
         raise AssertionError("nobody asks")
 
-    assert Server(nothing).all_heard.is_set()
+    assert Server(nothing).expected.none.is_set()
+
+
+GET = b"GET /direct HTTP/1.1\r\nHost: x\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@asynccontextmanager
+async def answered(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that has had an answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(GET)
+    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def test_of_a_server_that_leaves_idle_connections_are_closed_and_others_are_not(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LATECOMERS", 0.0)
+    async with answered(served) as (idle, _), answered(served) as (asking, begun):
+        begun.write(GET[:10])
+        silent, first = await asyncio.open_connection("127.0.0.1", served.port)
+        await asyncio.sleep(0.05)
+        served.server.leave()
+        async with asyncio.timeout(5):
+            assert await idle.read() == b""
+            begun.write(GET[10:])
+            assert await asking.read() == ANSWER
+            first.write(GET)
+            assert await silent.read() == ANSWER
+        first.close()
+
+
+async def test_of_a_server_that_leaves_who_was_just_answered_is_waited_for(served: Served) -> None:
+    async with answered(served) as (reader, writer):
+        assert served.server.expected.none.is_set()
+        served.server.leave()
+        assert not served.server.expected.none.is_set()
+        writer.write(GET)
+        async with asyncio.timeout(5):
+            assert await reader.read() == ANSWER
+            await served.server.expected.none.wait()
 
 
 CLOSE = b"Host: x\r\nConnection: close\r\n\r\n"

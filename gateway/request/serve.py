@@ -25,7 +25,6 @@ from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import estimate_input
-from gateway.server import Connection
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +94,6 @@ async def _dispatch(tx: Transaction) -> web.StreamResponse:
 
 def check_room(tx: Transaction) -> None:
     """Raises `ApiError` where no further request can be served."""
-    assert isinstance(tx.http.protocol, Connection)
-    if tx.live.draining and not tx.http.protocol.last:
-        raise draining()
     if tx.live.in_flight > tx.live.max_inflight:
         raise ApiError("overloaded", "The gateway has as many requests as it can hold.", retry_after=1)
 

@@ -84,28 +84,30 @@ async def test_workers_take_them(tmp_path: Path) -> None:
             assert await running.asked() == 200  # it waited for the next worker: nobody was refused
 
 
-async def ask(url: str, *, stream: bool) -> str:
-    """One request over a connection of its own: its status, or what went wrong."""
+async def ask(session: aiohttp.ClientSession, *, stream: bool) -> str:
+    """One request: its status, or what went wrong."""
     body = {"model": "m", "messages": HELLO, "stream": stream}
     headers = {"authorization": f"Bearer {KEY}"}
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
-                text = await response.text()
-        except aiohttp.ClientError as exc:
-            return repr(exc)
+    try:
+        async with session.post("/v1/chat/completions", json=body, headers=headers) as response:
+            text = await response.text()
+    except aiohttp.ClientError as exc:
+        return repr(exc)
     whole = text.endswith("data: [DONE]\n\n") if stream else '"finish_reason"' in text
     return f"{response.status}{'' if whole else f': {text}'}"
 
 
-async def under_load(url: str, work: Callable[[], Awaitable[None]]) -> Counter[str]:
-    """What clients meet that ask all the time while ``work`` is done, half of them for streams."""
+async def under_load(url: str, kept: bool, work: Callable[[], Awaitable[None]]) -> Counter[str]:
+    """What clients meet that ask all the time while ``work`` is done, half of them for streams; each over a
+    connection that is ``kept``, or over a new one each time."""
     met: Counter[str] = Counter()
     done = asyncio.Event()
 
     async def client(number: int) -> None:
-        while not done.is_set():
-            met[await ask(url, stream=bool(number % 2))] += 1
+        connector = aiohttp.TCPConnector(force_close=not kept)
+        async with aiohttp.ClientSession(url, connector=connector) as session:
+            while not done.is_set():
+                met[await ask(session, stream=bool(number % 2))] += 1
 
     async with asyncio.TaskGroup() as group:
         for number in range(CLIENTS):
@@ -116,8 +118,9 @@ async def under_load(url: str, work: Callable[[], Awaitable[None]]) -> Counter[s
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.timeout(600)
-async def test_restarts_refuse_nobody(tmp_path: Path, workers: int, long_run: bool) -> None:
+async def test_restarts_refuse_nobody(tmp_path: Path, workers: int, kept: bool, long_run: bool) -> None:
     config = configured(ECHO, server={"workers": workers}, logging={"file": {"enabled": False}})
     with opened() as inherited:
         async with Daemon(config, tmp_path, activated=inherited) as daemon:
@@ -127,5 +130,5 @@ async def test_restarts_refuse_nobody(tmp_path: Path, workers: int, long_run: bo
                     await daemon.stop()
                     await daemon.start()
 
-            met = await under_load(daemon.url, restarts)
+            met = await under_load(daemon.url, kept, restarts)
     assert set(met) == {"200"}, met

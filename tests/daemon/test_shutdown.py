@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.server import LATECOMERS
 from tests.daemon.manager import managing
 from tests.daemon.raw import connected, message
 from tests.daemon.running import HELLO, KEY, configured, events_of, text_of
@@ -22,6 +23,7 @@ from tests.fakes.steps import stall
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
 WORDS = "one two three four five six seven eight nine ten"
+CHAT = json.dumps({"model": "m", "messages": HELLO}).encode()
 LOG = {"file": {"path": "coo-llm.log"}}
 
 
@@ -67,12 +69,7 @@ async def test_streams_end_and_records_are_written(tmp_path: Path, number: signa
             await closed(daemon)
             async with kept.get("/readyz") as ready:  # on the connection it has
                 assert (ready.status, (await ready.json())["status"]) == (503, "draining")
-            late = {"model": "m", "messages": HELLO}
-            async with kept.get("/livez") as alive:
-                assert alive.status == 200
-            async with kept.post("/v1/chat/completions", json=late, headers=HEADERS) as refusal:
-                assert (refusal.status, (await refusal.json())["error"]["code"]) == (503, "draining")
-                assert (refusal.headers["retry-after"], refusal.headers["connection"]) == ("1", "close")
+                assert ready.headers["connection"] == "close"
             events = events_of(await response.read())
             assert events[-1] == "[DONE]"
             assert text_of(events) in WORDS
@@ -158,8 +155,7 @@ async def test_what_the_service_manager_is_told(tmp_path: Path) -> None:
 
 async def test_who_had_connected_before_is_answered_once(tmp_path: Path) -> None:
     """A client cannot know that the gateway stops listening between its connection and its request."""
-    late = json.dumps({"model": "m", "messages": HELLO}).encode()
-    request = message("POST /v1/chat/completions", tuple(HEADERS.items()), late)
+    request = message("POST /v1/chat/completions", tuple(HEADERS.items()), CHAT)
     async with Daemon(config("10s", 40), tmp_path) as daemon:
         async with streaming(daemon) as response, connected(daemon.port) as early:
             assert await daemon.ready()  # over a later connection: the early one was taken in
@@ -170,4 +166,49 @@ async def test_who_had_connected_before_is_answered_once(tmp_path: Path) -> None
             assert (answer.status, answer.headers["connection"]) == (200, "close")
             assert await early.closed() == b""
             await response.read()
+        assert await daemon.wait() == 0
+
+
+async def test_who_was_just_answered_is_answered_once_more(tmp_path: Path) -> None:
+    """The next request may be on its way, and the client cannot know that it should not be."""
+    request = message("POST /v1/chat/completions", tuple(HEADERS.items()), CHAT)
+    async with Daemon(config("10s", 40), tmp_path) as daemon:
+        async with streaming(daemon) as response, connected(daemon.port) as kept:
+            await kept.send(request)
+            assert (await kept.answer()).status == 200
+            daemon.signal(signal.SIGTERM)
+            await closed(daemon)
+            await kept.send(request)
+            answer = await kept.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await kept.closed() == b""
+            await response.read()
+        assert await daemon.wait() == 0
+
+
+async def test_idle_connections_are_closed_while_streams_run(tmp_path: Path) -> None:
+    request = message("GET /livez")
+    async with Daemon(config("10s", 300), tmp_path) as daemon:
+        async with streaming(daemon) as response, connected(daemon.port) as kept:
+            await kept.send(request)
+            assert (await kept.answer()).status == 200
+            await asyncio.sleep(LATECOMERS)
+            daemon.signal(signal.SIGTERM)
+            assert await kept.closed() == b""
+            assert events_of(await response.read())[-1] == "[DONE]"  # it was not waited for
+        assert await daemon.wait() == 0
+
+
+async def test_who_had_a_stream_is_answered_once_more(tmp_path: Path) -> None:
+    """The stream's head could not say that it would be the last."""
+    async with Daemon(config("10s", 40), tmp_path) as daemon:
+        async with aiohttp.ClientSession(daemon.url, headers=HEADERS) as session:
+            body = {"model": "m", "messages": HELLO}
+            async with session.post("/v1/chat/completions", json={**body, "stream": True}) as response:
+                await response.content.readuntil(b"\n\n")
+                daemon.signal(signal.SIGTERM)
+                await closed(daemon)
+                await response.read()
+            async with session.post("/v1/chat/completions", json=body) as response:
+                assert (response.status, response.headers["connection"]) == (200, "close")
         assert await daemon.wait() == 0

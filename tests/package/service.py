@@ -52,6 +52,13 @@ class Service:
         """Returns once it serves."""
         self.box.run("systemctl restart coo-llm")
 
+    def switch_the_socket_on(self) -> None:
+        """As the socket's comment says."""
+        self.box.run(
+            "systemctl stop coo-llm.service"
+            " && systemctl enable --now coo-llm.socket && systemctl start coo-llm.service"
+        )
+
     def key(self, name: str) -> str:
         """What stands in one of the files for keys."""
         return self.box.path(f"/etc/coo-llm/keys/{name}").read_text().strip()

@@ -47,11 +47,11 @@ def test_it_holds_neither_scripts_nor_bytecode_nor_traces_of_the_build(tree: Pat
     assert {path.name for path in tree.iterdir()} == {"DEBIAN", "etc", "lib", "usr"}
 
 
-def test_scripts_by_hand_are_only_for_a_purge(tree: Path) -> None:
+def test_scripts_by_hand_are_only_for_removal_and_purge(tree: Path) -> None:
     by_hand = {path.name for path in (ROOT / "debian").iterdir()} & {
         f"coo-llm.{name}" for name in ("preinst", "postinst", "prerm", "postrm")
     }
-    assert by_hand == {"coo-llm.postrm"}
+    assert by_hand == {"coo-llm.prerm", "coo-llm.postrm"}
     assert (tree / "DEBIAN/conffiles").read_text() == "/etc/coo-llm/config.yaml\n"
 
 
@@ -64,6 +64,14 @@ def test_what_operators_look_for_is_there(tree: Path) -> None:
         "usr/share/doc/coo-llm/examples/config.yaml",
     ):
         assert (tree / path).is_file(), path
+
+
+def test_documents_name_what_is_there(tree: Path) -> None:
+    texts = (*ROOT.glob("docs/**/*.rst"), *ROOT.glob("systemd/*"), ROOT / "debian/config.yaml")
+    named = re.compile(r"/usr/share/doc/coo-llm/[\w./-]*[\w/]")
+    paths = {path for text in texts for path in named.findall(text.read_text())}
+    assert "/usr/share/doc/coo-llm/debian.rst" in paths
+    assert [path for path in paths if not (tree / path[1:]).exists()] == []
 
 
 def test_the_lock_holds_what_setup_cfg_asks_for_and_names_no_registry() -> None:

@@ -111,6 +111,14 @@ def test_keys_are_renewed_and_new_ones_found_by_a_reload(service: Service) -> No
     service.box.run("systemctl reload coo-llm")
 
 
+def test_what_is_no_plain_file_among_the_keys_is_passed_over(service: Service) -> None:
+    service.box.run("cd /etc/coo-llm/keys && mkdir -p a-folder && ln -s /nowhere dangling")
+    service.box.run("systemctl reload coo-llm")
+    handed = service.box.run("ls /run/credentials/coo-llm.service").split()
+    assert not {"key_a-folder", "key_dangling"} & set(handed)
+    service.box.run("cd /etc/coo-llm/keys && rmdir a-folder && rm dangling")
+
+
 def test_each_line_in_the_journal_has_its_priority(service: Service) -> None:
     service.configure(server={**service.shipped["server"], "admin_api_key": "weak"})
     service.restart()
@@ -223,3 +231,16 @@ def test_workers_in_the_sandbox(service: Service, store: str) -> None:
     service.restart()
     assert service.admin("stats?group_by=client")["total"]["queries"] >= 2
     service.configure()
+
+
+def test_a_proxy_s_own_unix_socket(service: Service) -> None:
+    path, drop_in = "/run/coo-llm.sock", "/etc/systemd/system/coo-llm.socket.d"
+    lines = f"ListenStream=\\nListenStream={path}\\nSocketMode=0660\\nSocketGroup=www-data"
+    service.box.run(f"mkdir {drop_in} && printf '[Socket]\\n{lines}\\n' >{drop_in}/test.conf")
+    service.box.run("systemctl daemon-reload")
+    service.switch_the_socket_on()
+    asking = f"curl -sSf --unix-socket {path} http://localhost/readyz"
+    assert '"ok"' in service.box.run(f"setpriv --reuid=www-data --regid=www-data --clear-groups {asking}")
+    service.box.failing(f"setpriv --reuid=nobody --regid=nogroup --clear-groups {asking}")
+    service.box.run(f"rm -r {drop_in} && systemctl daemon-reload && systemctl disable --now coo-llm.socket")
+    service.restart()

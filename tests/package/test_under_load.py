@@ -33,10 +33,7 @@ def activated(service: Service) -> None:
     service.configure(
         server={**service.shipped["server"], "drain_timeout": f"{DRAIN}s"}, llm_providers=[QUICK, SHORT, LONG]
     )
-    service.box.run(
-        "systemctl stop coo-llm.service"
-        " && systemctl enable --now coo-llm.socket && systemctl start coo-llm.service"
-    )
+    service.switch_the_socket_on()
 
 
 def under_load(service: Service, action: Callable[[], object]) -> list[dict[str, Any]]:
