@@ -60,8 +60,8 @@ async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) 
 
 
 def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
-    """Forget a key's cool-downs, rejections and open circuits. Its windows stay: they are its limits.
-    Raises `AdminError` 404."""
+    """Forget a key's failures, with the cool-downs, rejections and open circuits they led to. Its windows
+    stay: they are its limits. Raises `AdminError` 404."""
     service, found = _key(state.live, id, key)
     state.live.memory.free(found.state, time.monotonic())
     found.state.last_error = None

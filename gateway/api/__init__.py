@@ -15,6 +15,7 @@ from gateway.api.provider import (
     Reader,
     Served,
     Serving,
+    TerminatedReader,
     Upload,
     Upstream,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Source",
     "Store",
     "StoreUnavailable",
+    "TerminatedReader",
     "TooOld",
     "Total",
     "Trouble",

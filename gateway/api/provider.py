@@ -160,6 +160,13 @@ class EndingReader(Reader, Protocol):
     """That event, once it came."""
 
 
+class TerminatedReader(Reader, Protocol):
+    """A reader that knows the last event of a stream. Behind it the core hardly waits for the body to end."""
+
+    done: bool
+    """That event came: nothing is read after it."""
+
+
 @dataclass(slots=True)
 class Served:
     """An answer made in the process: what `Serving.serve` yields its body after."""

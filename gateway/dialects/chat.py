@@ -46,7 +46,10 @@ class NativeReader(EventReading):
 
     def finish(self) -> list[Chunk]:
         """The body has ended. A stream in which a choice has no finish reason was cut off."""
+        whole = self.complete
         chunks = self._read(self._events(None))
+        if whole and self.fault is not None and self.fault.kind is Kind.INVALID:
+            self.fault = None  # what came behind the answer is not broken but cut off
         if not self.complete and self.fault is None:
             self.fault = Outcome(Kind.FAILED, 200, "the provider's stream ended without a finish reason")
         return chunks
@@ -57,7 +60,7 @@ class NativeReader(EventReading):
         content = False  # whether there is output in it
         for event in events:
             value, shown = self._look(event)
-            if self._done or self.fault is not None:
+            if self.done or self.fault is not None:
                 break
             if usage := value.get("usage"):
                 named = parse_usage(usage)
@@ -82,7 +85,7 @@ class NativeReader(EventReading):
             self.fault = _misplaced(event.raw)
             return {}, False
         if event.data == b"[DONE]":
-            self._done = True
+            self.done = True
             return {}, False
         try:
             try:

@@ -204,8 +204,8 @@ class EventReader(EventReading):
         chunks: list[Chunk] = []
         for event in events:
             if event.data == b"[DONE]":
-                self.complete = self._done = True
-            if self._done:
+                self.complete = self.done = True
+            if self.done:
                 break
             counted = bool(event.data) and self._look(event)
             if self.fault is not None:

@@ -47,8 +47,8 @@ class EventReading(Reading):
     def __init__(self) -> None:
         super().__init__()
         self._splitter = Splitter()
-        self._done = False
-        """The event that ends the stream has come: nothing is read after it."""
+        self.done = False
+        """See `gateway.api.TerminatedReader`."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Take the next bytes of the body."""
@@ -56,7 +56,7 @@ class EventReading(Reading):
 
     def _events(self, data: bytes | None) -> list[Event]:
         """The events that are whole with ``data``; None: with the end of the body."""
-        if self._done or self.fault is not None:
+        if self.done or self.fault is not None:
             return []
         try:
             return self._splitter.finish() if data is None else self._splitter.feed(data)

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 MAX_ERROR_BODY = 64 * 1024
 ENDING = 5.0
 """Seconds that the upstream's body may take to end once the answer in it is complete."""
+CLOSING = 0.25
+"""The same after the last event: most end it at once, and their connection can be used again."""
 MAX_HELD = 1024 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content. Those of a response repeat
 instructions and tools twice."""
@@ -217,26 +219,29 @@ class StreamAttempt(Attempt):
             self._hand_on(chunks)
         if fault is not None:
             self._finish(fault)
+        elif self.reader.complete:
+            self._expect_end()
 
     def _hand_on(self, chunks: list[Chunk]) -> None:
         self._last_event = self._loop.time()
         if self.committed:
             self._deliver(chunks)
-            self._expect_end()
             return
         self._held += chunks
         self._held_bytes += sum(len(chunk.raw) for chunk in chunks)
         if any(chunk.content for chunk in chunks) or self._held_bytes > MAX_HELD:
             self._commit()
-            self._expect_end()
 
     def _expect_end(self) -> None:
-        """Once the answer is complete, what may follow follows soon: usage, and the end of the body."""
-        if self.reader.complete and self._idle > ENDING:
-            self._idle = ENDING
+        """Once the answer is complete, what may follow follows soon: usage, and the end of the body; after
+        the last event only the latter."""
+        patience = CLOSING if getattr(self.reader, "done", False) else ENDING
+        if self._idle > patience:
+            self._idle = patience
+            self._last_event = self._loop.time()
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(min(self._last_event + ENDING, self._latest), self._overdue)
+            self._timer = self._loop.call_at(min(self._last_event + patience, self._latest), self._overdue)
 
     def _commit(self) -> None:
         self.committed = True
@@ -253,10 +258,16 @@ class StreamAttempt(Attempt):
         due = min(heard + self._idle, self._latest) if self.committed else now
         if due > now:
             self._timer = self._loop.call_at(due, self._overdue)
-        elif self.committed and self.reader.complete:
+        elif self.reader.complete:
             self.on_end()  # an upstream that keeps its connection open after the answer
         else:
             super()._overdue()
+
+    def on_fail(self, failure: UpstreamFailure) -> None:
+        if self.reader.complete:
+            self.on_end()  # how the connection ends after the answer says nothing of the answer
+        else:
+            super().on_fail(failure)
 
     def _complete(self) -> None:
         chunks = self.reader.finish()

@@ -158,6 +158,11 @@ class Circuit:
             self._ramp_from = now
             self._reset()
 
+    def forget(self, now: float) -> None:
+        """As `close`, and count anew even if it was not open: an operator says that all is well."""
+        self.close(now)
+        self._reset()
+
     def _trip(self, now: float) -> None:
         self.open(now, self.settings.cooldown)
         self._turned(CircuitState.OPEN, self.settings.cooldown)

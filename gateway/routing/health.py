@@ -61,6 +61,10 @@ class KeyModelHealth:
         """An attempt failed through the upstream's fault."""
         self._outcome(now, ERROR_WEIGHT)
 
+    def forget_errors(self) -> None:
+        """No attempt has failed so far."""
+        self._errors = 0.0
+
     def _outcome(self, now: float, failed: float) -> None:
         self._errors = self.error_rate(now) * (1 - ERROR_WEIGHT) + failed
         self._errors_at = now

@@ -73,7 +73,8 @@ class Memory:
             self.store.share(key.meter.subject, value, seconds)
 
     def free(self, key: KeyState, now: float) -> None:
-        """Forget, here and in the other processes, all that keeps a key from being used."""
+        """Forget, here and in the other processes, all that keeps a key from being used or counts against
+        it, but its windows."""
         self._free(key, now)
         self.store.share(key.meter.subject, "free", FREE_SECONDS)
 
@@ -142,4 +143,5 @@ class Memory:
         key.meter.cooled_until = 0.0
         key.penalty = KeyPenalty()
         for model in key.models.values():
-            model.circuit.close(now)
+            model.circuit.forget(now)
+            model.health.forget_errors()

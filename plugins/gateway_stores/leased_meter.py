@@ -174,6 +174,14 @@ class LeasedMeter:
             return False
         return all(pool.lacks_only_others(amount) for pool, amount in self._holdings.amounts(tokens, cost))
 
+    def scarce(self) -> bool:
+        """Whether others find every slot taken though some are free here, and nobody here waits for one."""
+        return not self.waiting and self._slots.scarce()
+
+    def let_go(self) -> None:
+        """Give back the slots that are not in use with the next ask."""
+        self._slots.let_go()
+
     def fresh(self, now: float) -> bool:
         """Whether what is known of all processes was true a moment ago."""
         return self._letters.fresh(now)

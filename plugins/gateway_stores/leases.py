@@ -28,7 +28,8 @@ AGAIN = 0.05
 TRIES = 7
 """How often to ask for one reservation."""
 FUTILE = 1.0
-"""Seconds for which nobody else waits for what others hold, when somebody has in vain."""
+"""Seconds for which nobody else waits for what others hold, when somebody has in vain: unless something is
+got after all, each asks but once."""
 MOST_ASKS = 50
 """In one exchange."""
 LATE = 0.02
@@ -114,8 +115,10 @@ class LeasedWindows:
             if self._breaker.open:
                 return self._in_trouble(meter, tokens, cost, now)
             if meter.fresh(now) and (refusal := meter.refusal(tokens, cost, now)) is not None:
-                stuck = asyncio.get_running_loop().time() < meter.futile_until
-                if stuck or not meter.may_change(tokens, cost):
+                if not meter.may_change(tokens, cost):
+                    return refusal
+                # Slots come back at any moment: what was true of them a moment ago is not good enough.
+                if refusal.kind != "parallel" and asyncio.get_running_loop().time() < meter.futile_until:
                     return refusal
         return await self._wait(meter, tokens, cost)
 
@@ -125,8 +128,7 @@ class LeasedWindows:
         meter = reservation.meter
         assert isinstance(meter, LeasedMeter)
         meter.settle(reservation, tokens, cost, self._clock())
-        if meter.asleep and meter.limited:
-            self._rouse(meter)
+        self._settled(meter)
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
@@ -137,8 +139,18 @@ class LeasedWindows:
         meter = taken.meter
         assert isinstance(meter, LeasedMeter)
         meter.release(taken, self._clock())
+        self._settled(meter)
+
+    def _settled(self, meter: LeasedMeter) -> None:
+        """See to it that what was freed is told, and at once where others may find no slot for it."""
         if meter.asleep and meter.limited:
             self._rouse(meter)
+        if not meter.limits.parallel or not meter.scarce() or self._breaker.open:
+            return
+        if self._site.workers > 1 or meter.holders > 1:
+            meter.let_go()
+            self._queued[meter] = None
+            self._wake.set()
 
     def _rouse(self, meter: LeasedMeter) -> None:
         """The meter takes part in the exchanges in the background from now on."""
@@ -282,6 +294,8 @@ class LeasedWindows:
                 outcome = meter.take(one.tokens, one.cost, now) or self._refuse(meter, one, now, moment)
                 if outcome is None:
                     return
+                if isinstance(outcome, Taken):
+                    meter.futile_until = 0.0
                 one.outcome.set_result(outcome)
             meter.waiting.popleft()
         self._queued.pop(meter, None)

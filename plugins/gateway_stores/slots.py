@@ -61,6 +61,15 @@ class Slots:
         """Hold no more than what is in use."""
         self.free = min(self.free, 0)
 
+    def scarce(self) -> bool:
+        """Whether there are none left but those that are held here and not in use."""
+        return self.free > 0 and self.in_flight + self.free + self.others >= self.limit
+
+    def let_go(self) -> None:
+        """Hold no more than what is in use, and wish for no more."""
+        self.give_back()
+        self._peak = self.in_flight
+
     def spare(self, holders: int) -> int:
         """Slots that may be held ahead of demand: a few, and only where most are free."""
         spare = self.limit // (SPARE * max(holders, 1))

@@ -105,6 +105,30 @@ async def test_a_begun_stream_that_breaks_ends_with_one_error_event(
         assert record.estimated and record.output_tokens == 3 and record.cost_nano_usd
 
 
+ANSWER = chat_stream_events(("Hello.",), usage=None, done=False)
+PATIENT = {"first_token": "30s", "idle": "30s"}
+SUFFICIENT = {
+    "reset": broken_stream([*ANSWER, DONE]),
+    "cut": broken_stream([*ANSWER, DONE], close),
+    "left open": broken_stream([*ANSWER, DONE], stall()),
+    "reset without DONE": broken_stream(ANSWER),
+    "cut in what follows": (open_stream(), chunks(*ANSWER, b'data: {"choices": [], "us'), close),
+}
+
+
+@pytest.mark.parametrize("case", SUFFICIENT)
+async def test_a_whole_answer_is_one_however_its_connection_ends(
+    nasty: NastyServer, tmp_path: Path, case: str
+) -> None:
+    nasty.default = SUFFICIENT[case]
+    async with running(configured(upstream(nasty.url, "one", timeout=PATIENT)), tmp_path) as gateway:
+        async with asyncio.timeout(2), gateway.chat(stream=True) as response:
+            events = events_of(await response.read())
+        assert text_of(events) == "Hello." and events[-1] == "[DONE]"
+        record = await reported(gateway)
+        assert (record.error, record.partial, outcomes(record)) == (None, False, ["ok"])
+
+
 EARLY = {
     "reset": broken_stream(LIFECYCLE),
     "cut": broken_stream(LIFECYCLE, close),

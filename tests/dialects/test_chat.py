@@ -152,6 +152,13 @@ def test_nothing_is_read_after_done() -> None:
     assert reader.fault is None
 
 
+def test_what_is_cut_off_behind_the_answer_does_not_break_it() -> None:
+    chunks, reader = read(TEXT + STOP, USAGE_CHUNK[:30], include_usage=True)
+    assert chunks == [Chunk(TEXT + STOP, content=True)]
+    assert (reader.complete, reader.fault, reader.done) == (True, None, False)
+    assert read(TEXT + STOP + DONE)[1].done
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

@@ -43,7 +43,7 @@ class Plain:
         self.broken = broken
         self.usage: Usage | None = None
         self.fault: Outcome | None = None
-        self.complete = False
+        self.complete = self.done = False
         self.produced = 0
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -170,6 +170,26 @@ async def test_an_upstream_that_does_not_hang_up_after_its_answer_is_not_waited_
     attempt.reader.complete = True
     assert await run(attempt, Scripted(b"HELLO", end=False)) is None
     assert [chunk.raw for chunk in delivered] == [b"HELLO"]
+
+
+async def test_after_the_last_event_it_is_waited_for_even_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.request.attempt.CLOSING", 0.02)
+    attempt = streamed([])
+    attempt.reader.complete = cast(Plain, attempt.reader).done = True
+    assert await asyncio.wait_for(run(attempt, Scripted(b"HELLO", end=False)), 1.0) is None
+
+
+@pytest.mark.parametrize("kind", [FailureKind.RESET, FailureKind.TRUNCATED, FailureKind.INVALID])
+@pytest.mark.parametrize("answer", [b"HELLO", b"nothing"])
+async def test_how_the_connection_ends_after_the_answer_does_not_matter(
+    kind: FailureKind, answer: bytes
+) -> None:
+    delivered: list[Chunk] = []
+    attempt = streamed(delivered)
+    attempt.reader.complete = True
+    cut = UpstreamFailure(kind, "cut", answered=True)
+    assert await run(attempt, Scripted(200, answer, cut, end=False)) is None
+    assert [chunk.raw for chunk in delivered] == [answer]
 
 
 async def test_what_is_held_back_is_bounded() -> None:

@@ -113,6 +113,22 @@ def recovering() -> Circuit:
     return circuit
 
 
+def test_what_is_forgotten_counts_no_longer() -> None:
+    circuit = Circuit(SETTINGS)
+    for _ in range(SETTINGS.min_requests - 1):
+        circuit.on_failure(0.0, circuit.begin(0.0))
+    early = circuit.begin(0.0)
+    circuit.forget(1.0)
+    circuit.on_failure(1.0, early)
+    for _ in range(SETTINGS.min_requests - 1):
+        circuit.on_failure(1.0, circuit.begin(1.0))
+    assert circuit.state(1.0) is CircuitState.CLOSED and circuit.admits(1.0)
+    circuit.on_failure(1.0, circuit.begin(1.0))
+    assert circuit.state(1.0) is CircuitState.OPEN
+    circuit.forget(2.0)
+    assert circuit.state(2.0) is CircuitState.CLOSED and not circuit.admits(2.1)
+
+
 def test_slow_start_ramps_linearly() -> None:
     circuit = recovering()
     admitted = []

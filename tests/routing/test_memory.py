@@ -149,6 +149,8 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     one, two = pair
     now = time.monotonic()
     two.hear([("key:p/k", "disabled 3", 60.0), ("circuit:m:key:p/k", "open", 15.0)])
+    for process in pair:
+        process.model.health.record_failure(now)
     one.memory.free(one.key, now)
     facts = one.said()
     assert facts == [("key:p/k", "free", FREE_SECONDS)]
@@ -156,6 +158,16 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     assert two.key.meter.cooled_until == 0.0
     assert not two.key.penalty.disabled(now)
     assert two.model.circuit.state(now) is CircuitState.CLOSED
+    assert [process.model.health.error_rate(now) for process in pair] == [0.0, 0.0]
+
+
+def test_a_freed_key_has_no_failures_behind_it(pair: tuple[Process, Process]) -> None:
+    now = time.monotonic()
+    circuit = pair[0].model.circuit
+    circuit.on_failure(now, circuit.begin(now))
+    pair[0].memory.free(pair[0].key, now)
+    circuit.on_failure(now, circuit.begin(now))
+    assert circuit.state(now) is CircuitState.CLOSED
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ class NativeStream(Reading):
     def __init__(self) -> None:
         super().__init__()
         self.ending: Chunk | None = None
+        self.done = False
         self._splitter = Splitter()
         self._begun = False
         self._counts: Json = {}
@@ -159,6 +160,7 @@ class NativeStream(Reading):
         elif kind == "message_stop":
             if self.complete:
                 self.ending = Chunk(event.raw)
+                self.done = True
         elif kind == "error":
             self.fault = in_band(value)
         return False, False

@@ -48,7 +48,7 @@ class StreamReader:
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._thoughts = 0
-        self._ended = False
+        self.done = False
         self._ready: list[Chunk] = []
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -164,10 +164,10 @@ class StreamReader:
     def _end(self) -> None:
         """The last chunk, once: the usage, for a client that asked."""
         usage = None if self.usage is None or self.usage.estimated else self.usage
-        if self._include_usage and usage is not None and self._head is not None and not self._ended:
+        if self._include_usage and usage is not None and self._head is not None and not self.done:
             value = {**self._head, "choices": [], "usage": chat_usage(usage)}
             self._ready.append(Chunk(value=value, usage=True))
-        self._ended = True
+        self.done = True
 
     def _say(self, field: str, text: str) -> None:
         if text:

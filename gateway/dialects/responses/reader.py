@@ -61,7 +61,7 @@ class StreamReader(EventReading):
                 break
             if self.complete:
                 self.ending = Chunk(event.raw, usage=self.usage is not None)
-                self._done = True
+                self.done = True
                 break
             plain.append(event.raw)
             content = content or shown

@@ -66,7 +66,7 @@ def test_a_stream_passes_byte_for_byte_however_it_was_cut(
     parts = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     reader, passed, _ = read(*parts)
     assert passed == sent
-    assert reader.fault is None and reader.complete and reader.ending is not None
+    assert reader.fault is None and reader.done and reader.ending is not None
     usage = message["usage"]
     assert reader.usage is not None
     assert reader.usage.cache_read == usage["cache_read_input_tokens"]
@@ -98,7 +98,7 @@ def test_the_usage_gets_its_cost_and_the_event_keeps_its_name() -> None:
 
 def test_a_stream_that_lacks_only_its_last_event_is_complete() -> None:
     reader, _, _ = read(*wire(START, BLOCK, DELTA, END))
-    assert reader.complete and reader.ending is None and reader.fault is None
+    assert reader.complete and not reader.done and reader.ending is None and reader.fault is None
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_recorded_streams_byte_by_byte(name: str) -> None:
     wire = (WIRE / f"{name}.sse").read_bytes()
     reader, chunks = read(*[wire[at : at + 1] for at in range(len(wire))])
     whole = to_chat(orjson.loads((WIRE / f"{name}.json").read_bytes()), 0)
-    assert reader.fault is None and reader.complete
+    assert reader.fault is None and reader.complete and reader.done
     assert comparable(assemble(values(chunks))) == comparable(whole["choices"][0])
     for value in values(chunks):
         assert (value["id"], value["model"]) == (whole["id"], whole["model"])

@@ -54,7 +54,7 @@ def test_a_stream() -> None:
         Chunk(CREATED + ADDED),
         Chunk(TEXT + DONE, content=True),
     ]
-    assert reader.ending == Chunk(END, usage=True)
+    assert reader.ending == Chunk(END, usage=True) and reader.done
     assert (reader.usage, reader.complete, reader.fault, reader.produced) == (FIGURES, True, None, 2)
 
 
