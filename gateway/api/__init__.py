@@ -33,6 +33,8 @@ from gateway.api.store import (
     Site,
     Store,
     StoreUnavailable,
+    Surveying,
+    Tally,
     TooOld,
     Trouble,
 )
@@ -78,6 +80,8 @@ __all__ = [
     "Source",
     "Store",
     "StoreUnavailable",
+    "Surveying",
+    "Tally",
     "TooOld",
     "Total",
     "Trouble",

@@ -11,11 +11,12 @@ from heapq import heappop, heappush
 from itertools import count
 from weakref import WeakValueDictionary
 
-from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Trouble
+from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Tally, Trouble
 from gateway_stores.breaker import Breaker
 from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
 from gateway_stores.meter import PARALLEL_WAIT
 from gateway_stores.quota import Answer, Ask, Authority
+from gateway_stores.survey import survey
 
 TICK = 0.1
 """Seconds between exchanges in the background."""
@@ -40,8 +41,9 @@ log = logging.getLogger(__name__)
 class LeasedWindows:
     """Implements what `gateway.api.Store` says of windows, for every store that has an authority.
 
-    A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`
-    and `trouble`. ``name`` says in messages to the operator where the authority is (``redis at cache:6379``).
+    A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
+    `survey` and `trouble`. ``name`` says in messages to the operator where the authority is
+    (``redis at cache:6379``).
     """
 
     def __init__(
@@ -132,6 +134,12 @@ class LeasedWindows:
         """Undo a reservation whose request was never made."""
         assert isinstance(reservation, Taken)
         self._release(reservation)
+
+    async def survey(self, meters: Sequence[LeasedMeter]) -> list[list[Tally]]:
+        """As `Surveying.survey`."""
+        if self._breaker.open:
+            return [meter.tallies() for meter in meters]
+        return await survey(self._authority, self._site.holder, meters)
 
     def _release(self, taken: Taken) -> None:
         meter = taken.meter
