@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 Handler = Callable[[Any], Awaitable[Any]]
-"""Takes what was told (None where it was asked) and gives the answer, both as plain JSON values."""
+"""Takes what was told or asked about (None: nothing) and gives the answer, both as plain JSON values."""
 
 
 class Answers(list[Any]):
@@ -24,8 +24,8 @@ class Peers(Protocol):
     def serve(self, topic: str, handler: Handler) -> None:
         """Answer ``topic`` by ``handler``; to be called before the first request is served."""
 
-    async def gather(self, topic: str) -> Answers:
-        """The answer of each process; without those that fail or take too long."""
+    async def gather(self, topic: str, payload: Any = None) -> Answers:
+        """The answer of each process to ``payload``; without those that fail or take too long."""
 
     async def broadcast(self, topic: str, payload: Any) -> Answers:
         """Tell every process; returns as `gather`, once all have handled it or take too long."""
@@ -41,9 +41,9 @@ class Alone:
         """Answer ``topic`` by ``handler``."""
         self._handlers[topic] = handler
 
-    async def gather(self, topic: str) -> Answers:
+    async def gather(self, topic: str, payload: Any = None) -> Answers:
         """Our own answer."""
-        return await self.broadcast(topic, None)
+        return await self.broadcast(topic, payload)
 
     async def broadcast(self, topic: str, payload: Any) -> Answers:
         """Tell ourselves."""

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.admin.clients import with_usage
+from gateway.admin.clients import described, usage_json, windows_by_client
 from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
+from gateway.admin.windows import Windows, windows_json
 from gateway.api import Total
 from gateway.config.roster import KnownClient
-from gateway.runtime import Live
 
-_Order = Callable[[Live, str, KnownClient, Total], float]
+_Order = Callable[[KnownClient, Total, Windows], float]
 
 
 def _expiry(client: KnownClient) -> float:
@@ -22,20 +22,19 @@ def _expiry(client: KnownClient) -> float:
     return math.inf if ends is None else ends.timestamp()
 
 
-def _fullest(live: Live, id_: str) -> float:
-    served = live.current.clients.named(id_)
-    readings = served.meter.readings() if served is not None else ()
-    return max((reading.used / reading.limit for reading in readings if reading.limit), default=-1.0)
+def _fullest(windows: Windows) -> float:
+    return max((one.used / one.limit for one in windows.values() if one.limit), default=-1.0)
 
 
+_FULLEST = "fullest"
 _ORDERS: dict[str, _Order] = {
-    "id": lambda live, id_, client, used: 0,
-    "spend": lambda live, id_, client, used: -used.cost_nano,
-    "requests": lambda live, id_, client, used: -used.requests,
-    "errors": lambda live, id_, client, used: -used.errors,
-    "fullest": lambda live, id_, client, used: -_fullest(live, id_),
-    "newest": lambda live, id_, client, used: -((client.made_of and client.made_of.created_at) or 0),
-    "expiry": lambda live, id_, client, used: _expiry(client),
+    "id": lambda client, used, windows: 0,
+    "spend": lambda client, used, windows: -used.cost_nano,
+    "requests": lambda client, used, windows: -used.requests,
+    "errors": lambda client, used, windows: -used.errors,
+    _FULLEST: lambda client, used, windows: -_fullest(windows),
+    "newest": lambda client, used, windows: -((client.made_of and client.made_of.created_at) or 0),
+    "expiry": lambda client, used, windows: _expiry(client),
 }
 SORTS = tuple(_ORDERS)
 """By id, by what was used, by the fullest window, the newest first, by expiry."""
@@ -66,23 +65,35 @@ class Found:
 
 async def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | None) -> Found:
     """The clients that are ``wanted``. ``used``: what each came to (`clients.used`), None if not known."""
-    ids = await _sorted(state.live, wanted, used or {})
+    live, text = state.live, wanted.text.casefold()
+    matching = {
+        id_: client
+        async for id_, client in paced(live.managed.clients.items())
+        if _matches(id_, client, text)
+    }
+    windows = await windows_by_client(live, matching) if wanted.sort == _FULLEST else {}
+    ids = await _sorted(matching, wanted.sort, used or {}, windows)
     start = ids.index(wanted.after) + 1 if wanted.after in ids else 0
     end = len(ids) if wanted.limit is None else start + wanted.limit
+    windows = windows or await windows_by_client(live, ids[start:end])
     clients = [
-        with_usage(state.live, id_, used)
+        {**described(state, id_), "usage": usage_json(used, id_), "windows": windows_json(windows[id_])}
         async for id_ in paced(ids[start:end])
-        if id_ in state.live.managed.clients  # deleted meanwhile
+        if id_ in live.managed.clients  # deleted meanwhile
     ]
     return Found(clients, len(ids), ids[end - 1] if end < len(ids) else None)
 
 
-async def _sorted(live: Live, wanted: Wanted, used: Mapping[str, Total]) -> list[str]:
-    text, order, none = wanted.text.casefold(), _ORDERS[wanted.sort], Total()
+async def _sorted(
+    clients: Mapping[str, KnownClient],
+    sort: str,
+    used: Mapping[str, Total],
+    windows: Mapping[str, Windows],
+) -> list[str]:
+    order, none = _ORDERS[sort], Total()
     places = [
-        (order(live, id_, client, used.get(id_, none)), id_.casefold(), id_)
-        async for id_, client in paced(live.managed.clients.items())
-        if _matches(id_, client, text)
+        (order(client, used.get(id_, none), windows.get(id_, {})), id_.casefold(), id_)
+        async for id_, client in paced(clients.items())
     ]
     return [id_ for *_, id_ in sorted(places)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.state import AdminState
+from gateway.admin.windows import Windows, windows_json, windows_of
 from gateway.api import Filter, StoreUnavailable, Total
 from gateway.config import client_edit
 from gateway.config.client_edit import FromTheFile, Taken, UnknownClient, new_secret, validated
@@ -80,13 +81,33 @@ async def used_if_known(state: AdminState, span: Filter) -> dict[str, Total] | N
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
     """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    return with_usage(state.live, id_, await used_if_known(state, replace(span, client=id_)))
+    used = await used_if_known(state, replace(span, client=id_))
+    return {**await standing(state, id_), "usage": usage_json(used, id_)}
+
+
+async def standing(state: AdminState, id_: str) -> dict[str, Any]:
+    """One client, and how its windows stand. Raises `AdminError` 404."""
+    _check_known(state.live, id_)
+    windows = await windows_by_client(state.live, [id_])
+    return {**described(state, id_), "windows": windows_json(windows[id_])}
 
 
 def described(state: AdminState, id_: str) -> dict[str, Any]:
-    """One client, without what it used. Raises `AdminError` 404."""
+    """One client as it is set. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    return with_usage(state.live, id_, None)
+    return _shown(state.live, id_)
+
+
+async def windows_by_client(live: Live, ids: Iterable[str]) -> dict[str, Windows]:
+    """How the windows of these clients stand, by id."""
+    served = {id_: live.current.clients.named(id_) for id_ in ids}
+    found = await windows_of(live, (client.meter for client in served.values() if client is not None))
+    return {id_: found[client.meter.subject] if client is not None else {} for id_, client in served.items()}
+
+
+def usage_json(used: Mapping[str, Total] | None, id_: str) -> dict[str, Any] | None:
+    """What a client used; None if that is not known."""
+    return None if used is None else total_json(used.get(id_) or Total())
 
 
 async def change(state: AdminState, id_: str, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
@@ -194,16 +215,3 @@ def _changes(client: KnownClient) -> list[str]:
         return []
     settings, keys = client.made_of.settings, client.made_of.keys
     return [*(map(render, leaves(settings)) if settings else ()), *(["key"] if keys else ())]
-
-
-def with_usage(live: Live, id_: str, used: Mapping[str, Total] | None) -> dict[str, Any]:
-    """A client as it is set, what it used, null if that is not known, and how its windows stand."""
-    served = live.current.clients.named(id_)
-    return {
-        **_shown(live, id_),
-        "usage": None if used is None else total_json(used.get(id_) or Total()),
-        "windows": {
-            reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
-            for reading in (served.meter.readings() if served else ())
-        },
-    }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -15,7 +16,8 @@ from gateway.admin.errors import AdminError
 from gateway.admin.ledger import dollars
 from gateway.admin.state import AdminState
 from gateway.admin.verdict import Verdict, why
-from gateway.api import ApiError, Meter, Unsupported, Usage
+from gateway.admin.windows import Windows, windows_of
+from gateway.api import ApiError, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
 from gateway.keys import REQUEST_ID
@@ -33,7 +35,7 @@ MAX_TOKENS = 10**9
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
-def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+async def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[str, Any]:
     """Where the chat of ``body`` would go now. Nothing is sent, reserved or counted. ``call``: the one that
     asks, for its request id. Raises `AdminError` for a body that asks nothing."""
     try:
@@ -43,12 +45,16 @@ def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[st
     try:
         targets = resolve(tx)
     except ApiError as error:
-        return _report(tx, _excluded(tx, ()), error)
+        return _report(tx, _excluded(tx, ()), refusal=error)
+    groups = [*fallbacks(tx, targets)]
+    candidates = chain(targets, *groups)
+    windows = await windows_of(state.live, [tx.client.meter, *(target.meter for target in candidates)])
     now = time.monotonic()
-    verdicts = _judge(tx, targets, now, fallback=False)
-    for others in fallbacks(tx, targets):
-        verdicts += _judge(tx, others, now, fallback=True)
-    return _report(tx, [*verdicts, *_excluded(tx, targets)])
+    verdicts = _judge(tx, targets, windows, now, fallback=False)
+    for others in groups:
+        verdicts += _judge(tx, others, windows, now, fallback=True)
+    verdicts += _excluded(tx, targets)
+    return _report(tx, verdicts, _client_limits(tx, [verdict.target for verdict in verdicts], windows))
 
 
 def _transaction(live: Live, call: web.Request, body: dict[str, Any]) -> Transaction:
@@ -83,7 +89,14 @@ def _client(runtime: Runtime, body: dict[str, Any]) -> Client:
     return client
 
 
-def _judge(tx: Transaction, targets: Sequence[Target], now: float, *, fallback: bool) -> list[Verdict]:
+def _judge(
+    tx: Transaction,
+    targets: Sequence[Target],
+    windows: Mapping[str, Windows],
+    now: float,
+    *,
+    fallback: bool,
+) -> list[Verdict]:
     """The candidates in the order in which they would be asked, then those that are resting: as a plan
     does, score all that do not rest, put those first that allow as many tokens as were asked."""
     verdicts = {target: Verdict(target, fallback) for target in targets}
@@ -98,7 +111,7 @@ def _judge(tx: Transaction, targets: Sequence[Target], now: float, *, fallback: 
         assert isinstance(score.candidate, Target)
         verdict = verdicts.pop(score.candidate)
         verdict.score, verdict.terms = score.total, dict(score.terms)
-        verdict.reasons += _hindrances(tx, verdict.target, now)
+        verdict.reasons += _hindrances(tx, verdict.target, windows[verdict.target.meter.subject], now)
         verdict.held_back = not verdict.reasons and not verdict.target.state.circuit.would_admit(now)
         order.append(verdict)
     if tx.asked is not None:
@@ -133,13 +146,13 @@ def _rest(target: Target, now: float) -> str | None:
     return f"cooling down for {_seconds(seconds)}" if seconds > 0 else None
 
 
-def _hindrances(tx: Transaction, target: Target, now: float) -> list[str]:
+def _hindrances(tx: Transaction, target: Target, windows: Windows, now: float) -> list[str]:
     """What keeps this request from a key that is in use."""
     found = []
     circuit = target.state.circuit
     if circuit.state(now) != "closed" and not circuit.would_admit(now):
         found.append("its circuit is open: too many requests failed")
-    found += full_windows(target.meter, tx.demand.input_tokens + tx.demand.output_tokens)
+    found += full_windows(windows, tx.demand.input_tokens + tx.demand.output_tokens)
     try:
         call = translation(tx, target.service.plugin, target.model, None).call
         upstream = target.service.plugin.prepare(call, target.secret.secret)
@@ -150,11 +163,11 @@ def _hindrances(tx: Transaction, target: Target, now: float) -> list[str]:
     return found
 
 
-def full_windows(meter: Meter, tokens: int, cost: int = 0) -> list[str]:
+def full_windows(windows: Windows, tokens: int, cost: int = 0) -> list[str]:
     """The windows that have no room for one more request with ``tokens`` that costs ``cost`` nano-dollars."""
     needs = {"tokens": tokens, "session": tokens, "budget": cost}
     found = []
-    for kind, limit, used, reset in meter.readings():
+    for kind, limit, used, reset in windows.values():
         if used + min(needs.get(kind, 1), limit) > limit:
             filled = (
                 f"${dollars(used):f} of ${dollars(limit):f}" if kind == "budget" else f"{used} of {limit}"
@@ -167,7 +180,13 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None = None) -> dict[str, Any]:
+def _report(
+    tx: Transaction,
+    verdicts: list[Verdict],
+    client_limits: Sequence[str] = (),
+    *,
+    refusal: ApiError | None = None,
+) -> dict[str, Any]:
     usable = [verdict for verdict in verdicts if not verdict.reasons]
     chosen = usable[0] if usable else None
     return {
@@ -178,19 +197,18 @@ def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None =
         "chosen": None if chosen is None else _name(chosen.target),
         "why": _why(tx, usable, refusal),
         "refusal": refusal and {"status": refusal.status, "code": refusal.code, "message": refusal.message},
-        "client_limits": _client_limits(tx, [verdict.target for verdict in verdicts])
-        if refusal is None
-        else [],
+        "client_limits": list(client_limits),
         "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
     }
 
 
-def _client_limits(tx: Transaction, targets: Sequence[Target]) -> list[str]:
+def _client_limits(tx: Transaction, targets: Sequence[Target], windows: Mapping[str, Windows]) -> list[str]:
     """The client's own windows that have no room: it would get 429 before any candidate is looked at."""
     if not tx.client.id:
         return []
     cost = worst_cost(tx, targets) if tx.client.meter.limits.budget else 0
-    return full_windows(tx.client.meter, tx.demand.input_tokens + tx.demand.output_tokens, cost)
+    own = windows[tx.client.meter.subject]
+    return full_windows(own, tx.demand.input_tokens + tx.demand.output_tokens, cost)
 
 
 def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.admin.pace import paced
+from gateway.admin.windows import Windows, windows_json
 from gateway.catalog import Key
 from gateway.routing.memory import KeyState
 from gateway.routing.penalty import KeyState as State
@@ -17,8 +18,10 @@ TOPIC = "admin.keys"
 """Asked of all processes (`Peers`): their `standing`."""
 
 Standing = dict[str, Any]
-"""How one key stands, as plain JSON values; times are seconds from now."""
+"""How one key stands but for its windows, as plain JSON values; times are seconds from now."""
 
+_LIMITING = ("requests", "tokens", "session")
+"""The windows that make a key limited where they are full."""
 _GRAVEST = (State.DISABLED, State.COOLING, State.OPEN, State.LIMITED, State.ACTIVE)
 
 
@@ -31,7 +34,6 @@ async def standing(live: Live) -> dict[str, Standing]:
 def key_standing(key: Key) -> Standing:
     """One key, as this process knows it."""
     state, now = key.state, time.monotonic()
-    readings = state.meter.readings()  # also lets the windows slide, before the state is told
     circuits = [model.circuit for model in state.models.values()]
     cooled = max(state.meter.cooled_until - now, 0.0)
     return {
@@ -41,10 +43,6 @@ def key_standing(key: Key) -> Standing:
         "in_flight": state.meter.in_flight,
         "error_rate": max((model.health.error_rate(now) for model in state.models.values()), default=0.0),
         "last_error": state.last_error,
-        "windows": {
-            reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
-            for reading in readings
-        },
         "models": _models(state, now),
         "upstream_headroom": _headroom(state, now),
     }
@@ -63,6 +61,16 @@ def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
         for subject, theirs in part.items():
             found[subject] = _merged(found[subject], theirs) if subject in found else theirs
     return found
+
+
+def with_windows(known: Standing, windows: Windows) -> Standing:
+    """The key with its windows; whether it is limited is told by these alone: one process may be refused what
+    others only hold, or not have heard of what they used."""
+    state = State(known["state"])
+    if state in (State.ACTIVE, State.LIMITED):
+        full = any(reading.used >= reading.limit for kind, reading in windows.items() if kind in _LIMITING)
+        state = State.LIMITED if full else State.ACTIVE
+    return {**known, "state": state, "windows": windows_json(windows)}
 
 
 def _models(state: KeyState, now: float) -> dict[str, Any]:
@@ -106,10 +114,6 @@ def _merged(ours: Standing, theirs: Standing) -> Standing:
         "in_flight": ours["in_flight"] + theirs["in_flight"],
         "error_rate": max(ours["error_rate"], theirs["error_rate"]),
         "last_error": theirs["last_error"] or ours["last_error"],
-        "windows": {
-            kind: max(ours["windows"].get(kind, window), window, key=lambda window: float(window["used"]))
-            for kind, window in theirs["windows"].items()
-        },
         "models": {**ours["models"], **_worse(ours["models"], theirs["models"])},
         "upstream_headroom": min(
             (part["upstream_headroom"] for part in (ours, theirs) if part["upstream_headroom"]),

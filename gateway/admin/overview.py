@@ -13,7 +13,6 @@ from gateway import __version__
 from gateway import audit as audit_log
 from gateway.admin import dependencies
 from gateway.admin.errors import AdminError
-from gateway.admin.keystate import of_all
 from gateway.admin.providers import everywhere
 from gateway.admin.state import AdminState
 from gateway.admin.trail import only_read
@@ -102,8 +101,9 @@ def anonymous_access(live: Live) -> str:
 
 async def _key_states(live: Live) -> dict[str, dict[str, int]]:
     """How many keys of each provider are in which state."""
-    known = await everywhere(live)
+    services = [*live.current.catalog.services.values()]
+    known = await everywhere(live, services)
     return {
-        service.id: dict(Counter(str(of_all(known, key)["state"]) for key in service.keys))
-        for service in live.current.catalog.services.values()
+        service.id: dict(Counter(str(known[key.state.meter.subject]["state"]) for key in service.keys))
+        for service in services
     }

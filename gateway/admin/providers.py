@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
-from gateway.admin.keystate import TOPIC, Standing, key_standing, of_all, together
+from gateway.admin.keystate import TOPIC, Standing, key_standing, of_all, together, with_windows
 from gateway.admin.ledger import ask, total_json
 from gateway.admin.pace import paced
 from gateway.admin.provider_keys import added
 from gateway.admin.state import AdminState
 from gateway.admin.trial import try_key
+from gateway.admin.windows import windows_of
 from gateway.api import Filter, StoreUnavailable, Total
 from gateway.catalog import Key, Service
 from gateway.config.managed import Managed
@@ -33,8 +34,9 @@ _Totals = dict[tuple[str, ...], Total] | None
 
 async def listing(state: AdminState, *, usage: bool = True) -> list[dict[str, Any]]:
     """Every provider with its keys; without ``usage`` the store is not asked what these were used for."""
-    known, totals = await everywhere(state.live), await _recent(state, Filter()) if usage else None
-    services = state.live.current.catalog.services.values()
+    services = [*state.live.current.catalog.services.values()]
+    known = await everywhere(state.live, services)
+    totals = await _recent(state, Filter()) if usage else None
     return [await _service_json(state.live, service, known, totals) for service in services]
 
 
@@ -42,7 +44,7 @@ async def one(state: AdminState, id: str) -> dict[str, Any]:
     """One provider with its keys. Raises `AdminError` 404."""
     service = _service(state.live, id)
     totals = await _recent(state, Filter(provider=service.id))
-    return await _service_json(state.live, service, await everywhere(state.live), totals)
+    return await _service_json(state.live, service, await everywhere(state.live, [service]), totals)
 
 
 async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) -> dict[str, Any]:
@@ -56,17 +58,17 @@ async def switch(state: AdminState, id: str, key: str, note: Note, *, on: bool) 
 
     await apply(state, switched)
     note(f"{service.id}/{found.id}: {'enabled' if on else 'disabled'}")
-    return _as_known_here(found)
+    return await _as_known_here(state.live, found)
 
 
-def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
+async def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
     """Forget a key's failures, with the cool-downs, rejections and open circuits they led to. Its windows
     stay: they are its limits. Raises `AdminError` 404."""
     service, found = _key(state.live, id, key)
     state.live.memory.free(found.state, time.monotonic())
     found.state.last_error = None
     note(f"{service.id}/{found.id}: reset")
-    return _as_known_here(found)
+    return await _as_known_here(state.live, found)
 
 
 def default_model(state: AdminState, id: str) -> str | None:
@@ -86,14 +88,21 @@ async def test(state: AdminState, id: str, model: str, key: str | None = None) -
     return [asdict(one) for one in results]
 
 
-async def everywhere(live: Live) -> dict[str, Standing]:
-    """How every key stands in all processes together, by its subject."""
-    return together(await live.peers.gather(TOPIC))
+async def everywhere(live: Live, services: Iterable[Service]) -> dict[str, Standing]:
+    """How every key of ``services`` stands in all processes together, by its subject."""
+    keys = {key.state.meter.subject: key for service in services for key in service.keys}
+    parts, windows = await asyncio.gather(
+        live.peers.gather(TOPIC), windows_of(live, (key.state.meter for key in keys.values()))
+    )
+    known = together(parts)
+    return {subject: with_windows(of_all(known, key), windows[subject]) for subject, key in keys.items()}
 
 
-def _as_known_here(key: Key) -> dict[str, Any]:
+async def _as_known_here(live: Live, key: Key) -> dict[str, Any]:
     """The key as this process knows it by now; the others hear of it within a second."""
-    return _key_json(key, key_standing(key))
+    meter = key.state.meter
+    windows = await windows_of(live, [meter])
+    return _key_json(key, with_windows(key_standing(key), windows[meter.subject]))
 
 
 def _service(live: Live, id: str) -> Service:
@@ -137,7 +146,7 @@ async def _service_json(
         "operations": sorted(service.plugin.operations),
         "keys": [
             {
-                **_key_json(key, of_all(known, key)),
+                **_key_json(key, known[key.state.meter.subject]),
                 "source": "api" if key.id in made_here else "file",
                 "last_24h": _usage(totals, service.id, key.id),
             }

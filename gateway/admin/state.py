@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from gateway.admin import dependencies, keystate
+from gateway.admin import dependencies, keystate, windows
 from gateway.admin.rate import CallRate
 from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
@@ -91,8 +91,12 @@ def make_state(live: Live, reloader: Reloader) -> AdminState:
     async def needed(_: object) -> object:
         return dependencies.standing(live, state.audit)
 
+    async def known(subjects: list[str]) -> object:
+        return await windows.known(live, subjects)
+
     live.site.heard = heard
     live.peers.serve(keystate.TOPIC, keys)
     live.peers.serve(dependencies.TOPIC, needed)
+    live.peers.serve(windows.TOPIC, known)
     state = AdminState(live, reloader, sessions, AuditLog(audit.path) if audit.enabled else None)
     return state

@@ -34,6 +34,8 @@ from gateway.api.store import (
     Site,
     Store,
     StoreUnavailable,
+    Surveying,
+    Tally,
     TooOld,
     Trouble,
 )
@@ -79,6 +81,8 @@ __all__ = [
     "Source",
     "Store",
     "StoreUnavailable",
+    "Surveying",
+    "Tally",
     "TerminatedReader",
     "TooOld",
     "Total",

@@ -41,6 +41,20 @@ class Reading(NamedTuple):
     """Seconds until the window would be empty if nothing more came."""
 
 
+class Tally(NamedTuple):
+    """What was used of one window: by all ``counted``, and what is ``pending`` in each process."""
+
+    kind: str
+    """As in `Reading`."""
+    limit: int
+    counted: int
+    """Used by all processes, as far as the store itself knows of it."""
+    pending: int
+    """Used or reserved by this process, and not ``counted`` yet; negative where it takes back what was."""
+    reset: float
+    """As in `Reading`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A reservation that was not granted."""
@@ -235,6 +249,19 @@ class Hosting(Protocol):
 
     def lost(self, holder: str) -> None:
         """The worker ``holder`` has ended: whatever it held is free, less what it may have used."""
+
+
+@runtime_checkable
+class Surveying(Protocol):
+    """A store of which a process does not know at every moment what the others used. Of any other store
+    `Meter.readings` are taken for the truth."""
+
+    def tallies(self, meter: Meter) -> list[Tally]:
+        """Every window of it that has a limit, as far as this process knows, by the last it heard."""
+
+    async def survey(self, meters: Sequence[Meter]) -> list[list[Tally]]:
+        """The same of many, in their order, ``counted`` being what the store knows now. It is asked once for
+        many of them, and nothing is reserved. Where it does not answer: as `tallies`. For the admin API."""
 
 
 class Document(NamedTuple):

@@ -28,9 +28,9 @@ class Linked:
         """Answer ``topic`` by ``handler``."""
         self._handlers[topic] = handler
 
-    async def gather(self, topic: str) -> Answers:
+    async def gather(self, topic: str, payload: Any = None) -> Answers:
         """The answers that come within `GATHER_SECONDS`."""
-        return await self._ask(topic, None, GATHER_SECONDS)
+        return await self._ask(topic, payload, GATHER_SECONDS)
 
     async def broadcast(self, topic: str, payload: Any) -> Answers:
         """The answers that come within `BROADCAST_SECONDS`."""

@@ -58,6 +58,16 @@ class _Window:
             moved = ceil((index + 1) * width / self.width) - 1
             self.buckets[moved] = self.buckets.get(moved, 0) + amount
 
+    def whole(self, seconds: float, now: float) -> list[tuple[float, int]]:
+        """All that would count if it were ``seconds`` long, and in how many the last of it leaves."""
+        window = self
+        if seconds != self.seconds:
+            window = _Window(self.seconds, self.buckets)
+            window.change(seconds)
+            window.slide(now)
+        counting = [index for index, amount in window.buckets.items() if amount]
+        return [(window.leaves(max(counting)) - now, sum(window.buckets.values()))] if counting else []
+
 
 @dataclass(slots=True)
 class _Holder:
@@ -173,7 +183,26 @@ class WindowAuthority:
                 subject.holders[holder] = _Holder(int(number), int(acknowledged), until, dict(held))
             self._subjects[name] = subject
 
+    def _seen(self, ask: Ask, now: float) -> Answer:
+        """The answer to one who only looks, as if windows had the lengths that are asked for."""
+        subject = self._subjects.get(ask.subject, _Subject())
+        subject.slide(now)
+        asking = subject.holders.get(ask.holder)
+        return Answer(
+            buckets={
+                kind: window.whole(span.seconds, now)
+                for kind, span in ask.spans.items()
+                if span.seconds and (window := subject.windows.get(kind)) is not None
+            },
+            others={
+                kind: _held_by_others(subject, asking, kind, span, now) for kind, span in ask.spans.items()
+            },
+            holders=_lately(subject, now),
+        )
+
     def _answer(self, ask: Ask, now: float) -> Answer:
+        if not ask.number:
+            return self._seen(ask, now)
         subject = self._subjects.setdefault(ask.subject, _Subject())
         subject.slide(now)
         holder = subject.holders.setdefault(ask.holder, _Holder())
@@ -199,8 +228,13 @@ class WindowAuthority:
             granted=granted,
             buckets={kind: _leaving(subject, kind, now) for kind in ask.spans if kind in subject.windows},
             others=others,
-            holders=sum(now < other.until + LINGER for other in subject.holders.values()),
+            holders=_lately(subject, now),
         )
+
+
+def _lately(subject: _Subject, now: float) -> int:
+    """As many hold something of it, or did lately."""
+    return sum(now < holder.until + LINGER for holder in subject.holders.values())
 
 
 def _count(subject: _Subject, holder: _Holder, uses: Iterable[Use], now: float) -> None:
@@ -215,7 +249,7 @@ def _count(subject: _Subject, holder: _Holder, uses: Iterable[Use], now: float) 
         window.slide(now)
 
 
-def _held_by_others(subject: _Subject, asking: _Holder, kind: str, span: Span, now: float) -> int:
+def _held_by_others(subject: _Subject, asking: _Holder | None, kind: str, span: Span, now: float) -> int:
     return sum(
         other.holds(kind, span.seconds, now) for other in subject.holders.values() if other is not asking
     )

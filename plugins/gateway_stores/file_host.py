@@ -83,7 +83,8 @@ class Host:
     def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
         """As `Authority.exchange`."""
         now = self._clock()
-        self._write({"at": now, "asks": [ask_to_json(ask) for ask in asks]})
+        if told := [ask_to_json(ask) for ask in asks if ask.number]:
+            self._write({"at": now, "asks": told})
         return self._authority.exchange(asks, now)
 
     def lost(self, holder: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
-from gateway.api import Limits, Meter, Reading, Refusal
+from gateway.api import Limits, Meter, Reading, Refusal, Tally
 from gateway_stores.correspondence import Correspondence
 from gateway_stores.holdings import Holdings
 from gateway_stores.meter import PARALLEL_WAIT
@@ -107,6 +107,25 @@ class LeasedMeter:
             slots = self.in_flight + self._slots.others
             readings.append(Reading("parallel", self.limits.parallel, slots, 0.0))
         return readings
+
+    def look(self, holder: str) -> Ask:
+        """Only ask how things stand."""
+        return Ask(self.subject, holder, 0, self._holdings.spans(), {}, {}, {})
+
+    def tallies(self, seen: Answer | None = None) -> list[Tally]:
+        """Every window that has a limit, by the answer to a `look`, or by what was heard last. What others
+        hold does not count: they may never use it."""
+        now = self._clock()
+        if now >= self.valid_until:
+            self.refresh(now)
+        known = None if seen is None or seen.stale else seen.buckets
+        tallies = [
+            pool.tally(now, None if known is None else known.get(kind, ()))
+            for kind, pool in self._pools.items()
+        ]
+        if self.limits.parallel:
+            tallies.append(Tally("parallel", self.limits.parallel, 0, self.in_flight, 0.0))
+        return tallies
 
     def take(self, tokens: int, cost: int, now: float, *, force: bool = False) -> Taken | None:
         """Reserve one request, ``tokens``, ``cost`` nano-dollars and a slot from what is held; None if that

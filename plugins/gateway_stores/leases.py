@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
 from itertools import count
 from weakref import WeakValueDictionary
 
-from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Trouble
+from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Tally, Trouble
 from gateway_stores.breaker import Breaker
+from gateway_stores.lease_rota import Rota
 from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
 from gateway_stores.meter import PARALLEL_WAIT
 from gateway_stores.quota import Answer, Ask, Authority
+from gateway_stores.survey import survey
 
-TICK = 0.1
-"""Seconds between exchanges in the background."""
-BEAT = 1.0
-"""Seconds after which a subject in use is asked for though it need not be, to learn how the authority is."""
 PATIENCE = 0.1
 """Seconds within which the authority must have answered."""
 AGAIN = 0.05
@@ -41,8 +37,9 @@ log = logging.getLogger(__name__)
 class LeasedWindows:
     """Implements what `gateway.api.Store` says of windows, for every store that has an authority.
 
-    A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`
-    and `trouble`. ``name`` says in messages to the operator where the authority is (``redis at cache:6379``).
+    A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
+    `survey` and `trouble`. ``name`` says in messages to the operator where the authority is
+    (``redis at cache:6379``).
     """
 
     def __init__(
@@ -55,14 +52,9 @@ class LeasedWindows:
         self._meters: WeakValueDictionary[str, LeasedMeter] = WeakValueDictionary()
         """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
         self._numbers = count(1)
-        self._awake: dict[LeasedMeter, None] = {}
-        self._watched: dict[LeasedMeter, None] = {}
-        """Those of them that are looked at with every tick."""
-        self._resting: list[tuple[float, int, LeasedMeter]] = []
-        """A heap of the others, by the time (of our clock) until which no exchange is of use."""
+        self._rota = Rota(clock, MOST_ASKS)
         self._queued: dict[LeasedMeter, None] = {}
-        self._due: deque[LeasedMeter] = deque()
-        self._tick_at = self._beat_at = 0.0
+        """Those that somebody waits for."""
         self._delay = 0.0
         self._most_holders = 1
         self._wake = asyncio.Event()
@@ -82,7 +74,7 @@ class LeasedWindows:
         self._task = None
         self._decide_all()
         if not self._breaker.open:
-            meters = list(self._awake)
+            meters = list(self._rota.awake)
             while meters and await self._exchange(meters[:MOST_ASKS], final=True):
                 del meters[:MOST_ASKS]
 
@@ -135,6 +127,12 @@ class LeasedWindows:
         assert isinstance(reservation, Taken)
         self._release(reservation)
 
+    async def survey(self, meters: Sequence[LeasedMeter]) -> list[list[Tally]]:
+        """As `Surveying.survey`."""
+        if self._breaker.open:
+            return [meter.tallies() for meter in meters]
+        return await survey(self._authority, self._site.holder, meters)
+
     def _release(self, taken: Taken) -> None:
         meter = taken.meter
         assert isinstance(meter, LeasedMeter)
@@ -154,10 +152,8 @@ class LeasedWindows:
 
     def _rouse(self, meter: LeasedMeter) -> None:
         """The meter takes part in the exchanges in the background from now on."""
-        meter.asleep = False
-        if not self._watched:
+        if self._rota.rouse(meter):
             self._wake.set()
-        self._awake[meter] = self._watched[meter] = None
 
     async def _wait(self, meter: LeasedMeter, tokens: int, cost: int) -> Reservation | Refusal:
         """Queue for what the next exchanges bring."""
@@ -184,8 +180,9 @@ class LeasedWindows:
                 continue
             self._wake.clear()
             moments = [meter.again_at for meter in self._queued]
-            if self._awake:
-                moments.append(max(self._look_at(now), self._breaker.probe_at if self._breaker.open else 0.0))
+            if self._rota.awake:
+                probe_at = self._breaker.probe_at if self._breaker.open else 0.0
+                moments.append(max(self._rota.look_at(now), probe_at))
             try:
                 async with asyncio.timeout_at(min(moments, default=None)):
                     await self._wake.wait()
@@ -193,52 +190,16 @@ class LeasedWindows:
                 pass
 
     def _choose(self, now: float) -> Sequence[LeasedMeter]:
-        """The meters to exchange for, if any: those that somebody waits for, then those that are due."""
-        breaker = self._breaker
-        if breaker.open and now < breaker.probe_at:
+        """The meters to exchange for, if any."""
+        if self._breaker.open and now < self._breaker.probe_at:
             return ()
-        if now >= self._tick_at and not self._due:
-            self._tick_at = now + TICK
-            self._look(self._clock())
-            if now >= self._beat_at and self._awake and not self._due:
-                meter = next(iter(self._awake))
-                self._awake[meter] = self._awake.pop(meter)  # the last to have a turn again
-                self._due.append(meter)
-        chosen = dict.fromkeys(meter for meter in self._queued if now >= meter.again_at)
-        while self._due and len(chosen) < MOST_ASKS:
-            chosen[self._due.popleft()] = None
-        return list(chosen)
-
-    def _look(self, now: float) -> None:
-        """Find those that are due, that rest and that have fallen asleep."""
-        while self._resting and self._resting[0][0] <= now:
-            moment, _, meter = heappop(self._resting)
-            if moment == meter.rests_until:  # it has not been asked for in the meantime
-                self._watched[meter] = None
-        for meter in list(self._watched):
-            if meter.due(now):
-                self._due.append(meter)
-            elif meter.asleep:
-                del self._watched[meter], self._awake[meter]
-            elif meter.rests_until > now:
-                del self._watched[meter]
-                heappush(self._resting, (meter.rests_until, next(self._numbers), meter))
-
-    def _look_at(self, now: float) -> float:
-        """When (loop time) to look again: with the next tick, if only because of those that rest."""
-        if self._watched or not self._resting:
-            return self._tick_at
-        rest = self._resting[0][0] - self._clock()
-        return max(self._tick_at, min(now + rest, self._beat_at))
+        return self._rota.turn(now, [meter for meter in self._queued if now >= meter.again_at])
 
     async def _exchange(self, meters: Sequence[LeasedMeter], *, final: bool = False) -> bool:
         """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
         loop, sent = asyncio.get_running_loop(), self._clock()
         began = loop.time()
-        self._beat_at = began + BEAT
-        for meter in meters:
-            if meter.asleep:
-                self._rouse(meter)
+        self._rota.exchanging(meters, began)
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
             answers = await self._answers(asks)
@@ -259,8 +220,8 @@ class LeasedWindows:
             return False
         self._breaker.succeeded()
         self._delay = max(loop.time() - began, self._delay * 0.9)
+        self._rota.watch(meters)
         for meter in meters:
-            self._watched[meter] = None
             self._serve(meter, now, loop.time())
         return True
 

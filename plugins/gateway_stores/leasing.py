@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.api import Limits, Meter, Refusal, Reservation
+from collections.abc import Sequence
+
+from gateway.api import Limits, Meter, Refusal, Reservation, Tally
+from gateway_stores.leased_meter import LeasedMeter
 from gateway_stores.leases import LeasedWindows
 
 
 class Leasing:
-    """The part of `gateway.api.Store` that is about windows; a store of this kind says which are its own."""
+    """The part of `gateway.api.Store` that is about windows, and `Surveying`; a store of this kind says which
+    are its own."""
 
     @property
     def _windows(self) -> LeasedWindows:
@@ -30,3 +34,12 @@ class Leasing:
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
         await self._windows.release(reservation)
+
+    def tallies(self, meter: Meter) -> list[Tally]:
+        """How its windows stand, as far as this process knows."""
+        assert isinstance(meter, LeasedMeter)
+        return meter.tallies()
+
+    async def survey(self, meters: Sequence[Meter]) -> list[list[Tally]]:
+        """The same by the authority's word, many at once."""
+        return await self._windows.survey([meter for meter in meters if isinstance(meter, LeasedMeter)])

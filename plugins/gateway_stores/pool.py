@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, inf
 
+from gateway.api import Tally
 from gateway_stores.quota import BUCKETS, Span
 from gateway_stores.window import Bucket, Window
 
@@ -215,6 +216,15 @@ class Pool:
         if self.others:
             return self.mine.seconds
         return max(self.mine.reset(now), self.mirror[-1][0] - now if self.mirror else 0.0)
+
+    def tally(self, now: float, buckets: Iterable[tuple[float, int]] | None) -> Tally:
+        """What was used: by all as the authority counts it (``buckets``; None: as it did when last heard of),
+        and here."""
+        if buckets is None:
+            buckets = [(leaves - now, amount) for leaves, amount in self.mirror]
+        counted = [*buckets]
+        reset = max([self.mine.reset(now), *(leaves for leaves, _ in counted)])
+        return Tally(self.kind, self.limit, sum(amount for _, amount in counted), self.mine.used, reset)
 
     def wait(self, amount: int, now: float, sharers: int = 1) -> float:
         """Seconds until ``amount`` fits if nothing else comes; 0 if it does, `inf` if it needs others to

@@ -44,7 +44,8 @@ class Ask:
     subject: str
     holder: str
     number: int
-    """Grows with each ask of this holder and subject; one that comes late changes nothing."""
+    """Grows with each ask of this holder and subject; one that comes late changes nothing. 0: only to look.
+    Then all but ``spans`` is empty, nothing is counted, held or granted; the answer is how things stand."""
     spans: Mapping[str, Span]
     held: Mapping[str, int]
     """Quota that the holder keeps, by kind. Whatever else it held it gives back, or has used and reports."""
@@ -70,7 +71,7 @@ class Answer:
     """By kind: `Ask.need` and some of ``want``, or nothing. Usable until ``ttl`` seconds after the ask."""
     buckets: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     """By kind: (seconds until it leaves the window, amount), the one to leave first first; the holder's own
-    reported uses are among them."""
+    reported uses are among them. To one who only looks all may be told as one, which leaves with the last."""
     others: Mapping[str, int] = field(default_factory=dict)
     """By kind: what other holders hold, or held when they were last heard of."""
     holders: int = 1

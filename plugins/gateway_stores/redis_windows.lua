@@ -1,5 +1,5 @@
 -- One subject's windows: `WindowAuthority` of authority.py, which says why. KEYS[1]: the state of the subject.
--- ARGV[1], JSON: [holder, number, ttl, [[kind, limit, seconds], …], held, need, want, [use, …]];
+-- ARGV[1], JSON: [holder, number (0: only to look), ttl, [[kind, limit, seconds], …], held, need, want, [use, …]];
 -- ARGV[2], for tests: seconds since the epoch.
 -- Answers JSON: [stale] or [0, acknowledged, holders, now, [[granted, others, seconds, [bucket, amount, …]], …]]
 -- in the order of the kinds; seconds is 0 where there is no window.
@@ -189,7 +189,7 @@ local function numbers(window)
   return table.concat(list, ',')
 end
 
-local function answer(windows, holders, granted, others)
+local function answer(windows, holders, granted, others, acknowledged)
   local lately, kinds = 0, {}
   for _, holder in pairs(holders) do
     if now < holder.till + LINGER then lately = lately + 1 end
@@ -199,13 +199,31 @@ local function answer(windows, holders, granted, others)
     kinds[i] = string.format('[%s,%s,%.17g,[%s]]', whole(granted[span[1]] or 0), whole(others[i]),
       window and window.seconds or 0, window and numbers(window) or '')
   end
-  local acknowledged = whole(holders[holder_name].acknowledged)
-  return string.format('[0,%s,%d,%.17g,[%s]]', acknowledged, lately, now, table.concat(kinds, ','))
+  return string.format('[0,%s,%d,%.17g,[%s]]', whole(acknowledged), lately, now, table.concat(kinds, ','))
+end
+
+local function others_of(holders)
+  local others = {}
+  for i, span in ipairs(spans) do others[i] = held_by_others(holders, span[1], span[3]) end
+  return others
+end
+
+local function look(windows, holders)
+  -- Nothing of this is saved.
+  for _, span in ipairs(spans) do
+    local window, seconds = windows[span[1]], span[3]
+    if window and seconds > 0 then
+      change(window, seconds)
+      slide_window(window)
+    end
+  end
+  return answer(windows, holders, {}, others_of(holders), 0)
 end
 
 local function exchange(text)
   local windows, holders = load(text)
   slide(windows, holders)
+  if number == 0 then return look(windows, holders) end
   local holder = holders[holder_name] or {number = 0, acknowledged = 0, till = 0, held = {}}
   if number <= holder.number then return '[1]' end
   holders[holder_name] = holder
@@ -222,10 +240,9 @@ local function exchange(text)
   for kind, amount in pairs(held) do
     if amount > 0 then holder.held[kind] = exact(amount) end
   end
-  local others = {}
-  for i, span in ipairs(spans) do others[i] = held_by_others(holders, span[1], span[3]) end
+  local others = others_of(holders)
   local granted = grant(windows, holder, others)
-  return answer(windows, holders, granted, others), windows, holders
+  return answer(windows, holders, granted, others, holder.acknowledged), windows, holders
 end
 
 local found, reply, windows, holders = pcall(exchange, redis.pcall('GET', KEYS[1]))

@@ -148,3 +148,15 @@ def exchange(authority: WindowAuthority, one: Ask, now: float = NOW) -> Answer:
     """The answer to one ask."""
     (answer,) = authority.exchange([one], now)
     return answer
+
+
+def test_who_looks_is_told_how_things_stand_and_leaves_no_trace() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, held={"requests": 2}, uses=[Use(1, "requests", 0.25, 3)]))
+    before = authority.dump()
+    answer = exchange(authority, ask(0, "b"))
+    assert answer == Answer(buckets={"requests": [(60.5, 3)]}, others={"requests": 2})
+    assert exchange(authority, replace(ask(0), subject="client:new")) == Answer(
+        others={"requests": 0}, holders=0
+    )
+    assert authority.dump() == before

@@ -261,3 +261,13 @@ async def test_what_happens_while_a_snapshot_is_made_counts_once(
         [answer] = left.exchange([ask(1, "looking", subject=subject)])
         assert sum(amount for _, amount in answer.buckets["requests"]) == 30
     await host.close()
+
+
+async def test_who_only_looks_costs_no_disk(disk: Disk) -> None:
+    host = await disk.host()
+    host.exchange([ask(1, uses=[Use(1, "requests", 0.0, 4)])])
+    size = os.stat(disk.path).st_size
+    [answer] = host.exchange([ask(0, "b")])
+    assert [amount for _, amount in answer.buckets["requests"]] == [4]
+    assert os.stat(disk.path).st_size == size
+    await host.close()

@@ -12,7 +12,7 @@ from gateway.admin.state import ADMIN
 
 async def post_route(request: web.Request) -> web.Response:
     """Where a chat would go now. Nothing is sent, reserved or counted."""
-    return answer(dry_run.route(request.app[ADMIN], request, await read_object(request)))
+    return answer(await dry_run.route(request.app[ADMIN], request, await read_object(request)))
 
 
 routes = (web.post("/v1/route", post_route),)

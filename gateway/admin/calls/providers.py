@@ -39,7 +39,7 @@ async def post_disable(request: web.Request) -> web.Response:
 async def post_reset(request: web.Request) -> web.Response:
     """Forget a key's cool-downs, rejections and open circuits."""
     id, key = request.match_info["id"], request.match_info["key"]
-    return _key_answer(id, providers.reset(request.app[ADMIN], id, key, partial(note_change, request)))
+    return _key_answer(id, await providers.reset(request.app[ADMIN], id, key, partial(note_change, request)))
 
 
 async def post_test(request: web.Request) -> web.Response:

@@ -131,7 +131,7 @@ async def _page(request: web.Request, draft: Draft) -> Page:
     state, id = request.app[ADMIN], request.match_info["id"]
     span = read_span(Query(request, "range"))
     range_ = Filter(start=span.start, end=span.end, client=id)
-    client = clients.described(state, id)
+    client = await clients.standing(state, id)
     shown_fields = client_form.fields_of(client)
     values = {
         "client": client,

@@ -57,7 +57,7 @@ async def post_key(request: web.Request) -> web.Response:
     provider, key, action = (request.match_info[name] for name in ("id", "key", "action"))
     match action:
         case "reset":
-            providers.reset(state, provider, key, note)
+            await providers.reset(state, provider, key, note)
             done = "is as new: its cool-downs, rejections and open circuits are forgotten"
         case "remove":
             await provider_keys.remove(state, provider, key, note)

@@ -38,7 +38,7 @@ async def dry(request: web.Request) -> Page:
     fields = {name: value for name in _FIELDS if (value := query.text(name)) is not None}
     if "model" in fields:
         try:
-            found = dry_run.route(request.app[ADMIN], request, _body(query))
+            found = await dry_run.route(request.app[ADMIN], request, _body(query))
         except AdminError as error:
             fault = _placed(error)
     values = {

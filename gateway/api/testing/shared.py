@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.api import Limits, Refusal, Site, Store
-from gateway.api.testing.stores import granted, refused, used
+from gateway.api import Limits, Refusal, Site, Store, Surveying
+from gateway.api.testing.stores import granted, refused, surveyed, used
 
 SOON = 2.0
 """Seconds within which one process must know what another said, with room for a slow machine."""
@@ -52,6 +52,22 @@ class SharedStoreConformance:
                 assert 30.0 < (await refused(store, meter)).retry_after <= 61.5
                 assert used(meter)["requests"] == 5
                 assert 25 <= used(meter)["tokens"] <= 50  # what another holds for a moment counts
+
+    async def test_a_survey_tells_what_all_use_and_not_what_they_hold(self) -> None:
+        async with self.opened([Site(), Site(), Site()]) as (here, there, idle):
+            if not (isinstance(here, Surveying) and isinstance(there, Surveying)):
+                return
+            assert isinstance(idle, Surveying)
+            limits = Limits(requests=1000, tokens=10_000, parallel=50)
+            mine, theirs, other = (store.meter("client:c", limits) for store in (here, there, idle))
+            for store, meter in ((here, mine), (there, theirs), (there, theirs)):
+                await store.settle(await granted(store, meter, 10), 5)
+            await granted(there, theirs, 10)
+            for _ in range(3):
+                [found] = await idle.survey([other])
+                told = surveyed(found, here.tallies(mine), there.tallies(theirs))
+                assert told == {"requests": 4, "tokens": 25, "parallel": 1}
+                await asyncio.sleep(SOON / 8)  # what was used is reported meanwhile
 
     async def test_a_fact_is_heard_by_the_others(self) -> None:
         if not self.hears:

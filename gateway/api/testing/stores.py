@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from gateway.api import Filter, Limits, Meter, Record, Refusal, Reservation, Site, Store
+from gateway.api import (
+    Filter,
+    Limits,
+    Meter,
+    Record,
+    Refusal,
+    Reservation,
+    Site,
+    Store,
+    Surveying,
+    Tally,
+)
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.windows import WindowMachine
 
@@ -131,6 +143,24 @@ class StoreConformance:
             await granted(store, again)
             await refused(store, again)
 
+    async def test_a_survey_tells_what_was_used_and_takes_nothing(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            if not isinstance(store, Surveying):
+                return
+            limits = Limits(requests=4, tokens=100, parallel=3, budget=10**9)
+            meters = [store.meter(f"client:{name}", limits) for name in "ab"]
+            await store.settle(await granted(store, meters[0], 30), 20, 7)
+            await granted(store, meters[0], 30)
+            for _ in range(3):
+                assert [surveyed(tallies) for tallies in await store.survey(meters)] == [
+                    {"requests": 2, "tokens": 50, "parallel": 1, "budget": 7},
+                    {"requests": 0, "tokens": 0, "parallel": 0, "budget": 0},
+                ]
+            assert {tally.kind: tally.limit for tally in store.tallies(meters[1])}["budget"] == 10**9
+            for _ in range(4):
+                await store.settle(await granted(store, meters[1]), 0)
+
     async def test_subjects_do_not_share(self) -> None:
         async with self.opened(ManualClock()) as store:
             await granted(store, store.meter("client:a", Limits(requests=1)))
@@ -178,3 +208,14 @@ async def refused(store: Store, meter: Meter, tokens: int = 0) -> Refusal:
 def used(meter: Meter) -> dict[str, int]:
     """What the meter reads, by kind of window."""
     return {reading.kind: reading.used for reading in meter.readings()}
+
+
+def surveyed(*processes: Sequence[Tally]) -> dict[str, int]:
+    """What was used in all, by kind, as these processes know it together."""
+    counted: dict[str, int] = {}
+    for tally in chain(*processes):
+        counted[tally.kind] = max(counted.get(tally.kind, 0), tally.counted)
+    return {
+        kind: count + sum(tally.pending for tally in chain(*processes) if tally.kind == kind)
+        for kind, count in counted.items()
+    }
