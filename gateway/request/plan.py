@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Hashable, Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
-from gateway.request.errors import from_outcome
+from gateway.request.exhausted import disabled, exhausted, shortest_rest
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
@@ -20,11 +21,9 @@ log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
 WORTHWHILE = 0.02
-"""Seconds a further attempt must have before the deadline of the whole request."""
+"""Seconds an attempt must have before the deadline of the whole request."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
-_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
-"""Failures after which a key is not used for a while."""
 
 
 @dataclass(slots=True)
@@ -55,6 +54,8 @@ class Plan:
         self._slot_awaited = False
         """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
+        self._deadline = math.inf
+        """Monotonic seconds; looked up once any time has been spent."""
 
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
@@ -75,6 +76,7 @@ class Plan:
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
         self._last = outcome
+        self._deadline = self._tx.deadline
         self._tried.add(target)
         if outcome.kind in _FINAL:
             raise self._exhausted()
@@ -113,12 +115,12 @@ class Plan:
         seconds = random.uniform(0, self._policy.retry.interval * 2**self._again)
         self._again += 1
         with self._tx.waiting():
-            await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
+            await asyncio.sleep(max(0.0, min(seconds, self._deadline - time.monotonic())))
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
-        if self._last is not None and now + WORTHWHILE > self._tx.deadline:
+        if now + WORTHWHILE > self._deadline:
             return None
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
@@ -146,7 +148,7 @@ class Plan:
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now
-        if wait > 0 and not _disabled(target, now):
+        if wait > 0 and not disabled(target, now):
             self._refusals.append(wait)
         return wait <= 0 and not target.secret.state.off
 
@@ -221,9 +223,11 @@ class Plan:
         return self._tx.demand.pool, client.providers, client.models
 
     async def _in_line(self, max_wait: float) -> Choice | None:
-        """Wait in line for room; None if there is none within ``max_wait`` seconds."""
+        """Wait in line for room; None if there is none within ``max_wait`` seconds, nor in time to use it."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + max_wait
+        # Who gets room is not known yet: the least patient provider's deadline counts.
+        self._deadline = min(self._deadline, *map(self._tx.deadline_at, self._targets), math.inf)
+        until = loop.time() + min(max_wait, self._deadline - WORTHWHILE - time.monotonic())
         choice, in_turn = None, True
         queue = self._tx.live.queue
         with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
@@ -242,56 +246,12 @@ class Plan:
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
-        error = self._reason()
+        unsupported = next((reason for reason in self._barred.values() if reason), None)
+        wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
+        error = exhausted(self._tx, self._targets, self._last, wait, unsupported)
         if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
             error.headers["x-should-retry"] = "false"
         return error
-
-    def _reason(self) -> ApiError:
-        last = self._last
-        if last is not None and last.kind not in _RESTING:
-            return from_outcome(last)
-        if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
-            param = self._tx.operation.dialect.names.get(lost.param, lost.param)
-            return ApiError(
-                "unsupported_parameter",
-                f"No provider of this model supports {param!r}"
-                + (f": {lost.reason}." if lost.reason else "."),
-                param=param,
-            )
-        wait = self._shortest_rest()
-        if last is not None and (wait is None or last.kind is Kind.OVERLOADED):
-            error = from_outcome(last)
-            error.retry_after = wait or last.retry_after
-            return error
-        if wait is not None:
-            return ApiError(
-                "upstream_rate_limited",
-                "Every provider key for this model is at its limit or cooling down.",
-                retry_after=wait,
-                details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
-            )
-        if self._targets and all(t.secret.state.off for t in self._targets):
-            return ApiError("no_provider_available", "Every provider key for this model has been disabled.")
-        now = time.monotonic()
-        if self._targets and all(_disabled(t, now) for t in self._targets):
-            return from_outcome(Outcome(Kind.KEY, 0, ""))
-        return ApiError(
-            "no_provider_available",
-            "No provider of this model is available: each one failed too often lately.",
-            retry_after=self._policy.circuit_breaker.cooldown,
-        )
-
-    def _shortest_rest(self) -> float | None:
-        """Seconds until the first key is free that is limited or cooling down; disabled ones do not count."""
-        now = time.monotonic()
-        waits = [t.meter.cooled_until - now for t in {*self._targets, *self._tried} if not _disabled(t, now)]
-        return min([*(wait for wait in waits if wait > 0), *self._refusals], default=None)
-
-
-def _disabled(target: Target, now: float) -> bool:
-    key = target.secret.state
-    return key.off or key.penalty.disabled(now)
 
 
 def _load(target: Target) -> tuple[float, int]:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.daemon.faulty import outcomes, upstream
 from tests.daemon.running import KEY, Clock, Gateway, configured, openai, running, until
+from tests.fakes.nasty import NastyServer
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.steps import answer, stall
 
 ECHO = {"id": "up", "type": "echo", "model": "m", "limits": {"req_per_min": 1}}
 CLIENTS = [{"id": "one", "key": KEY}, {"id": "two", "key": "sk-two"}]
@@ -84,6 +87,35 @@ async def test_queue_refuses_at_once_who_would_wait_in_vain(tmp_path: Path) -> N
         status, answer, headers = await asyncio.wait_for(gateway.ask(), 4)
         assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
         assert headers["retry-after"] == "60"
+
+
+async def test_queue_refuses_at_once_who_would_have_no_time_left(tmp_path: Path) -> None:
+    provider = {**ECHO, "timeout": {"total": "5s"}}
+    config = configured(provider, policy=policy("queue", max_wait="120s"))
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert (await gateway.ask())[0] == 200
+        status, answer, headers = await asyncio.wait_for(gateway.ask(), 4)
+        assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
+        assert (headers["retry-after"], headers["x-coo-attempts"]) == ("60", "0")
+
+
+async def test_time_spent_in_the_queue_is_not_the_providers_failure(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.script(answer(), (stall(),))
+    provider = upstream(nasty.url, timeout={"total": "1s"}, limits={"req_per_min": 1})
+    config = configured(provider, policy=policy("queue", max_wait="120s"))
+    clock = Clock()
+    async with running(config, tmp_path, clock=clock) as gateway:
+        assert (await gateway.ask())[0] == 200
+        clock.now += 59.3
+        asked, _ = await asyncio.gather(gateway.ask(), _when_queued(gateway, clock, 0.7))
+        assert (asked[0], asked[2]["x-coo-attempts"]) == (504, "1")
+        (key,) = gateway.live.memory.keys.values()
+        (model,) = key.models.values()
+        assert model.health.error_rate(clock.now) == 0
+        assert key.last_error is None
+        assert outcomes((await gateway.records(2))[0]) == ["timeout"]
 
 
 async def _busy(gateway: Gateway, fake: FakeOpenAI) -> list[asyncio.Task[Any]]:
