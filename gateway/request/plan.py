@@ -23,6 +23,8 @@ NEAR_LIMIT = 0.8
 WORTHWHILE = 0.02
 """Seconds an attempt must have before the deadline of the whole request."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
+_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
+"""Failures after which a key is as good as before once it has rested."""
 _FINAL = frozenset({Kind.CALLER, Kind.INVALID})
 
 
@@ -54,6 +56,8 @@ class Plan:
         self._slot_awaited = False
         """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
+        self._until: float | None = None
+        """Loop time until which it waits in line, once it does."""
         self._deadline = math.inf
         """Monotonic seconds; looked up once any time has been spent."""
 
@@ -64,7 +68,7 @@ class Plan:
         choice = None
         if self._last is not None or not (queueing and queue.waits_at(self._keys())):
             choice = await self._try()
-            queueing = queueing and self._last is None and bool(self._refusals)
+            queueing = queueing and self._worth_waiting() and bool(self._refusals)
         if choice is None and queueing:
             choice = await self._in_line(settings.max_wait)
         if choice is None and self._last is None and self._policy.on_exhausted == "burst":
@@ -77,11 +81,16 @@ class Plan:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
         self._last = outcome
         self._deadline = self._tx.deadline
-        self._tried.add(target)
+        if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
+            self._tried.add(target)
         if outcome.kind in _FINAL:
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
+
+    def _worth_waiting(self) -> bool:
+        """Whether a key that gets room would be asked."""
+        return self._last is None or (self._last.kind in _RESTING and self._left > 0)
 
     async def _try(self) -> Choice | None:
         return await self._from_pool() or await self._from_fallbacks()
@@ -92,9 +101,10 @@ class Plan:
             if self._tried or self._barred:
                 untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
             choice = await self._take(untried)
-            if choice is None and self._last is not None and self._last.kind in _SAME_KEY_AGAIN:
+            again = [t for t in self._targets if t in self._tried] if choice is None else []
+            if again and self._last is not None and self._last.kind in _SAME_KEY_AGAIN:
                 await self._back_off()
-                choice = await self._take([t for t in self._targets if t in self._tried])
+                choice = await self._take(again)
             if choice is None:
                 return None
             self._left -= 1
@@ -107,6 +117,7 @@ class Plan:
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
+                self._tried.add(choice.target)
                 return choice
         return None
 
@@ -227,7 +238,10 @@ class Plan:
         loop = asyncio.get_running_loop()
         # Who gets room is not known yet: the least patient provider's deadline counts.
         self._deadline = min(self._deadline, *map(self._tx.deadline_at, self._targets), math.inf)
-        until = loop.time() + min(max_wait, self._deadline - WORTHWHILE - time.monotonic())
+        patience = self._deadline - WORTHWHILE - time.monotonic()
+        if self._until is None:
+            self._until = loop.time() + min(max_wait, patience)
+        until = self._until
         choice, in_turn = None, True
         queue = self._tx.live.queue
         with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
@@ -249,7 +263,12 @@ class Plan:
         unsupported = next((reason for reason in self._barred.values() if reason), None)
         wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
         error = exhausted(self._tx, self._targets, self._last, wait, unsupported)
-        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+        later = error.code == "upstream_rate_limited" and error.retry_after is not None and self._left > 0
+        if (
+            error.status >= 429
+            and not later
+            and (self._last is not None or error.code == "upstream_auth_error")
+        ):
             error.headers["x-should-retry"] = "false"
         return error
 

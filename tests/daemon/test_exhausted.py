@@ -118,6 +118,32 @@ async def test_time_spent_in_the_queue_is_not_the_providers_failure(
         assert outcomes((await gateway.records(2))[0]) == ["timeout"]
 
 
+@pytest.mark.parametrize("status", [429, 529])
+async def test_queue_takes_in_who_finds_the_key_limited(
+    nasty: NastyServer, tmp_path: Path, status: int
+) -> None:
+    """Attempts are counted as ever, and all its waiting together is bounded."""
+    rest = answer(status, headers={"Retry-After-Ms": "100"})
+    nasty.script(rest, answer())
+    config = configured(upstream(nasty.url), policy=policy("queue", max_wait="5s"))
+    async with running(config, tmp_path) as gateway:
+        answered, _, headers = await gateway.ask()
+        assert (answered, headers["x-coo-attempts"]) == (200, "2")
+        nasty.default = rest
+        answered, _, headers = await gateway.ask()
+        assert (answered, headers["x-coo-attempts"]) == (429 if status == 429 else 503, "3")
+        assert headers["x-should-retry"] == "false"
+        assert len(nasty.requests) == 5
+
+
+async def test_a_fallback_that_is_limited_is_asked_once(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.default = answer(429, headers={"Retry-After-Ms": "100"})
+    config = configured(ECHO, upstream(nasty.url, "other"), policy=policy("queue", max_wait="1s"))
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert [(await gateway.ask(model="up:m"))[0] for _ in range(2)] == [200, 429]
+        assert len(nasty.requests) == 1
+
+
 async def _busy(gateway: Gateway, fake: FakeOpenAI) -> list[asyncio.Task[Any]]:
     """One request that holds the only slot until the fake's gate opens."""
     fake.gate = asyncio.Event()
