@@ -13,6 +13,7 @@ from gateway.request.transaction import Transaction
 _RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
 """Failures after which a key is not used for a while."""
 _HOPE = {
+    Kind.CALLER: 4,
     Kind.LIMITED: 3,
     Kind.OVERLOADED: 3,
     Kind.FAILED: 2,
@@ -22,7 +23,7 @@ _HOPE = {
     Kind.QUOTA: 1,
     Kind.MODEL: 0,
 }
-"""How likely it is that the same request is answered a little later. The caller's own mistake ends it."""
+"""How likely it is that the same request is answered a little later; the caller's own mistake ends it."""
 
 
 def more_hopeful(one: Outcome | None, other: Outcome) -> Outcome:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
-from gateway.request.exhausted import disabled, exhausted, shortest_rest
+from gateway.request.exhausted import disabled, exhausted, more_hopeful, shortest_rest
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
@@ -56,6 +56,8 @@ class Plan:
         self._slot_awaited = False
         """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
+        self._failure: Outcome | None = None
+        """The most hopeful of all failures: what the client is told in the end."""
         self._until: float | None = None
         """Loop time until which it waits in line, once it does."""
         self._deadline = math.inf
@@ -80,6 +82,7 @@ class Plan:
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
         self._last = outcome
+        self._failure = more_hopeful(self._failure, outcome)
         self._deadline = self._tx.deadline
         if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
             self._tried.add(target)
@@ -262,7 +265,7 @@ class Plan:
         """Why there is no further attempt, in the words that help most."""
         unsupported = next((reason for reason in self._barred.values() if reason), None)
         wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
-        error = exhausted(self._tx, self._targets, self._last, wait, unsupported)
+        error = exhausted(self._tx, self._targets, self._failure, wait, unsupported)
         later = error.code == "upstream_rate_limited" and error.retry_after is not None and self._left > 0
         if (
             error.status >= 429

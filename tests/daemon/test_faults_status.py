@@ -180,6 +180,42 @@ async def test_a_model_that_no_provider_knows_is_404(nasty: NastyServer, tmp_pat
         assert len(nasty.requests) == 1
 
 
+NO_MODEL = answer(404, error_body("No such model.", "invalid_request_error", "model_not_found"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status", "code"),
+    [
+        (answer(500), NO_MODEL, 502, "upstream_error"),
+        (answer(504), NO_MODEL, 504, "upstream_timeout"),
+        (answer(529), NO_MODEL, 503, "upstream_overloaded"),
+        (limited("7"), NO_MODEL, 429, "upstream_rate_limited"),
+        (answer(401, REJECTED), NO_MODEL, 502, "upstream_auth_error"),
+        (limited("7"), answer(500), 429, "upstream_rate_limited"),
+        (answer(401, REJECTED), answer(500), 502, "upstream_error"),
+        (answer(500), answer(401, REJECTED), 502, "upstream_error"),
+        (answer(500), answer(400), 400, "upstream_rejected"),
+        (NO_MODEL, NO_MODEL, 404, "model_not_found"),
+    ],
+)
+async def test_of_different_failures_the_most_hopeful_is_told(
+    nasty: NastyServer,
+    tmp_path: Path,
+    first: tuple[Step, ...],
+    second: tuple[Step, ...],
+    status: int,
+    code: str,
+) -> None:
+    nasty.script(first, second)
+    retry = {"max_attempts": 1}
+    config = configured(upstream(nasty.url, "one"), upstream(nasty.url, "two"), policy={"retry": retry})
+    async with running(config, tmp_path) as gateway:
+        answered, body, headers = await gateway.ask(model="one:m")
+        assert (answered, headers["x-coo-attempts"]) == (status, "2")
+        assert body["error"]["code"] == code
+        assert headers.get("retry-after") == ("7" if status == 429 else headers.get("retry-after"))
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_the_callers_mistake_comes_back_as_the_upstream_put_it(
     nasty: NastyServer, tmp_path: Path, status: int
