@@ -99,20 +99,15 @@ class Plan:
         return await self._from_pool() or await self._from_fallbacks()
 
     async def _from_pool(self) -> Choice | None:
-        while self._left > 0:
-            untried = self._targets
-            if self._tried or self._barred:
-                untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
-            choice = await self._take(untried)
-            again = [t for t in self._targets if t in self._tried] if choice is None else []
-            if again and self._last is not None and self._last.kind in _SAME_KEY_AGAIN:
-                await self._back_off()
-                choice = await self._take(again)
-            if choice is None:
-                return None
+        if self._left < 1:
+            return None
+        untried = self._targets
+        if self._tried or self._barred:
+            untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
+        choice = await self._take(untried) or await self._once_more()
+        if choice is not None:
             self._left -= 1
-            return choice
-        return None
+        return choice
 
     async def _from_fallbacks(self) -> Choice | None:
         if self._fallbacks is None:
@@ -124,12 +119,18 @@ class Plan:
                 return choice
         return None
 
-    async def _back_off(self) -> None:
-        """Before the same key is tried again: exponential, with full jitter."""
+    async def _once_more(self) -> Choice | None:
+        """A key that failed before, after a pause, if time is left: exponential, with full jitter."""
+        again = [t for t in self._targets if t in self._tried]
+        if not again or self._last is None or self._last.kind not in _SAME_KEY_AGAIN:
+            return None
         seconds = random.uniform(0, self._policy.retry.interval * 2**self._again)
         self._again += 1
+        if time.monotonic() + seconds + WORTHWHILE > self._deadline:
+            return None
         with self._tx.waiting():
-            await asyncio.sleep(max(0.0, min(seconds, self._deadline - time.monotonic())))
+            await asyncio.sleep(seconds)
+        return await self._take(again)
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
