@@ -17,7 +17,7 @@ from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
-from gateway.request.plan import WORTHWHILE, Choice, Plan
+from gateway.request.plan import WORTHWHILE, Choice, Plan, billed
 from gateway.request.relay import Relay, sent
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
@@ -97,8 +97,8 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
         judge.cut_short(tx, choice, began, attempt.status)
     else:
         judge.failed(tx, choice, began, outcome, attempt.status)
-    billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
-    await settle(tx, choice, attempt.reader if billed else None)
+    paid = outcome is None or answer.committed or billed(tx, outcome)
+    await settle(tx, choice, attempt.reader if paid else None)
     return outcome
 
 

@@ -25,7 +25,6 @@ WORTHWHILE = 0.02
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
 """Failures after which a key is as good as before once it has rested."""
-_FINAL = frozenset({Kind.CALLER, Kind.INVALID})
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class Plan:
         self._deadline = self._tx.deadline
         if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
             self._tried.add(target)
-        if outcome.kind in _FINAL:
+        if outcome.kind is Kind.CALLER or billed(self._tx, outcome):
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
@@ -275,6 +274,11 @@ class Plan:
         ):
             error.headers["x-should-retry"] = "false"
         return error
+
+
+def billed(tx: Transaction, outcome: Outcome) -> bool:
+    """Whether a failed attempt was an answer nevertheless, and paid for: a whole one, of no use."""
+    return outcome.kind is Kind.INVALID and not tx.stream
 
 
 def _load(target: Target) -> tuple[float, int]:
