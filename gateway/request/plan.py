@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 NEAR_LIMIT = 0.8
 WORTHWHILE = 0.02
 """Seconds an attempt must have before the deadline of the whole request."""
+SOON = 1.0
+"""Seconds after which to come again, where nobody knows when a key gets free."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
 """Failures after which a key is as good as before once it has rested."""
@@ -253,6 +255,9 @@ class Plan:
                 if wait is not None and loop.time() + wait > until and not self._slot_awaited:
                     break
                 in_turn = await place.turn(wait)
+                if time.monotonic() + WORTHWHILE > self._deadline:
+                    self._refusals = self._refusals or [SOON]
+                    break
                 self._refusals.clear()
                 self._slot_awaited = False
                 self._fallbacks = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api import Refusal
 from tests.daemon.faulty import outcomes, upstream
 from tests.daemon.running import KEY, Clock, Gateway, configured, openai, running, until
 from tests.fakes.nasty import NastyServer
@@ -97,6 +98,19 @@ async def test_queue_refuses_at_once_who_would_have_no_time_left(tmp_path: Path)
         status, answer, headers = await asyncio.wait_for(gateway.ask(), 4)
         assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
         assert (headers["retry-after"], headers["x-coo-attempts"]) == ("60", "0")
+
+
+async def test_queue_refuses_who_waited_until_no_time_is_left(tmp_path: Path) -> None:
+    provider = {**ECHO, "limits": {"max_parallel": 1}, "timeout": {"total": "300ms"}}
+    config = configured(provider, policy=policy("queue", max_wait="5s"))
+    async with running(config, tmp_path) as gateway, asyncio.timeout(4):
+        (key,) = gateway.live.memory.keys.values()
+        held = await gateway.live.store.reserve(key.meter, 0)
+        assert not isinstance(held, Refusal)
+        for status, answer, headers in await asyncio.gather(*(gateway.ask() for _ in range(3))):
+            assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
+            assert (headers["retry-after"], headers["x-coo-attempts"]) == ("1", "0")
+        await gateway.live.store.release(held)
 
 
 async def test_time_spent_in_the_queue_is_not_the_providers_failure(
