@@ -273,10 +273,11 @@ class Daemon:
             await first_of(deadline - clock(), live.idle, self._controls.hurrying)
 
     async def _clean_up(self, runner: Runner) -> None:
-        """Close everything; what is not closed in time once we hurry is left as it is."""
+        """Close everything; what is not closed in time, or soon once we hurry, is left as it is."""
         cleaning = asyncio.create_task(runner.cleanup())
         hurrying = asyncio.create_task(self._controls.hurrying.wait())
-        await asyncio.wait({cleaning, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        patience = CLOSING - 2 * HURRY  # one was for what still ran, one is yet to come
+        await asyncio.wait({cleaning, hurrying}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({cleaning}, timeout=HURRY)
         hurrying.cancel()
         if cleaning.cancel():

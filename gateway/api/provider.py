@@ -112,7 +112,8 @@ class Kind(Enum):
     TIMEOUT = auto()
     """The upstream was too slow: as FAILED."""
     INVALID = auto()
-    """The upstream answered 200 with what is no answer: counts against its health; billed, so not retried."""
+    """The upstream answered 200 with what is no answer: counts against its health. Whole it was billed, so
+    it is not retried; a stream is, before its first content."""
 
 
 @dataclass(frozen=True, slots=True)

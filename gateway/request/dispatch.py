@@ -17,10 +17,13 @@ from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
-from gateway.request.plan import Choice, Plan
+from gateway.request.plan import WORTHWHILE, Choice, Plan, billed
 from gateway.request.relay import Relay, sent
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
+
+FAIR = 0.5
+"""The part of its time an attempt must have had for its time-out to be the provider's failure."""
 
 
 async def ask(
@@ -90,11 +93,17 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     tx.upstream_request_id = attempt.request_id
     if outcome is None:
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
+    elif outcome.kind is Kind.TIMEOUT and left < FAIR * limit and _over(began + left):
+        judge.cut_short(tx, choice, began, attempt.status)
     else:
         judge.failed(tx, choice, began, outcome, attempt.status)
-    billed = outcome is None or answer.committed or outcome.kind is Kind.INVALID
-    await settle(tx, choice, attempt.reader if billed else None)
+    paid = outcome is None or answer.committed or billed(tx, outcome)
+    await settle(tx, choice, attempt.reader if paid else None)
     return outcome
+
+
+def _over(deadline: float) -> bool:
+    return time.monotonic() > deadline - WORTHWHILE  # timers are not exact
 
 
 class WholeAnswer:

@@ -51,6 +51,12 @@ def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, stat
     _note(tx, target, now - began, outcome.status or status, outcome.kind.name.lower())
 
 
+def cut_short(tx: Transaction, choice: Choice, began: float, status: int) -> None:
+    """The deadline of the whole request came long before the provider's own: that says nothing of the key."""
+    choice.target.state.circuit.on_neutral(choice.ticket)
+    _note(tx, choice.target, time.monotonic() - began, status, Kind.TIMEOUT.name.lower())
+
+
 def cancelled(tx: Transaction, choice: Choice, began: float, status: int) -> None:
     """The client went away: nobody's fault."""
     choice.target.state.circuit.on_neutral(choice.ticket)

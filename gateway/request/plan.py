@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Hashable, Iterator, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
 from gateway.request.dropped import told
-from gateway.request.errors import from_outcome
+from gateway.request.exhausted import disabled, exhausted, more_hopeful, shortest_rest
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
 from gateway.request.translate import Translation, translation
@@ -21,11 +22,12 @@ log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
 WORTHWHILE = 0.02
-"""Seconds a further attempt must have before the deadline of the whole request."""
+"""Seconds an attempt must have before the deadline of the whole request."""
+SOON = 1.0
+"""Seconds after which to come again, where nobody knows when a key gets free."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
-_FINAL = frozenset({Kind.CALLER, Kind.INVALID})
-_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
-"""Failures after which a key is not used for a while."""
+_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
+"""Failures after which a key is as good as before once it has rested."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,12 @@ class Plan:
         self._slot_awaited = False
         """A key was refused for want of a parallel slot: nobody knows when one gets free."""
         self._last: Outcome | None = None
+        self._failure: Outcome | None = None
+        """The most hopeful of all failures: what the client is told in the end."""
+        self._until: float | None = None
+        """Loop time until which it waits in line, once it does."""
+        self._deadline = math.inf
+        """Monotonic seconds; looked up once any time has been spent."""
 
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
@@ -64,7 +72,7 @@ class Plan:
         choice = None
         if self._last is not None or not (queueing and queue.waits_at(self._keys())):
             choice = await self._try()
-            queueing = queueing and self._last is None and bool(self._refusals)
+            queueing = queueing and self._worth_waiting() and bool(self._refusals)
         if choice is None and queueing:
             choice = await self._in_line(settings.max_wait)
         if choice is None and self._last is None and self._policy.on_exhausted == "burst":
@@ -76,29 +84,32 @@ class Plan:
     def failed(self, target: Target, outcome: Outcome) -> None:
         """Take note of a failed attempt. Raises `ApiError` if it ends the request."""
         self._last = outcome
-        self._tried.add(target)
-        if outcome.kind in _FINAL:
+        self._failure = more_hopeful(self._failure, outcome)
+        self._deadline = self._tx.deadline
+        if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
+            self._tried.add(target)
+        if outcome.kind is Kind.CALLER or billed(self._tx, outcome):
             raise self._exhausted()
         if outcome.kind is Kind.MODEL:
             self._barred[target.service.id] = None
+
+    def _worth_waiting(self) -> bool:
+        """Whether a key that gets room would be asked."""
+        return self._last is None or (self._last.kind in _RESTING and self._left > 0)
 
     async def _try(self) -> Choice | None:
         return await self._from_pool() or await self._from_fallbacks()
 
     async def _from_pool(self) -> Choice | None:
-        while self._left > 0:
-            untried = self._targets
-            if self._tried or self._barred:
-                untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
-            choice = await self._take(untried)
-            if choice is None and self._last is not None and self._last.kind in _SAME_KEY_AGAIN:
-                await self._back_off()
-                choice = await self._take([t for t in self._targets if t in self._tried])
-            if choice is None:
-                return None
+        if self._left < 1:
+            return None
+        untried = self._targets
+        if self._tried or self._barred:
+            untried = [t for t in untried if t not in self._tried and t.service.id not in self._barred]
+        choice = await self._take(untried) or await self._once_more()
+        if choice is not None:
             self._left -= 1
-            return choice
-        return None
+        return choice
 
     async def _from_fallbacks(self) -> Choice | None:
         if self._fallbacks is None:
@@ -106,20 +117,27 @@ class Plan:
         for targets in self._fallbacks:
             choice = await self._take([t for t in targets if t not in self._tried])
             if choice is not None:
+                self._tried.add(choice.target)
                 return choice
         return None
 
-    async def _back_off(self) -> None:
-        """Before the same key is tried again: exponential, with full jitter."""
+    async def _once_more(self) -> Choice | None:
+        """A key that failed before, after a pause, if time is left: exponential, with full jitter."""
+        again = [t for t in self._targets if t in self._tried]
+        if not again or self._last is None or self._last.kind not in _SAME_KEY_AGAIN:
+            return None
         seconds = random.uniform(0, self._policy.retry.interval * 2**self._again)
         self._again += 1
+        if time.monotonic() + seconds + WORTHWHILE > self._deadline:
+            return None
         with self._tx.waiting():
-            await asyncio.sleep(max(0.0, min(seconds, self._tx.deadline - time.monotonic())))
+            await asyncio.sleep(seconds)
+        return await self._take(again)
 
     async def _take(self, targets: Sequence[Target], *, force: bool = False) -> Choice | None:
         """The best of ``targets`` that has room now; with ``force`` the least loaded, room or not."""
         now = time.monotonic()
-        if self._last is not None and now + WORTHWHILE > self._tx.deadline:
+        if now + WORTHWHILE > self._deadline:
             return None
         if now < self._tx.live.memory.trouble_until:
             targets = [t for t in targets if self._free(t, now)]
@@ -147,7 +165,7 @@ class Plan:
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now
-        if wait > 0 and not _disabled(target, now):
+        if wait > 0 and not disabled(target, now):
             self._refusals.append(wait)
         return wait <= 0 and not target.secret.state.off
 
@@ -224,9 +242,14 @@ class Plan:
         return self._tx.demand.pool, client.providers, client.models
 
     async def _in_line(self, max_wait: float) -> Choice | None:
-        """Wait in line for room; None if there is none within ``max_wait`` seconds."""
+        """Wait in line for room; None if there is none within ``max_wait`` seconds, nor in time to use it."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + max_wait
+        # Who gets room is not known yet: the least patient provider's deadline counts.
+        self._deadline = min(self._deadline, *map(self._tx.deadline_at, self._targets), math.inf)
+        patience = self._deadline - WORTHWHILE - time.monotonic()
+        if self._until is None:
+            self._until = loop.time() + min(max_wait, patience)
+        until = self._until
         choice, in_turn = None, True
         queue = self._tx.live.queue
         with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
@@ -235,6 +258,9 @@ class Plan:
                 if wait is not None and loop.time() + wait > until and not self._slot_awaited:
                     break
                 in_turn = await place.turn(wait)
+                if time.monotonic() + WORTHWHILE > self._deadline:
+                    self._refusals = self._refusals or [SOON]
+                    break
                 self._refusals.clear()
                 self._slot_awaited = False
                 self._fallbacks = None
@@ -245,58 +271,22 @@ class Plan:
 
     def _exhausted(self) -> ApiError:
         """Why there is no further attempt, in the words that help most."""
-        error = self._reason()
-        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+        unsupported = next((reason for reason in self._barred.values() if reason), None)
+        wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
+        error = exhausted(self._tx, self._targets, self._failure, wait, unsupported)
+        later = error.code == "upstream_rate_limited" and error.retry_after is not None and self._left > 0
+        if (
+            error.status >= 429
+            and not later
+            and (self._last is not None or error.code == "upstream_auth_error")
+        ):
             error.headers["x-should-retry"] = "false"
         return error
 
-    def _reason(self) -> ApiError:
-        last = self._last
-        if last is not None and last.kind not in _RESTING:
-            error = from_outcome(last)
-            error.param = error.param and self._tx.operation.dialect.named(error.param)
-            return error
-        if last is None and (lost := next((reason for reason in self._barred.values() if reason), None)):
-            param = self._tx.operation.dialect.named(lost.param)
-            return ApiError(
-                "unsupported_parameter",
-                f"No provider of this model supports {param!r}"
-                + (f": {lost.reason}." if lost.reason else "."),
-                param=param,
-            )
-        wait = self._shortest_rest()
-        if last is not None and (wait is None or last.kind is Kind.OVERLOADED):
-            error = from_outcome(last)
-            error.retry_after = wait or last.retry_after
-            return error
-        if wait is not None:
-            return ApiError(
-                "upstream_rate_limited",
-                "Every provider key for this model is at its limit or cooling down.",
-                retry_after=wait,
-                details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
-            )
-        if self._targets and all(t.secret.state.off for t in self._targets):
-            return ApiError("no_provider_available", "Every provider key for this model has been disabled.")
-        now = time.monotonic()
-        if self._targets and all(_disabled(t, now) for t in self._targets):
-            return from_outcome(Outcome(Kind.KEY, 0, ""))
-        return ApiError(
-            "no_provider_available",
-            "No provider of this model is available: each one failed too often lately.",
-            retry_after=self._policy.circuit_breaker.cooldown,
-        )
 
-    def _shortest_rest(self) -> float | None:
-        """Seconds until the first key is free that is limited or cooling down; disabled ones do not count."""
-        now = time.monotonic()
-        waits = [t.meter.cooled_until - now for t in {*self._targets, *self._tried} if not _disabled(t, now)]
-        return min([*(wait for wait in waits if wait > 0), *self._refusals], default=None)
-
-
-def _disabled(target: Target, now: float) -> bool:
-    key = target.secret.state
-    return key.off or key.penalty.disabled(now)
+def billed(tx: Transaction, outcome: Outcome) -> bool:
+    """Whether a failed attempt was an answer nevertheless, and paid for: a whole one, of no use."""
+    return outcome.kind is Kind.INVALID and not tx.stream
 
 
 def _load(target: Target) -> tuple[float, int]:

@@ -107,7 +107,11 @@ class Transaction:
     def deadline(self) -> float:
         """When the whole request, all attempts together, must be over."""
         assert self.target is not None
-        return self.started + self.upload_seconds + self.target.service.timeouts.total
+        return self.deadline_at(self.target)
+
+    def deadline_at(self, target: Target) -> float:
+        """The same, as ``target`` sets it."""
+        return self.started + self.upload_seconds + target.service.timeouts.total
 
     def headers(self) -> str:
         """The header lines that every answer carries, as far as they are known by now."""

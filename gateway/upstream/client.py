@@ -75,9 +75,12 @@ class Client:
         await self._pool.close()
 
     async def _open(self, origin: Origin, timeout: float) -> Connection:
-        return await self._dialer.open(
+        connection = await self._dialer.open(
             origin, timeout, lambda: Connection(origin, self._pool, Parser(self._max_body), self._redial)
         )
+        # Not before it is ours: of one that is given up while it is made uvloop reports no end.
+        self._pool.register(connection)
+        return connection
 
     def _redial(self, exchange: Exchange, origin: Origin) -> None:
         exchange.reused = False

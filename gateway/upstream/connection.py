@@ -112,7 +112,6 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         # Both asyncio and uvloop set TCP_NODELAY by themselves.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._pool.register(self)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""

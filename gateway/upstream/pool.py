@@ -27,7 +27,7 @@ class Pool:
         self._closed: asyncio.Event | None = None
 
     def register(self, connection: Connection) -> None:
-        """A connection has been made."""
+        """A connection has been made; its end will be told."""
         self._open.add(connection)
 
     def unregister(self, connection: Connection) -> None:

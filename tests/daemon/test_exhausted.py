@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from gateway.api import Refusal
+from tests.daemon.faulty import outcomes, upstream
 from tests.daemon.running import KEY, Clock, Gateway, configured, openai, running, until
+from tests.fakes.nasty import NastyServer
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.steps import answer, stall
 
 ECHO = {"id": "up", "type": "echo", "model": "m", "limits": {"req_per_min": 1}}
 CLIENTS = [{"id": "one", "key": KEY}, {"id": "two", "key": "sk-two"}]
@@ -84,6 +88,74 @@ async def test_queue_refuses_at_once_who_would_wait_in_vain(tmp_path: Path) -> N
         status, answer, headers = await asyncio.wait_for(gateway.ask(), 4)
         assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
         assert headers["retry-after"] == "60"
+
+
+async def test_queue_refuses_at_once_who_would_have_no_time_left(tmp_path: Path) -> None:
+    provider = {**ECHO, "timeout": {"total": "5s"}}
+    config = configured(provider, policy=policy("queue", max_wait="120s"))
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert (await gateway.ask())[0] == 200
+        status, answer, headers = await asyncio.wait_for(gateway.ask(), 4)
+        assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
+        assert (headers["retry-after"], headers["x-coo-attempts"]) == ("60", "0")
+
+
+async def test_queue_refuses_who_waited_until_no_time_is_left(tmp_path: Path) -> None:
+    provider = {**ECHO, "limits": {"max_parallel": 1}, "timeout": {"total": "300ms"}}
+    config = configured(provider, policy=policy("queue", max_wait="5s"))
+    async with running(config, tmp_path) as gateway, asyncio.timeout(4):
+        (key,) = gateway.live.memory.keys.values()
+        held = await gateway.live.store.reserve(key.meter, 0)
+        assert not isinstance(held, Refusal)
+        for status, answer, headers in await asyncio.gather(*(gateway.ask() for _ in range(3))):
+            assert (status, answer["error"]["code"]) == (429, "upstream_rate_limited")
+            assert (headers["retry-after"], headers["x-coo-attempts"]) == ("1", "0")
+        await gateway.live.store.release(held)
+
+
+async def test_time_spent_in_the_queue_is_not_the_providers_failure(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.script(answer(), (stall(),))
+    provider = upstream(nasty.url, timeout={"total": "1s"}, limits={"req_per_min": 1})
+    config = configured(provider, policy=policy("queue", max_wait="120s"))
+    clock = Clock()
+    async with running(config, tmp_path, clock=clock) as gateway:
+        assert (await gateway.ask())[0] == 200
+        clock.now += 59.3
+        asked, _ = await asyncio.gather(gateway.ask(), _when_queued(gateway, clock, 0.7))
+        assert (asked[0], asked[2]["x-coo-attempts"]) == (504, "1")
+        (key,) = gateway.live.memory.keys.values()
+        (model,) = key.models.values()
+        assert model.health.error_rate(clock.now) == 0
+        assert key.last_error is None
+        assert outcomes((await gateway.records(2))[0]) == ["timeout"]
+
+
+@pytest.mark.parametrize("status", [429, 529])
+async def test_queue_takes_in_who_finds_the_key_limited(
+    nasty: NastyServer, tmp_path: Path, status: int
+) -> None:
+    """Attempts are counted as ever, and all its waiting together is bounded."""
+    rest = answer(status, headers={"Retry-After-Ms": "100"})
+    nasty.script(rest, answer())
+    config = configured(upstream(nasty.url), policy=policy("queue", max_wait="5s"))
+    async with running(config, tmp_path) as gateway:
+        answered, _, headers = await gateway.ask()
+        assert (answered, headers["x-coo-attempts"]) == (200, "2")
+        nasty.default = rest
+        answered, _, headers = await gateway.ask()
+        assert (answered, headers["x-coo-attempts"]) == (429 if status == 429 else 503, "3")
+        assert headers["x-should-retry"] == "false"
+        assert len(nasty.requests) == 5
+
+
+async def test_a_fallback_that_is_limited_is_asked_once(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.default = answer(429, headers={"Retry-After-Ms": "100"})
+    config = configured(ECHO, upstream(nasty.url, "other"), policy=policy("queue", max_wait="1s"))
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert [(await gateway.ask(model="up:m"))[0] for _ in range(2)] == [200, 429]
+        assert len(nasty.requests) == 1
 
 
 async def _busy(gateway: Gateway, fake: FakeOpenAI) -> list[asyncio.Task[Any]]:

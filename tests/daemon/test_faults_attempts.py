@@ -133,6 +133,19 @@ async def test_the_same_key_is_tried_again_only_when_nothing_else_is_left_and_af
         assert ceilings == [7, 14]
 
 
+async def test_a_pause_that_would_leave_no_time_is_not_made(
+    nasty: NastyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    nasty.default = answer(500)
+    config = configured(upstream(nasty.url, timeout={"total": "5s"}), policy={"retry": {"interval": "6s"}})
+    async with running(config, tmp_path) as gateway, asyncio.timeout(4):
+        status, body, _ = await gateway.ask()
+        assert status == 502
+        check_error(body, "upstream_error")
+        assert len(nasty.requests) == 1
+
+
 def breaker(**settings: object) -> dict[str, object]:
     return {
         "circuit_breaker": {"min_requests": 2, "window": "30s", "cooldown": "200ms", **settings},

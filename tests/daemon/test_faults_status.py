@@ -69,18 +69,30 @@ async def test_all_keys_limited_is_429_until_the_first_of_them_is_free(
     nasty.script(limited("7"), limited("30"))
     config = configured(upstream(nasty.url, keys=("a", "b")), policy=IN_TURN)
     async with running(config, tmp_path) as gateway:
-        for spent in (True, False):  # the request that finds out, and the next, which asks nobody
+        for _ in range(2):  # the request that finds out, and the next, which asks nobody
             status, body, headers = await gateway.ask(stream=streamed)
             assert status == 429
             error = check_error(body, "upstream_rate_limited")
             assert error["type"] == "rate_limit_error"
             assert headers["retry-after"] == "7"
             assert 6 < error["details"]["retry_after"] <= 7
-            assert ("x-should-retry" in headers) is spent
+            assert "x-should-retry" not in headers, "an attempt is left for when a key is free"
         assert len(nasty.requests) == 2
         second, first = await gateway.records(2)
         assert (first.status, first.error, outcomes(first)) == (429, "upstream_rate_limited", ["limited"] * 2)
         assert (second.status, second.error, outcomes(second)) == (429, "upstream_rate_limited", [])
+
+
+async def test_a_limit_met_with_the_last_attempt_is_not_to_be_met_again(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.default = limited("7")
+    config = configured(upstream(nasty.url), policy={"retry": {"max_attempts": 1}})
+    async with running(config, tmp_path) as gateway:
+        for spent in (True, False):
+            status, _, headers = await gateway.ask()
+            assert (status, headers["retry-after"]) == (429, "7")
+            assert ("x-should-retry" in headers) is spent
 
 
 async def test_a_limit_without_a_time_to_wait_names_one_to_the_client(
@@ -166,6 +178,42 @@ async def test_a_model_that_no_provider_knows_is_404(nasty: NastyServer, tmp_pat
         assert status == 404
         assert check_error(body, "model_not_found")["message"] == "No such model."
         assert len(nasty.requests) == 1
+
+
+NO_MODEL = answer(404, error_body("No such model.", "invalid_request_error", "model_not_found"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status", "code"),
+    [
+        (answer(500), NO_MODEL, 502, "upstream_error"),
+        (answer(504), NO_MODEL, 504, "upstream_timeout"),
+        (answer(529), NO_MODEL, 503, "upstream_overloaded"),
+        (limited("7"), NO_MODEL, 429, "upstream_rate_limited"),
+        (answer(401, REJECTED), NO_MODEL, 502, "upstream_auth_error"),
+        (limited("7"), answer(500), 429, "upstream_rate_limited"),
+        (answer(401, REJECTED), answer(500), 502, "upstream_error"),
+        (answer(500), answer(401, REJECTED), 502, "upstream_error"),
+        (answer(500), answer(400), 400, "upstream_rejected"),
+        (NO_MODEL, NO_MODEL, 404, "model_not_found"),
+    ],
+)
+async def test_of_different_failures_the_most_hopeful_is_told(
+    nasty: NastyServer,
+    tmp_path: Path,
+    first: tuple[Step, ...],
+    second: tuple[Step, ...],
+    status: int,
+    code: str,
+) -> None:
+    nasty.script(first, second)
+    retry = {"max_attempts": 1}
+    config = configured(upstream(nasty.url, "one"), upstream(nasty.url, "two"), policy={"retry": retry})
+    async with running(config, tmp_path) as gateway:
+        answered, body, headers = await gateway.ask(model="one:m")
+        assert (answered, headers["x-coo-attempts"]) == (status, "2")
+        assert body["error"]["code"] == code
+        assert headers.get("retry-after") == ("7" if status == 429 else headers.get("retry-after"))
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

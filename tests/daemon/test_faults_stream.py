@@ -140,6 +140,10 @@ EARLY = {
     "error event": stream([ERROR]),
     "error after lifecycle": stream([*LIFECYCLE, ERROR]),
     "named error event": stream([b'event: error\ndata: {"message": "no"}\n\n']),
+    "bad JSON": stream([b"data: {\n\n", DONE]),
+    "bad JSON after lifecycle": stream([*LIFECYCLE, b'data: {"choices": "none"}\n\n', DONE]),
+    "no stream": answer(headers={"Content-Type": "text/event-stream"}),
+    "bad chunk": (open_stream(), send(b"zz\r\n")),
 }
 
 
@@ -163,7 +167,7 @@ async def test_what_breaks_before_the_first_content_is_never_seen(
         assert (record.input_tokens, record.output_tokens, record.estimated) == (10, 5, False)
 
 
-async def test_bad_json_in_the_first_event_was_billed_and_ends_the_request(
+async def test_a_stream_that_is_nowhere_understood_is_no_answer_and_nothing_is_charged(
     nasty: NastyServer, tmp_path: Path
 ) -> None:
     nasty.default = stream([b"data: {\n\n", DONE])
@@ -172,7 +176,9 @@ async def test_bad_json_in_the_first_event_was_billed_and_ends_the_request(
         status, body, _ = await gateway.ask(stream=True)
         assert status == 502
         check_error(body, "invalid_upstream_response")
-        assert len(nasty.requests) == 1
+        record = await reported(gateway)
+        assert outcomes(record) == ["invalid"] * 2
+        assert (record.input_tokens, record.cost_nano_usd) == (0, None)
 
 
 def odd(events: list[bytes], case: str) -> bytes:

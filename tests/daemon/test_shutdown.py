@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 
 from gateway.server import LATECOMERS
+from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.manager import managing
 from tests.daemon.raw import connected, message
-from tests.daemon.running import HELLO, KEY, configured, events_of, text_of
+from tests.daemon.running import HELLO, KEY, configured, events_of, running, text_of
 from tests.fakes.daemon import Daemon
 from tests.fakes.nasty import NastyServer
 from tests.fakes.steps import stall
@@ -124,6 +125,23 @@ async def test_the_second_signal_hurries(tmp_path: Path, slow_sink: bool) -> Non
             async with asyncio.timeout(2):
                 assert b'"draining"' in await response.read()
                 assert await daemon.wait() == 0
+
+
+class Lingering(MemoryConfigStore):
+    """A store that never has done with closing."""
+
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_what_is_never_closed_is_left_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.daemon.CLOSING", 2.0)
+    quiet = {"file": {"enabled": False}, "audit": {"enabled": False}}
+    echo = config("1s", 0, logging=quiet)
+    async with asyncio.timeout(10), running(echo, tmp_path, config_store=Lingering()) as gateway:
+        assert (await gateway.ask())[0] == 200
 
 
 async def test_sighup_never_kills(tmp_path: Path) -> None:

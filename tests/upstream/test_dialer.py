@@ -258,6 +258,30 @@ async def test_closed_as_soon_as_made(serve: Serve) -> None:
     await pool.close()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_given_up_as_soon_as_made(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, ca: trustme.CA, ca_file: str, scheme: str
+) -> None:
+    """Connected, but whoever waited for it is told before that to wait no longer: nobody closes it then but
+    the event loop, and uvloop's says so to nobody."""
+    made = Connection.connection_made
+
+    def leaving(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        made(connection, transport)
+        asking.cancel()
+
+    monkeypatch.setattr(Connection, "connection_made", leaving)
+    client = Client(ca_file=ca_file, look_up=localhost)
+    async with tls_server(ca.issue_cert("localhost").configure_cert) as request:
+        if scheme == "http":
+            request = serve(answering(OK)).request()
+        asking = asyncio.create_task(client.send(request, Notes(), 5))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with asyncio.timeout(2):
+            await client.close()
+
+
 async def test_socket_options(client: Client, serve: Serve) -> None:
     handle = await client.send(serve(answering()).request(), Notes(), 5)
     assert handle.connection is not None
