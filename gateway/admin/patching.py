@@ -17,10 +17,13 @@ from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.roster import KnownClient, key_of, roster
 from gateway.config.schema import ClientConfig, Config
 from gateway.config.tree import CLIENTS, by_id, leaves, merge
+from gateway.reload import restart_required
 from gateway.runtime import Live
 
 _CLIENT_KEY = "…"
-_ONLY_IN_ANSWERS = ("config_version", "sources")
+_VERSION = "config_version"
+"""With it a patch is an answer that was edited: what stands there as it was shown, nobody means to set."""
+_ONLY_IN_ANSWERS = (_VERSION, "sources")
 
 
 def shown(live: Live) -> Shown:
@@ -74,14 +77,23 @@ def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[P
 
     Raises `ConfigError` and `NoMasterKey`. Only of clients it is said here whether what is set is valid.
     """
+    waiting = () if _VERSION in patch else _waiting(live)
     patch = {name: value for name, value in patch.items() if name not in _ONLY_IN_ANSWERS}
     now = shown(live) if "api_keys" in patch else shown_without_clients(live)
-    delta = changes(patch, now)
+    delta = changes(patch, now, waiting)
     touched[:] = leaves(delta) if delta else []
     if "api_keys" in delta:
         managed = _clients_patched(managed, delta.pop("api_keys"), live)
     overlay = merge(managed.overlay, sealed(delta, live.managed.vault), drop_nulls=False)
     return replace(managed, overlay=overlay)
+
+
+def _waiting(live: Live) -> list[Path]:
+    """What waits for a restart: there the configuration as it is shown is not all that is set."""
+    return [
+        tuple(path.split("."))
+        for path in restart_required(live.current.config, live.managed.effective.config)
+    ]
 
 
 def _clients_patched(managed: Managed, items: Any, live: Live) -> Managed:
