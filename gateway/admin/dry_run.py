@@ -19,6 +19,7 @@ from gateway.api import ApiError, Meter, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
 from gateway.keys import REQUEST_ID
+from gateway.request.authenticate import refusal
 from gateway.request.budget import worst_cost
 from gateway.request.errors import quoted
 from gateway.request.fallback import fallbacks
@@ -30,6 +31,7 @@ from gateway.routing.estimate import estimate_input
 from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
+_NOT_LET_IN = "The client is not let in: its keys have expired, or it has none where one is needed."
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -40,6 +42,8 @@ def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> dict[st
         tx = _transaction(state.live, call, body)
     except ApiError as error:
         raise AdminError(error.status, error.message, headers=error.headers) from None
+    if tx.client.id and state.live.current.clients.served(tx.client.id, time.time()) is None:
+        return _report(tx, [], refusal())
     try:
         targets = resolve(tx)
     except ApiError as error:
@@ -77,7 +81,7 @@ def _client(runtime: Runtime, body: dict[str, Any]) -> Client:
     if body.get("client") is None:
         return replace(clients.anonymous, id="", providers=None, models=None)
     id = text(body, "client")
-    client = clients.named(id)
+    client = clients.served(id, time.time()) or clients.named(id)
     if client is None:
         raise AdminError(404, f"There is no client {quoted(id)}.")
     return client
@@ -167,7 +171,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None = None) -> dict[str, Any]:
+def _report(tx: Transaction, verdicts: list[Verdict], error: ApiError | None = None) -> dict[str, Any]:
     usable = [verdict for verdict in verdicts if not verdict.reasons]
     chosen = usable[0] if usable else None
     return {
@@ -176,10 +180,10 @@ def _report(tx: Transaction, verdicts: list[Verdict], refusal: ApiError | None =
         "algorithm": tx.runtime.config.policy.algorithm,
         "expected": {"input_tokens": tx.demand.input_tokens, "output_tokens": tx.demand.output_tokens},
         "chosen": None if chosen is None else _name(chosen.target),
-        "why": _why(tx, usable, refusal),
-        "refusal": refusal and {"status": refusal.status, "code": refusal.code, "message": refusal.message},
+        "why": _why(tx, usable, error),
+        "refusal": error and {"status": error.status, "code": error.code, "message": error.message},
         "client_limits": _client_limits(tx, [verdict.target for verdict in verdicts])
-        if refusal is None
+        if error is None
         else [],
         "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
     }
@@ -193,9 +197,9 @@ def _client_limits(tx: Transaction, targets: Sequence[Target]) -> list[str]:
     return full_windows(tx.client.meter, tx.demand.input_tokens + tx.demand.output_tokens, cost)
 
 
-def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> str:
-    if refusal is not None:
-        return refusal.message
+def _why(tx: Transaction, usable: list[Verdict], error: ApiError | None) -> str:
+    if error is not None:
+        return _NOT_LET_IN if error.status == 401 else error.message
     if not usable:
         return (
             f"No candidate can be asked now; policy.on_exhausted is {tx.runtime.config.policy.on_exhausted}."
