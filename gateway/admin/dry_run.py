@@ -32,6 +32,7 @@ from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
 _NOT_LET_IN = "The client is not let in: its keys have expired, or it has none where one is needed."
+_AT_LIMIT = "The client is at a limit of its own: it would get 429 before any candidate is asked."
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -173,18 +174,17 @@ def _seconds(seconds: float) -> str:
 
 def _report(tx: Transaction, verdicts: list[Verdict], error: ApiError | None = None) -> dict[str, Any]:
     usable = [verdict for verdict in verdicts if not verdict.reasons]
-    chosen = usable[0] if usable else None
+    limits = _client_limits(tx, [verdict.target for verdict in verdicts]) if error is None else []
+    chosen = usable[0] if usable and not limits else None
     return {
         "model": tx.alias,
         "client": tx.client.id or None,
         "algorithm": tx.runtime.config.policy.algorithm,
         "expected": {"input_tokens": tx.demand.input_tokens, "output_tokens": tx.demand.output_tokens},
         "chosen": None if chosen is None else _name(chosen.target),
-        "why": _why(tx, usable, error),
+        "why": _AT_LIMIT if limits else _why(tx, usable, error),
         "refusal": error and {"status": error.status, "code": error.code, "message": error.message},
-        "client_limits": _client_limits(tx, [verdict.target for verdict in verdicts])
-        if error is None
-        else [],
+        "client_limits": limits,
         "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
     }
 

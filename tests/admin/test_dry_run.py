@@ -116,7 +116,10 @@ async def test_a_client_at_its_limit(tmp_path: Path) -> None:
     async with running(config, tmp_path) as gateway:
         assert (await route(gateway, client="one"))["client_limits"] == []
         assert (await gateway.ask())[0] == 200
-        (full,) = (await route(gateway, client="one"))["client_limits"]
+        found = await route(gateway, client="one")
+        assert found["chosen"] is None and "429" in found["why"]
+        assert of(found, "a")["usable"]
+        (full,) = found["client_limits"]
         assert full.startswith("its requests window is full: 1 of 1")
 
 
