@@ -12,11 +12,11 @@ from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
 from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
-from gateway.config.overlay import Shown, changes, sealed, without
+from gateway.config.overlay import Overlay, Shown, changes, sealed, without
 from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.roster import KnownClient, key_of, roster
 from gateway.config.schema import ClientConfig, Config
-from gateway.config.tree import CLIENTS, by_id, leaves, merge
+from gateway.config.tree import CLIENTS, PROVIDERS, by_id, find, leaves, merge
 from gateway.reload import restart_required
 from gateway.runtime import Live
 
@@ -116,8 +116,9 @@ def _clients_patched(managed: Managed, items: Any, live: Live) -> Managed:
     return managed
 
 
-def reverted(managed: Managed, where: str, touched: list[str]) -> Managed:
-    """The document without what was set at ``where``; ``touched`` gets its path. Raises `AdminError`."""
+def reverted(managed: Managed, where: str, touched: list[str], file: Mapping[str, Any]) -> Managed:
+    """The document without what was set at ``where`` on top of ``file``; ``touched`` gets its path.
+    Raises `AdminError`."""
     name, _, id_ = where.replace("/", ".", 1).partition(".")
     try:
         if name == "api_keys" and id_:
@@ -129,4 +130,23 @@ def reverted(managed: Managed, where: str, touched: list[str]) -> Managed:
     except KeyError:
         raise AdminError(404, "Nothing is set there: GET /admin/v1/config/overlay shows what is.") from None
     touched.append(path)
-    return replace(managed, overlay=overlay)
+    return with_overlay(managed, overlay, file)
+
+
+def with_overlay(managed: Managed, overlay: Overlay, file: Mapping[str, Any]) -> Managed:
+    """The document with less set on top of ``file``; keys that are gone with it are not disabled any more."""
+    gone = {
+        name
+        for name in managed.disabled
+        if _has(managed.overlay, name) and not (_has(overlay, name) or _has(file, name))
+    }
+    return replace(managed, overlay=overlay, disabled=managed.disabled - gone)
+
+
+def _has(values: Mapping[str, Any], name: str) -> bool:
+    """Whether a provider's key, ``PROVIDER_ID/KEY_ID``, stands in ``values``; that of a provider without any
+    stands where it does."""
+    provider, _, key = name.partition("/")
+    place = (*PROVIDERS, provider)
+    listed, _ = find(values, (*place, "api_keys"))
+    return find(values, (*place, "api_keys", key) if listed else place)[0]
