@@ -41,6 +41,7 @@ def key_standing(key: Key) -> Standing:
         "in_flight": state.meter.in_flight,
         "error_rate": max((model.health.error_rate(now) for model in state.models.values()), default=0.0),
         "last_error": state.last_error,
+        "last_error_at": state.last_error_at,
         "windows": {
             reading.kind: {"limit": reading.limit, "used": reading.used, "reset_seconds": reading.reset}
             for reading in readings
@@ -99,13 +100,14 @@ def _headroom(state: KeyState, now: float) -> dict[str, Any] | None:
 
 
 def _merged(ours: Standing, theirs: Standing) -> Standing:
+    latest = max(ours, theirs, key=lambda part: float(part["last_error_at"] or 0))
     return {
         "state": _gravest(ours["state"], theirs["state"]),
         "switched_off": ours["switched_off"] or theirs["switched_off"],
         "cooled_seconds": max(ours["cooled_seconds"], theirs["cooled_seconds"]),
         "in_flight": ours["in_flight"] + theirs["in_flight"],
         "error_rate": max(ours["error_rate"], theirs["error_rate"]),
-        "last_error": theirs["last_error"] or ours["last_error"],
+        **{name: latest[name] for name in ("last_error", "last_error_at")},
         "windows": {
             kind: max(ours["windows"].get(kind, window), window, key=lambda window: float(window["used"]))
             for kind, window in theirs["windows"].items()

@@ -64,7 +64,7 @@ def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, Any]:
     Raises `AdminError` 404."""
     service, found = _key(state.live, id, key)
     state.live.memory.free(found.state, time.monotonic())
-    found.state.last_error = None
+    found.state.last_error = found.state.last_error_at = None
     note(f"{service.id}/{found.id}: reset")
     return _as_known_here(found)
 
