@@ -66,6 +66,13 @@ class Clients:
         """The client with this id, the anonymous one included."""
         return self.anonymous if id == ANONYMOUS else next(iter(self.each(id)), None)
 
+    def served(self, id: str, now: float) -> Client | None:
+        """The client with this id by a key that is good yet, or if it is the anonymous one and let in."""
+        if id == ANONYMOUS:
+            return self.anonymous if self.open_to_all or not self.exist else None
+        good = (one for one in self.each(id) if one.expires_at is None or now < one.expires_at)
+        return next(good, None)
+
     def each(self, id: str) -> Sequence[Client]:
         """The client with this id, once for each of its keys."""
         return self._by_id.get(id, ())

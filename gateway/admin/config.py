@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.admin.changing import Note, apply, outcome, revision_of
 from gateway.admin.errors import AdminError
-from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients
+from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients, with_overlay
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed, ManagedClient
 from gateway.config.overlay import hidden, sources
@@ -110,9 +110,10 @@ async def set_policy(
 
 
 async def revert_all(state: AdminState, note: Note, revision: str | None = None) -> dict[str, Any]:
-    """Take back all settings that were made here; clients made here and disabled keys stay.
-    Raises as `apply` does."""
-    result = await apply(state, lambda managed: replace(managed, overlay={}), revision=revision)
+    """Take back all settings that were made here; clients made here stay, and so do disabled keys, but for
+    those that are gone with it. Raises as `apply` does."""
+    file = state.live.managed.effective.values
+    result = await apply(state, lambda managed: with_overlay(managed, {}, file), revision=revision)
     note("overlay")
     return outcome(state, result)
 
@@ -121,7 +122,8 @@ async def revert(state: AdminState, where: str, note: Note, revision: str | None
     """Take back one setting, or all that lie in it: ``policy/retry``, ``llm_providers/openai-prod``.
     Raises as `apply` does, and `AdminError` 404 where nothing is set."""
     touched: list[str] = []
-    result = await apply(state, lambda managed: reverted(managed, where, touched), revision=revision)
+    file = state.live.managed.effective.values
+    result = await apply(state, lambda managed: reverted(managed, where, touched, file), revision=revision)
     note(touched[-1])
     return outcome(state, result)
 

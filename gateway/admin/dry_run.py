@@ -21,6 +21,7 @@ from gateway.api import ApiError, Unsupported, Usage
 from gateway.catalog import Target
 from gateway.clients import Client
 from gateway.keys import REQUEST_ID
+from gateway.request.authenticate import refusal
 from gateway.request.budget import worst_cost
 from gateway.request.errors import quoted
 from gateway.request.fallback import fallbacks
@@ -32,6 +33,8 @@ from gateway.routing.estimate import estimate_input
 from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
+_NOT_LET_IN = "The client is not let in: its keys have expired, or it has none where one is needed."
+_AT_LIMIT = "The client is at a limit of its own: it would get 429 before any candidate is asked."
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -42,10 +45,12 @@ async def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> d
         tx = _transaction(state.live, call, body)
     except ApiError as error:
         raise AdminError(error.status, error.message, headers=error.headers) from None
+    if tx.client.id and state.live.current.clients.served(tx.client.id, time.time()) is None:
+        return _report(tx, [], error=refusal())
     try:
         targets = resolve(tx)
     except ApiError as error:
-        return _report(tx, _excluded(tx, ()), refusal=error)
+        return _report(tx, _excluded(tx, ()), error=error)
     groups = [*fallbacks(tx, targets)]
     candidates = chain(targets, *groups)
     windows = await windows_of(state.live, [tx.client.meter, *(target.meter for target in candidates)])
@@ -83,7 +88,7 @@ def _client(runtime: Runtime, body: dict[str, Any]) -> Client:
     if body.get("client") is None:
         return replace(clients.anonymous, id="", providers=None, models=None)
     id = text(body, "client")
-    client = clients.named(id)
+    client = clients.served(id, time.time()) or clients.named(id)
     if client is None:
         raise AdminError(404, f"There is no client {quoted(id)}.")
     return client
@@ -183,21 +188,22 @@ def _seconds(seconds: float) -> str:
 def _report(
     tx: Transaction,
     verdicts: list[Verdict],
-    client_limits: Sequence[str] = (),
+    limits: Sequence[str] = (),
     *,
-    refusal: ApiError | None = None,
+    error: ApiError | None = None,
 ) -> dict[str, Any]:
+    """``limits``: see `_client_limits`. ``error``: what the client would get before any candidate."""
     usable = [verdict for verdict in verdicts if not verdict.reasons]
-    chosen = usable[0] if usable else None
+    chosen = usable[0] if usable and not limits else None
     return {
         "model": tx.alias,
         "client": tx.client.id or None,
         "algorithm": tx.runtime.config.policy.algorithm,
         "expected": {"input_tokens": tx.demand.input_tokens, "output_tokens": tx.demand.output_tokens},
         "chosen": None if chosen is None else _name(chosen.target),
-        "why": _why(tx, usable, refusal),
-        "refusal": refusal and {"status": refusal.status, "code": refusal.code, "message": refusal.message},
-        "client_limits": list(client_limits),
+        "why": _AT_LIMIT if limits else _why(tx, usable, error),
+        "refusal": error and {"status": error.status, "code": error.code, "message": error.message},
+        "client_limits": list(limits),
         "candidates": [_candidate_json(tx, verdict) for verdict in verdicts],
     }
 
@@ -211,9 +217,9 @@ def _client_limits(tx: Transaction, targets: Sequence[Target], windows: Mapping[
     return full_windows(own, tx.demand.input_tokens + tx.demand.output_tokens, cost)
 
 
-def _why(tx: Transaction, usable: list[Verdict], refusal: ApiError | None) -> str:
-    if refusal is not None:
-        return refusal.message
+def _why(tx: Transaction, usable: list[Verdict], error: ApiError | None) -> str:
+    if error is not None:
+        return _NOT_LET_IN if error.status == 401 else error.message
     if not usable:
         return (
             f"No candidate can be asked now; policy.on_exhausted is {tx.runtime.config.policy.on_exhausted}."

@@ -43,6 +43,7 @@ def key_standing(key: Key) -> Standing:
         "in_flight": state.meter.in_flight,
         "error_rate": max((model.health.error_rate(now) for model in state.models.values()), default=0.0),
         "last_error": state.last_error,
+        "last_error_at": state.last_error_at,
         "models": _models(state, now),
         "upstream_headroom": _headroom(state, now),
     }
@@ -107,13 +108,14 @@ def _headroom(state: KeyState, now: float) -> dict[str, Any] | None:
 
 
 def _merged(ours: Standing, theirs: Standing) -> Standing:
+    latest = max(ours, theirs, key=lambda part: float(part["last_error_at"] or 0))
     return {
         "state": _gravest(ours["state"], theirs["state"]),
         "switched_off": ours["switched_off"] or theirs["switched_off"],
         "cooled_seconds": max(ours["cooled_seconds"], theirs["cooled_seconds"]),
         "in_flight": ours["in_flight"] + theirs["in_flight"],
         "error_rate": max(ours["error_rate"], theirs["error_rate"]),
-        "last_error": theirs["last_error"] or ours["last_error"],
+        **{name: latest[name] for name in ("last_error", "last_error_at")},
         "models": {**ours["models"], **_worse(ours["models"], theirs["models"])},
         "upstream_headroom": min(
             (part["upstream_headroom"] for part in (ours, theirs) if part["upstream_headroom"]),

@@ -12,15 +12,18 @@ from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
 from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
-from gateway.config.overlay import Shown, changes, sealed, without
+from gateway.config.overlay import Overlay, Shown, changes, sealed, without
 from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.roster import KnownClient, key_of, roster
 from gateway.config.schema import ClientConfig, Config
-from gateway.config.tree import CLIENTS, by_id, leaves, merge
+from gateway.config.tree import CLIENTS, PROVIDERS, by_id, find, leaves, merge
+from gateway.reload import restart_required
 from gateway.runtime import Live
 
 _CLIENT_KEY = "…"
-_ONLY_IN_ANSWERS = ("config_version", "sources")
+_VERSION = "config_version"
+"""With it a patch is an answer that was edited: what stands there as it was shown, nobody means to set."""
+_ONLY_IN_ANSWERS = (_VERSION, "sources")
 
 
 def shown(live: Live) -> Shown:
@@ -74,14 +77,23 @@ def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[P
 
     Raises `ConfigError` and `NoMasterKey`. Only of clients it is said here whether what is set is valid.
     """
+    waiting = () if _VERSION in patch else _waiting(live)
     patch = {name: value for name, value in patch.items() if name not in _ONLY_IN_ANSWERS}
     now = shown(live) if "api_keys" in patch else shown_without_clients(live)
-    delta = changes(patch, now)
+    delta = changes(patch, now, waiting)
     touched[:] = leaves(delta) if delta else []
     if "api_keys" in delta:
         managed = _clients_patched(managed, delta.pop("api_keys"), live)
     overlay = merge(managed.overlay, sealed(delta, live.managed.vault), drop_nulls=False)
     return replace(managed, overlay=overlay)
+
+
+def _waiting(live: Live) -> list[Path]:
+    """What waits for a restart: there the configuration as it is shown is not all that is set."""
+    return [
+        tuple(path.split("."))
+        for path in restart_required(live.current.config, live.managed.effective.config)
+    ]
 
 
 def _clients_patched(managed: Managed, items: Any, live: Live) -> Managed:
@@ -104,8 +116,9 @@ def _clients_patched(managed: Managed, items: Any, live: Live) -> Managed:
     return managed
 
 
-def reverted(managed: Managed, where: str, touched: list[str]) -> Managed:
-    """The document without what was set at ``where``; ``touched`` gets its path. Raises `AdminError`."""
+def reverted(managed: Managed, where: str, touched: list[str], file: Mapping[str, Any]) -> Managed:
+    """The document without what was set at ``where`` on top of ``file``; ``touched`` gets its path.
+    Raises `AdminError`."""
     name, _, id_ = where.replace("/", ".", 1).partition(".")
     try:
         if name == "api_keys" and id_:
@@ -117,4 +130,23 @@ def reverted(managed: Managed, where: str, touched: list[str]) -> Managed:
     except KeyError:
         raise AdminError(404, "Nothing is set there: GET /admin/v1/config/overlay shows what is.") from None
     touched.append(path)
-    return replace(managed, overlay=overlay)
+    return with_overlay(managed, overlay, file)
+
+
+def with_overlay(managed: Managed, overlay: Overlay, file: Mapping[str, Any]) -> Managed:
+    """The document with less set on top of ``file``; keys that are gone with it are not disabled any more."""
+    gone = {
+        name
+        for name in managed.disabled
+        if _has(managed.overlay, name) and not (_has(overlay, name) or _has(file, name))
+    }
+    return replace(managed, overlay=overlay, disabled=managed.disabled - gone)
+
+
+def _has(values: Mapping[str, Any], name: str) -> bool:
+    """Whether a provider's key, ``PROVIDER_ID/KEY_ID``, stands in ``values``; that of a provider without any
+    stands where it does."""
+    provider, _, key = name.partition("/")
+    place = (*PROVIDERS, provider)
+    listed, _ = find(values, (*place, "api_keys"))
+    return find(values, (*place, "api_keys", key) if listed else place)[0]

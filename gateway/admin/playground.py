@@ -32,26 +32,13 @@ async def chat(request: web.Request, client: str, body: dict[str, Any]) -> web.S
 def senders(live: Live) -> list[str]:
     """The ids of the clients that are served now."""
     clients, now = live.current.clients, time.time()
-    nobody = [ANONYMOUS] if _anonymous_is_served(clients) else []
-    return [*nobody, *(id_ for id_ in live.managed.clients if _valid(clients, id_, now) is not None)]
+    return [id_ for id_ in (ANONYMOUS, *live.managed.clients) if clients.served(id_, now) is not None]
 
 
 def _sender(clients: Clients, id_: str) -> Client:
-    if id_ == ANONYMOUS and _anonymous_is_served(clients):
-        return clients.anonymous
-    client = _valid(clients, id_, time.time())
+    client = clients.served(id_, time.time())
     if client is not None:
         return client
     if clients.each(id_):
         raise AdminError(409, f"The client {quoted(id_)} has expired.")
     raise AdminError(404, f"There is no client {quoted(id_)}.")
-
-
-def _anonymous_is_served(clients: Clients) -> bool:
-    return clients.open_to_all or not clients.exist
-
-
-def _valid(clients: Clients, id_: str, now: float) -> Client | None:
-    """The client by one of its keys that is still good."""
-    good = (one for one in clients.each(id_) if one.expires_at is None or now < one.expires_at)
-    return next(good, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -14,6 +15,8 @@ from gateway.request.errors import quoted
 
 LATEST = 253402300800.0
 """The end of the year 9999, seconds since the epoch."""
+_RECORD = re.compile("[0-9a-f]{26}", re.ASCII).fullmatch
+"""The form of `Record.id`."""
 
 
 class Query:
@@ -58,6 +61,13 @@ class Query:
         if not (value.isascii() and value.isdecimal() and len(value) < 20 and low <= int(value) <= high):
             raise _wrong(name, f"a whole number from {low} to {high}", value)
         return int(value)
+
+    def record(self, name: str) -> str | None:
+        """The id of a usage record, be it one that there is or not."""
+        value = self.text(name)
+        if value is not None and not _RECORD(value):
+            raise _wrong(name, "the `next` of another page", value)
+        return value
 
     def decimal(self, name: str) -> Decimal | None:
         """A number from 0 to 10^9."""

@@ -3,6 +3,7 @@ where each setting comes from."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, Literal, NamedTuple
 
 from gateway.config.known import Known
@@ -109,18 +110,20 @@ def hidden(overlay: Overlay, vault: Vault) -> Overlay:
     return values
 
 
-def changes(patch: dict[str, Any], now: Shown) -> Overlay:
+def changes(patch: dict[str, Any], now: Shown, waiting: Collection[Path] = ()) -> Overlay:
     """What ``patch`` would change: less all that is as it is shown now, secrets that were sent back masked
-    among it. Raises `ConfigError` for a mask that stands for nothing, and for what only the file may set."""
+    among it. At the paths ``waiting`` it will be other than is shown: there all that is said counts. Raises
+    `ConfigError` for a mask that stands for nothing, and for what only the file may set."""
     problems = [
         Problem(name, None, "is needed to find these changes: it can only be set in the file")
         for name in FILE_ONLY
-        if patch.get(name) not in (None, now.masked.get(name))
+        if name in patch and not same(patch[name], now.masked.get(name))
     ]
     problems += _stray_masks(patch, now, ())
     if problems:
         raise ConfigError(problems)
-    return _changed(patch, now, ()) or {}
+    settable = {name: value for name, value in patch.items() if name not in FILE_ONLY}
+    return _changed(settable, now, (), waiting) or {}
 
 
 def sources(values: dict[str, Any], file: dict[str, Any], overlay: Overlay) -> dict[str, Source]:
@@ -174,14 +177,15 @@ def _stray_masks(patch: Any, now: Shown, path: Path) -> list[Problem]:
     return []
 
 
-def _changed(patch: Any, now: Shown, path: Path) -> Any:
+def _changed(patch: Any, now: Shown, path: Path, waiting: Collection[Path]) -> Any:
     """What differs; None where nothing does, or where the difference is that it is to be removed."""
     if isinstance(patch, dict):
         changed: dict[str, Any] = {}
         for name, value in patch.items():
-            part = now.part((*path, name))
-            if not same(value, part.masked):
-                inner = _changed(value, part, (*path, name))
+            below = (*path, name)
+            part = now.part(below)
+            if not same(value, part.masked) or _touches(below, waiting):
+                inner = _changed(value, part, below, waiting)
                 if inner is not None or value is None:
                     changed[name] = inner
         return changed or None
@@ -189,17 +193,20 @@ def _changed(patch: Any, now: Shown, path: Path) -> Any:
         items = []
         for id_, item in by_id(path, patch).items():
             part = now.part((*path, id_))
-            inner = _changed({**item, "id": id_}, part, (*path, id_))
+            inner = _changed({**item, "id": id_}, part, (*path, id_), waiting)
             if inner is not None:
                 items.append({"id": id_, **inner})
         return items or None
-    if isinstance(patch, list):
-        return [_unmasked(item, now.part((*path, i))) for i, item in enumerate(patch)]
-    return patch
+    return _unmasked(patch, now)
+
+
+def _touches(path: Path, waiting: Collection[Path]) -> bool:
+    """Whether one of the paths ``waiting`` lies at or in ``path``, or ``path`` in one of them."""
+    return any(path[: len(one)] == one[: len(path)] for one in waiting)
 
 
 def _unmasked(value: Any, now: Shown) -> Any:
-    """Part of a list that is replaced as a whole, with the secrets that its masks stand for."""
+    """What is replaced as a whole, with the secrets that its masks stand for."""
     if isinstance(value, dict):
         return {name: _unmasked(item, now.part((name,))) for name, item in value.items()}
     if isinstance(value, list):

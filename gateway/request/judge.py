@@ -42,7 +42,7 @@ def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, stat
     seconds = key.penalty.on_failure(outcome, now)
     if seconds > 0:
         tx.live.memory.cool(key, seconds, now)
-    key.last_error = outcome.message
+    key.last_error, key.last_error_at = outcome.message, time.time()
     if outcome.kind in (Kind.KEY, Kind.QUOTA):
         log.error(
             "provider rejected key",

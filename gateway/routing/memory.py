@@ -40,6 +40,8 @@ class KeyState:
     off: bool = False
     """An operator has taken it out of use."""
     last_error: str | None = None
+    last_error_at: float | None = None
+    """Seconds since the epoch."""
     near_limit: bool = False
     """A window of it is used to 80 % and more, and that was said."""
     models: dict[str, ModelState] = field(default_factory=dict)

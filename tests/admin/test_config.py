@@ -316,6 +316,44 @@ async def test_what_needs_a_restart_is_named(gateway: Gateway) -> None:
     assert (server.listen, server.max_body_mb) == (f"127.0.0.1:{gateway.port}", 1)
 
 
+METRICS = {"prometheus": {"endpoint": "/figures"}}
+"""A setting of logging that waits for a restart."""
+
+
+async def test_what_waits_for_a_restart_can_be_set_back_to_what_runs(gateway: Gateway) -> None:
+    listen = f"127.0.0.1:{gateway.port}"
+    await gateway.admin("POST", "config", {"server": {"listen": "127.0.0.1:1"}, "logging": METRICS})
+    back = {"server": {"listen": listen}}
+    body = (await gateway.admin("POST", "config/validate", back))[1]
+    assert body["changes"] == [{"path": "server.listen", "before": "127.0.0.1:1", "after": listen}]
+    assert body["restart_required"] == ["logging.prometheus.endpoint"]
+    body = (await gateway.admin("POST", "config", back))[1]
+    assert body["restart_required"] == ["logging.prometheus.endpoint"]
+    overlay = (await gateway.admin("GET", "config/overlay"))[1]["overlay"]
+    assert overlay == {"server": {"listen": listen}, "logging": METRICS}
+
+
+async def test_what_the_file_waits_with_can_be_set_back_as_well(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    async with running(keyed(), tmp_path, config_store=store) as gateway:
+        file = keyed()
+        gateway.write({**file, "server": {**file["server"], "admin_listen": "127.0.0.1:1"}})
+        assert (await gateway.post_reload())[1]["restart_required"] == ["server.admin_listen"]
+        body = (await gateway.admin("POST", "config", {"server": {"admin_listen": None}}))[1]
+        assert body["restart_required"] == []
+
+
+async def test_what_waits_for_a_restart_goes_on_waiting_when_an_answer_is_sent_back(gateway: Gateway) -> None:
+    await gateway.admin("POST", "config", {"logging": METRICS})
+    answer = (await gateway.admin("GET", "config"))[1]
+    answer["policy"]["retry"]["max_attempts"] = 4
+    body = (await gateway.admin("POST", "config", answer))[1]
+    assert body["restart_required"] == ["logging.prometheus.endpoint"]
+    overlay = (await gateway.admin("GET", "config/overlay"))[1]["overlay"]
+    assert overlay == {"logging": METRICS, "policy": {"retry": {"max_attempts": 4}}}
+
+
 async def test_what_is_not_set_cannot_be_taken_back(gateway: Gateway) -> None:
     assert (await gateway.admin("DELETE", "config/overlay/policy/retry"))[0] == 404
     assert (await gateway.admin("DELETE", "config/overlay/api_keys/one"))[0] == 404

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN_KEY, Gateway, configured, running, until
 
 KEYS = [{"id": "a", "key": "key-a"}, {"id": "b", "key": "key-b"}]
 UP = {"id": "up", "type": "echo", "model": "m", "api_keys": KEYS}
 SERVER = {"server": {"admin_api_key": ADMIN_KEY}}
+STORAGE = {"config": {"type": "memory"}, "runtime": {"type": "memory"}, "master_key": "a master key of tests"}
 
 
 async def keys_used(gateway: Gateway, count: int = 6) -> set[str]:
@@ -57,6 +60,22 @@ async def test_with_all_keys_disabled_another_provider_answers_or_nobody(tmp_pat
         status, body, _ = await gateway.ask()
         assert (status, body["error"]["code"]) == (503, "no_provider_available")
         assert "disabled" in body["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["", "/llm_providers/new", "/llm_providers/up"])
+async def test_a_key_that_is_taken_back_leaves_nothing_disabled(tmp_path: Path, path: str) -> None:
+    new = {"id": "new", "type": "echo", "model": "n"}
+    config = configured(UP, **SERVER, storage=STORAGE)
+    async with running(config, tmp_path, config_store=MemoryConfigStore()) as gateway:
+        up = {"id": "up", "api_keys": [{"id": "c", "key": "key-c"}]}
+        assert (await gateway.admin("POST", "config", {"llm_providers": [new, up]}))[0] == 200
+        for key in "ac":
+            await switch(gateway, key, "disable")
+        assert (await gateway.admin("POST", "providers/new/keys/keyless/disable"))[0] == 200
+        assert (await gateway.admin("DELETE", f"config/overlay{path}"))[0] == 200
+        left = set((await gateway.admin("GET", "config/overlay"))[1]["disabled"])
+        gone = {"": {"up/c", "new/keyless"}, "/llm_providers/new": {"new/keyless"}}.get(path, {"up/c"})
+        assert left == {"up/a", "up/c", "new/keyless"} - gone
 
 
 async def test_another_gateway_knows_soon(tmp_path: Path) -> None:

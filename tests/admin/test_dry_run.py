@@ -97,13 +97,29 @@ async def test_what_a_client_may_not_use(tmp_path: Path) -> None:
         assert (await route(gateway))["refusal"] is None
 
 
+async def test_a_client_that_is_not_let_in(tmp_path: Path) -> None:
+    config = administered(provider("a"))
+    config["api_keys"].append({"id": "past", "key": "sk-past", "expires_at": "2026-01-31T00:00:00Z"})
+    async with running(config, tmp_path) as gateway:
+        for client in ("past", "anonymous"):
+            found = await route(gateway, client=client)
+            assert (found["chosen"], found["refusal"]["status"]) == (None, 401)
+            assert found["refusal"]["code"] == "invalid_api_key" and "not let in" in found["why"]
+        assert (await call(gateway, "POST /clients/one/rotate", {"grace": "1h"}))[0] == 200
+        assert (await call(gateway, "POST /clients/one/rotate", {"grace": 0}))[0] == 200
+        assert (await route(gateway, client="one"))["chosen"] is not None
+
+
 async def test_a_client_at_its_limit(tmp_path: Path) -> None:
     config = administered(provider("a"))
     config["api_keys"][0]["limits"] = {"req_per_min": 1}
     async with running(config, tmp_path) as gateway:
         assert (await route(gateway, client="one"))["client_limits"] == []
         assert (await gateway.ask())[0] == 200
-        (full,) = (await route(gateway, client="one"))["client_limits"]
+        found = await route(gateway, client="one")
+        assert found["chosen"] is None and "429" in found["why"]
+        assert of(found, "a")["usable"]
+        (full,) = found["client_limits"]
         assert full.startswith("its requests window is full: 1 of 1")
 
 

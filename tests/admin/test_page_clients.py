@@ -40,8 +40,8 @@ def fields(page: Answer) -> dict[str, str]:
     """What the fields of the page's forms hold."""
     inputs = re.findall(r'<input id="f-([^"]+)"[^>]* value="([^"]*)"', page.text)
     areas = re.findall(r'<textarea id="f-([^"]+)"[^>]*>\n([^<]*)</textarea>', page.text)
-    seals = re.findall(r'name="(seal)" value="([^"]*)"', page.text)
-    return {name: unescape(value) for name, value in (*inputs, *areas, *seals)}
+    hidden = re.findall(r'name="(shown)" value="([^"]*)"', page.text)
+    return {name: unescape(value) for name, value in (*inputs, *areas, *hidden)}
 
 
 async def client(browser: Browser, id: str) -> Any:
@@ -166,6 +166,28 @@ async def test_what_somebody_else_changed_meanwhile_is_not_overwritten(browser: 
     assert fields(page)["description"] == "Late"
     one = await client(browser, "one")
     assert (one["limits"]["req_per_min"], one["description"]) == (7, "")
+    answer = await browser.post("/ui/clients/one", {**fields(page), "csrf": page.csrf, "do": "change"})
+    assert answer.status == 303
+    one = await client(browser, "one")
+    assert (one["limits"]["req_per_min"], one["description"]) == (7, "Late")
+
+
+async def test_what_two_changed_to_different_values_is_marked(browser: Browser) -> None:
+    page = await browser.get("/ui/clients/one")
+    await call(browser.gateway, "PUT /clients/one", {"description": "Theirs", "limits": {"req_per_min": 7}})
+    mine = {"description": "Mine", "limits.req_per_min": "7"}
+    page = await browser.post("/ui/clients/one", {**fields(page), **mine, "csrf": page.csrf, "do": "change"})
+    assert page.status == 409 and "Meanwhile it was set to: Theirs." in page.words
+    assert 'id="f-limits.req_per_min-error"' not in page.text
+    assert {name: fields(page)[name] for name in mine} == mine
+
+
+@pytest.mark.parametrize("shown", ["", "[]", '{"description": 7}', "{"])
+async def test_a_form_that_does_not_say_what_it_showed_changes_nothing(browser: Browser, shown: str) -> None:
+    page = await browser.get("/ui/clients/one")
+    form = {**fields(page), "shown": shown, "csrf": page.csrf, "do": "change", "description": "Late"}
+    assert (await browser.post("/ui/clients/one", form)).status == 400
+    assert (await client(browser, "one"))["description"] == ""
 
 
 async def test_a_key_is_rotated_with_time_to_change_over(browser: Browser) -> None:

@@ -83,6 +83,24 @@ async def test_logging_out_ends_the_session(browser: Browser) -> None:
     assert (await browser.get("/ui/")).status == 303
 
 
+async def test_a_form_of_a_session_that_has_ended_is_not_done_and_leads_back(browser: Browser) -> None:
+    page = f"{browser.gateway.url}/ui/config?search=policy"
+    answer = await browser.post("/ui/config/reload", {"csrf": "0" * 64}, referer=page)
+    assert answer.location == "/ui/login?undone=1&next=/ui/config%3Fsearch%3Dpolicy"
+    answer = await browser.get(answer.location)
+    assert "nothing was done" in answer.words and 'value="/ui/config?search=policy"' in answer.text
+    for foreign in ("https://evil.example//evil.example/", "http://[", ""):
+        answer = await browser.post("/ui/config/reload", referer=foreign)
+        assert 'name="next" value="/ui/"' in (await browser.get(answer.location)).text
+
+
+async def test_the_token_of_the_session_is_told_to_who_is_in_it(browser: Browser) -> None:
+    assert (await browser.get("/ui/session")).status == 303
+    await browser.log_in()
+    csrf = json.loads((await browser.get("/ui/session")).text)["csrf_token"]
+    assert csrf == (await browser.get("/ui/")).csrf
+
+
 async def test_a_session_begins_anew_with_each_login(browser: Browser) -> None:
     old = (await browser.log_in()).cookies["coo_llm_session"].partition(";")[0]
     new = (await browser.log_in()).cookies["coo_llm_session"].partition(";")[0]

@@ -101,15 +101,17 @@ async def test_reset_forgets_what_the_upstream_said_but_not_the_windows(gateway:
     memory, now = gateway.live.memory, time.monotonic()
     assert (await gateway.ask())[0] == 200
     key = memory.keys["key:up/first"]
-    key.last_error = "Rejected."
+    key.last_error, key.last_error_at = "Rejected.", 1_700_000_000.0
     memory.cool(key, key.penalty.on_failure(Outcome(Kind.KEY, 401, "Rejected."), now), now)
     before = (await keys(gateway))["first"]
     assert (before["state"], before["last_error"]) == ("disabled", "Rejected.")
+    assert before["last_error_at"] == 1_700_000_000.0
     assert 50 < before["cooled_seconds"] <= 60
     assert abs(before["cooled_until"] - time.time() - before["cooled_seconds"]) < 5
     status, body = await call(gateway, "POST /providers/up/keys/first/reset")
     assert status == 200
     assert (body["key"]["state"], body["key"]["last_error"]) == ("active", None)
+    assert body["key"]["last_error_at"] is None
     assert body["key"]["windows"]["requests"]["used"] == before["windows"]["requests"]["used"]
 
 
@@ -167,11 +169,13 @@ async def test_a_trial_that_is_none(gateway: Gateway, body: object) -> None:
 async def test_several_processes_are_shown_as_one(gateway: Gateway) -> None:
     one, other = await standing(gateway.live), await standing(gateway.live)
     key = other["key:up/first"]
-    key.update(state="cooling", cooled_seconds=9.0, in_flight=2, error_rate=0.5, last_error="Overloaded.")
+    key.update(state="cooling", cooled_seconds=9.0, in_flight=2, error_rate=0.5)
+    key.update(last_error="Overloaded.", last_error_at=1_700_000_000.0)
     one["key:up/first"]["in_flight"] = 1
     merged = together([one, other])["key:up/first"]
     assert (merged["state"], merged["cooled_seconds"], merged["in_flight"]) == ("cooling", 9.0, 3)
     assert (merged["error_rate"], merged["last_error"]) == (0.5, "Overloaded.")
+    assert merged["last_error_at"] == 1_700_000_000.0
     assert merged == together([other, one])["key:up/first"]
     assert together([one])["key:up/second"]["state"] == "active"
 

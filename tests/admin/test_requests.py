@@ -99,6 +99,9 @@ async def test_one_with_its_attempts(gateway: Gateway) -> None:
         {"slower_than_ms": "fast"},
         {"dearer_than_usd": "-1"},
         {"colour": "red"},
+        {"before": "x"},
+        {"before": "z" * 26},
+        {"before": "0" * 25},
     ],
 )
 async def test_what_cannot_be_asked(gateway: Gateway, query: dict[str, str]) -> None:

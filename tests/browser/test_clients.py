@@ -138,6 +138,18 @@ async def test_the_form_of_a_new_client_is_for_everybody(page: Page) -> None:
     assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
+async def test_long_ids_fit_a_narrow_page(visit: Visits, tmp_path: Path) -> None:
+    id = "a" * 64
+    up = {"id": id, "type": "echo", "model": "m", "api_keys": [{"id": id, "key": "sk-up"}]}
+    config = {"server": SERVER, "llm_providers": [up], "api_keys": [{"id": id, "key": "sk-one"}]}
+    async with serving(config, tmp_path) as gateway:
+        page = await visit(gateway, View("light", 360))
+        for path in ("clients/+new", f"clients/{id}", f"providers/{id}"):
+            await page.goto(f"/ui/{path}")
+            assert await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
+        await page.close()
+
+
 async def test_clients_are_searched_sorted_and_taken_along(page: Page, tmp_path: Path) -> None:
     await page.goto("/ui/clients")
     await page.get_by_label("Search").fill("front page")

@@ -51,6 +51,16 @@ def test_only_what_differs_is_a_change(loaded: Loaded) -> None:
     }
 
 
+def test_where_something_waits_for_a_restart_what_is_shown_is_a_change_as_well(loaded: Loaded) -> None:
+    now = shown(loaded.config)
+    waiting = [("server", "workers"), ("logging", "providers")]
+    again = {name: now.masked[name] for name in ("server", "logging", "policy", "storage")}
+    assert changes(again, now, waiting) == {
+        "server": {"workers": now.masked["server"]["workers"]},
+        "logging": {"providers": now.actual["logging"]["providers"]},  # with the secret
+    }
+
+
 def test_masks_in_a_list_that_is_replaced_stand_for_what_they_were(loaded: Loaded) -> None:
     now = shown(loaded.config)
     edited = json.loads(json.dumps(now.masked["logging"]["providers"]))
@@ -61,8 +71,9 @@ def test_masks_in_a_list_that_is_replaced_stand_for_what_they_were(loaded: Loade
 
 @pytest.mark.parametrize("name", ["storage", "version"])
 def test_what_only_the_file_can_set(loaded: Loaded, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: .* in the file"):
-        changes({name: {"on_trouble": "open"}}, shown(loaded.config))
+    for value in ({"on_trouble": "open"}, None):
+        with pytest.raises(ConfigError, match=f"{name}: .* in the file"):
+            changes({name: value}, shown(loaded.config))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ _POLL = 1.0
 async def get_requests(request: web.Request) -> web.Response:
     """The newest records, newest first, and what to give as ``before`` for the next page."""
     query = Query(request, "limit", "before", *RANGE, *CHOSEN_BY)
-    limit, before = query.whole("limit", 1, MAX_LIMIT) or 100, query.text("before")
+    limit, before = query.whole("limit", 1, MAX_LIMIT) or 100, query.record("before")
     wanted = chosen(query, read_range(query))
     return answer(await requests.page(request.app[ADMIN], wanted, limit, before))
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import MultiDictProxy
+from yarl import URL
 
 from gateway.admin.access import unserved
 from gateway.admin.callers import admit_login, check_csrf, find_session, told
@@ -108,6 +109,16 @@ async def _read_write(request: web.Request) -> None:
 def _to_login(request: web.Request) -> web.Response:
     if wants_events(request):
         return web.Response(status=401, text="The session has ended: log in again.")
-    if request.method not in SAFE or request.path_qs == HOME:
+    if request.method not in SAFE:
+        return see_other(request, f"{LOGIN}?undone=1&next={quote(_sent_from(request), safe='/')}")
+    if request.path_qs == HOME:
         return see_other(request, LOGIN)
     return see_other(request, f"{LOGIN}?next={quote(request.path_qs, safe='/')}")
+
+
+def _sent_from(request: web.Request) -> str:
+    """The page that a form stands on: not all addresses that take one are pages."""
+    try:
+        return URL(request.headers.get("referer", "")).raw_path_qs
+    except ValueError:
+        return ""

@@ -28,7 +28,8 @@ from gateway.api import Filter, StoreUnavailable
 EVERY = 5.0
 _ADDRESS = "/ui/clients"
 _MEANWHILE = (
-    "Somebody changed this client in the meantime. This is how it is now; what you filled in is kept."
+    "Somebody changed this client in the meantime, and nothing is saved yet. This is how it is now, "
+    "with what you changed: look, then save."
 )
 
 
@@ -69,8 +70,12 @@ def check_lists(body: Mapping[str, Any]) -> None:
 async def _change(request: web.Request, id: str, note: Callable[[str], None]) -> web.Response:
     state, wanted = request.app[ADMIN], client_form.filled(request[FORM])
     before = client_form.fields_of(clients.described(state, id))
-    if request[FORM].get("seal") != client_form.seal(before):
-        return await whole(request, await _page(request, Draft(wanted, {"": _MEANWHILE}, 409)))
+    seen = client_form.read(request[FORM].get("shown", ""))
+    if seen is None:
+        raise AdminError(400, "This form is none of this page's.")
+    if seen != before:
+        fields, both = client_form.rebased(seen, wanted, before)
+        return await whole(request, await _page(request, Draft(fields, {"": _MEANWHILE, **both}, 409)))
     body = client_form.changes(before, wanted)
     try:
         check_lists(body)
@@ -139,7 +144,7 @@ async def _page(request: web.Request, draft: Draft) -> Page:
         "range_links": range_links(span),
         **await _figures(state, range_, span.step),
         "fields": draft.fields or shown_fields,
-        "seal": client_form.seal(shown_fields),
+        "shown": client_form.written(shown_fields),
         "errors": draft.errors,
         "given": request.get(FORM, {}),
         "providers": list(state.live.current.catalog.services),

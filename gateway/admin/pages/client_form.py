@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -60,9 +60,27 @@ def changes(shown: Fields, wanted: Fields) -> dict[str, Any]:
     return body
 
 
-def seal(fields: Fields) -> str:
-    """Stands for what a form showed: whether it is the same still, when it comes back."""
-    return hashlib.sha256(repr(sorted(fields.items())).encode()).hexdigest()[:16]
+def written(fields: Fields) -> str:
+    """What a form shows, to come back with it."""
+    return json.dumps(fields)
+
+
+def read(text: str) -> Fields | None:
+    """What a form showed; None if this was not `written`."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(fields, dict) and fields.keys() == set(NAMES)
+    return fields if known and all(isinstance(value, str) for value in fields.values()) else None
+
+
+def rebased(shown: Fields, wanted: Fields, now: Fields) -> tuple[Fields, dict[str, str]]:
+    """What of ``wanted`` is otherwise than ``shown``, on top of how it is ``now``; and of the fields that
+    were changed here and meanwhile elsewhere, to something else, what became of them there."""
+    mine = {name: wanted[name] for name in NAMES if wanted[name] != shown[name].strip()}
+    both = [name for name, text in mine.items() if now[name] not in (shown[name], text)]
+    return {**now, **mine}, {name: f"Meanwhile it was set to: {now[name] or 'nothing'}." for name in both}
 
 
 def duration_text(seconds: float) -> str:

@@ -6,12 +6,13 @@ import re
 
 from aiohttp import web
 
-from gateway.admin.errors import AdminError
-from gateway.admin.login import MAX_PASSWORD, keep_session, log_in, log_out
+from gateway.admin.errors import AdminError, answer
+from gateway.admin.login import COOKIE, MAX_PASSWORD, keep_session, log_in, log_out
 from gateway.admin.pages.flash import see_other
 from gateway.admin.pages.forms import FORM
 from gateway.admin.pages.page import Page
 from gateway.admin.pages.render import whole
+from gateway.admin.sessions import csrf_token
 from gateway.admin.state import CALLER
 
 HOME = "/ui/"
@@ -26,6 +27,11 @@ async def get_login(request: web.Request) -> web.Response:
     if CALLER in request and request[CALLER].session is not None:
         return see_other(request, onward)
     return await _form(request, onward)
+
+
+async def get_session(request: web.Request) -> web.Response:
+    """The token that forms of this session bring: for pages that an earlier session has left open."""
+    return answer({"csrf_token": csrf_token(request.cookies[COOKIE])})
 
 
 async def post_login(request: web.Request) -> web.Response:
@@ -51,7 +57,7 @@ async def post_logout(request: web.Request) -> web.Response:
 
 
 async def _form(request: web.Request, onward: str, error: AdminError | None = None) -> web.Response:
-    values = {"onward": onward, "error": error}
+    values = {"onward": onward, "error": error, "undone": "undone" in request.query}
     return await whole(request, Page("login.html", values, error.status if error else 200))
 
 
@@ -64,4 +70,5 @@ routes = (
     web.get("/login", get_login),
     web.post("/login", post_login),
     web.post("/logout", post_logout),
+    web.get("/session", get_session),
 )

@@ -21,6 +21,7 @@ from gateway.admin.pages.page import Page, Section
 from gateway.admin.pages.static import STATIC
 from gateway.admin.sessions import csrf_token
 from gateway.admin.state import CALLER
+from gateway.admin.trail import SAFE
 from gateway.keys import LIVE
 
 SECTIONS: web.AppKey[tuple[Section, ...]] = web.AppKey("gateway.admin.sections", tuple)
@@ -110,6 +111,7 @@ def _everything(request: web.Request, page: Page) -> dict[str, Any]:
         "everyone": live.current.clients.open_to_all,
         "flash": read_flash(request) if inside else None,
         "every": page.every,
+        "unsaved": request.method not in SAFE,
         **page.values,
     }
 

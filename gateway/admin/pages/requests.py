@@ -89,7 +89,7 @@ def _read(request: web.Request) -> _Asked:
             **fields,
             **{name: _local(at) for name in RANGE if (at := getattr(wanted, name)) is not None},
         }
-        return _Asked(shown, wanted, query.text("before"))
+        return _Asked(shown, wanted, query.record("before"))
     except AdminError as error:
         name, _, why = error.message.partition(": ")
         if name not in _FIELDS:

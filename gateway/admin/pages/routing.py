@@ -46,7 +46,7 @@ async def dry(request: web.Request) -> Page:
         "fault": fault,
         "found": found,
         "highest": _highest(found["candidates"]) if found else 1.0,
-        "chosen": _first_usable(found["candidates"]) if found else None,
+        "chosen": _first_usable(found["candidates"]) if found and found["chosen"] else None,
         "most": MOST,
         "terms": TERMS,
         "names": known_names(request.app[ADMIN]),

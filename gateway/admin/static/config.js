@@ -10,8 +10,12 @@
   const look = async () => {
     const mine = (asked += 1);
     const response = await fetch(form.action, {
-      method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "x-part": "review" }, redirect: "error",
+      method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "x-part": "review" }, redirect: "manual",
     });
+    if (response.type === "opaqueredirect") {
+      document.dispatchEvent(new CustomEvent("coo:ended"));
+      return;
+    }
     if (!response.ok) throw new Error(String(response.status));
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("review");
@@ -35,5 +39,6 @@
     for (const button of document.querySelectorAll("#review button")) button.disabled = true;
     soon();
   });
+  document.addEventListener("coo:back", () => text.value.trim() && soon());
   if (text.value.trim() && !document.querySelector("#review table, #review .faults")) soon();
 })();

@@ -10,6 +10,7 @@
   let failures = 0;
   let abort = null;
   let timer = 0;
+  let over = false;
 
   const say = (state, text) => {
     box.dataset.state = state;
@@ -89,13 +90,11 @@
 
   const follow = async () => {
     abort = new AbortController();
+    over = false;
     const response = await fetch(location.href, {
       headers: { accept: "text/event-stream" }, signal: abort.signal, redirect: "error", cache: "no-store",
     });
-    if (response.status === 401) {
-      location.reload();
-      return;
-    }
+    over = response.status === 401;
     if (!response.ok) throw new Error(String(response.status));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
@@ -116,6 +115,11 @@
     } catch {
       abort = null;
       if (paused || document.hidden) return;
+      if (over) {
+        say("trouble", "Not live");
+        document.dispatchEvent(new CustomEvent("coo:ended"));
+        return;
+      }
       say("trouble", "Reconnecting …");
       timer = setTimeout(run, RETRY[Math.min(failures, RETRY.length - 1)]);
       failures += 1;
@@ -139,6 +143,7 @@
     }
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : run()));
+  document.addEventListener("coo:back", run);
   addEventListener("pagehide", stop);
   box.hidden = false;
   say("trouble", "Connecting …");

@@ -91,7 +91,10 @@
   // --- the answer
 
   const failure = async (response) => {
-    if (response.type === "opaqueredirect") return "The session has ended: load the page again and log in.";
+    if (response.type === "opaqueredirect") {
+      document.dispatchEvent(new CustomEvent("coo:ended"));
+      return "The session has ended: nothing was asked.";
+    }
     const text = await response.text();
     try {
       const { error } = JSON.parse(text);
