@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 JOINED = 65536
 """Bytes of a body up to which it is cheaper to copy it behind the head than to write twice."""
 
+MUCH = 65536
+"""Bytes of one read behind which there is probably more."""
+
 Redial = Callable[[Exchange, Origin], None]
 
 
@@ -127,6 +130,18 @@ class Connection(asyncio.Protocol):
         else:
             if complete:
                 self._finish()
+            elif len(data) >= MUCH:
+                self._give_way()
+
+    def _give_way(self) -> None:
+        """Read no more before others had their turn: the event loop would read one socket many times over."""
+        self.transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        exchange = self._exchange
+        if not self.transport.is_closing() and (exchange is None or not exchange.paused):
+            self.transport.resume_reading()
 
     def eof_received(self) -> None:
         """Called by the event loop; `connection_lost` follows."""

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gateway.upstream.client import Client
+from gateway.upstream.connection import MUCH
 from gateway.upstream.failure import FailureKind
 from tests.upstream.conftest import Serve
 from tests.upstream.peers import CHUNKED, OK, Notes, Peer, answering, exchange, failure
@@ -241,6 +242,34 @@ async def test_large_bodies_both_ways(client: Client, serve: Serve) -> None:
         notes, _ = await exchange(client, server, body)
         assert notes.body == body
     assert server.connections == 1
+
+
+async def test_others_have_their_turn_after_a_large_read(client: Client, serve: Serve) -> None:
+    """An upstream that sends as fast as it can is read once in a turn of the loop."""
+    notes = Notes()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nx" % MIB)
+        await peer.gone()
+
+    handle = await client.send(serve(script).request(), notes, 5)
+    await notes.heard.wait()
+    connection = handle.connection
+    assert connection is not None
+    connection.data_received(bytes(MUCH - 1))
+    assert connection.transport.is_reading()
+    connection.data_received(bytes(MUCH))
+    assert not connection.transport.is_reading()
+    await asyncio.sleep(0)
+    assert connection.transport.is_reading()
+    connection.data_received(bytes(MUCH))
+    handle.pause()
+    await asyncio.sleep(0)
+    assert not connection.transport.is_reading()
+    handle.resume()
+    assert connection.transport.is_reading()
+    handle.abort()
 
 
 async def test_answer_before_the_request_was_read(client: Client, serve: Serve) -> None:
