@@ -78,8 +78,8 @@ async def test_the_form_of_the_policy_and_taking_it_back(page: Page) -> None:
 
 
 async def test_a_setting_is_found_and_changed(page: Page) -> None:
-    await page.get_by_label("Search").fill("ttl_seconds")
-    await page.get_by_label("Search").press("Enter")
+    await page.get_by_role("searchbox", name="Search").fill("ttl_seconds")
+    await page.get_by_role("searchbox", name="Search").press("Enter")
     await page.get_by_role("link", name="Change policy.cache.ttl_seconds").click()
     await expect(page.get_by_label("Settings", exact=True)).to_have_value(
         "policy:\n  cache:\n    ttl_seconds: 10.0\n"
