@@ -123,6 +123,28 @@ async def test_a_client_at_its_limit(tmp_path: Path) -> None:
         assert full.startswith("its requests window is full: 1 of 1")
 
 
+async def test_a_budget_is_held_against_what_the_client_may_use(tmp_path: Path) -> None:
+    config = administered(provider("cheap"), provider("dear", 1000.0))
+    only_cheap = {"id": "thrifty", "key": "sk-thrifty", "allowed_providers": ["cheap"], "budget": {"usd": 1}}
+    config["api_keys"].append(only_cheap)
+    async with running(config, tmp_path) as gateway:
+        thrifty = gateway.of("sk-thrifty")
+        assert (await thrifty.ask())[0] == 200
+        found = await route(gateway, client="thrifty")
+        assert (found["client_limits"], found["chosen"] and found["chosen"]["provider"]) == ([], "cheap")
+        assert (await thrifty.ask())[0] == 200
+
+
+async def test_whose_keys_allow_as_many_tokens_stand_before(tmp_path: Path) -> None:
+    config = administered(
+        provider("tight", 0.001, limits={"max_tokens": 10}), provider("wide"), policy={"priority": "cost"}
+    )
+    async with running(config, tmp_path) as gateway:
+        assert (await route(gateway, max_tokens=10))["chosen"]["provider"] == "tight"
+        found = await route(gateway, max_tokens=11)
+        assert found["chosen"]["provider"] == "wide" and "allows fewer tokens" in found["why"]
+
+
 async def test_other_providers_stand_behind(tmp_path: Path) -> None:
     config = administered(
         provider("a"), provider("b", model="other"), policy={"fallback": {"providers": ["b"]}}
