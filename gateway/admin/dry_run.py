@@ -123,18 +123,22 @@ def _judge(
     return [*sorted(order, key=lambda verdict: verdict.held_back), *verdicts.values()]
 
 
-def _excluded(tx: Transaction, allowed: Sequence[Target]) -> list[Verdict]:
-    """The candidates of the model that are none for this client."""
-    client, left_out = tx.client, []
-    for target in tx.pool.targets if tx.pool is not None else ():
-        if target in allowed:
+def _excluded(tx: Transaction, candidates: Sequence[Target]) -> list[Verdict]:
+    """The targets of the model that are not among this client's ``candidates``."""
+    if tx.pool is None:
+        return []
+    of_providers = tx.pool.within(tx.client.providers)
+    allowed = tx.client.allowed(of_providers, tx.alias)
+    left_out = []
+    for target in tx.pool.targets:
+        if target in candidates:
             continue
-        if client.providers is not None and target.provider not in client.providers:
+        if target not in of_providers:
             reason = "the client may not use this provider"
-        elif client.meter.limits.budget and not target.prices.known:
-            reason = "its price is not known, and the client has a budget"
-        else:
+        elif target not in allowed:
             reason = "the client may not use this model"
+        else:
+            reason = "its price is not known, and the client has a budget"
         left_out.append(Verdict(target, False, [reason]))
     return left_out
 

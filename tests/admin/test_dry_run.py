@@ -83,7 +83,7 @@ async def test_what_a_client_may_not_use(tmp_path: Path) -> None:
     config["api_keys"] += [
         {"id": "only-a", "key": "sk-a", "allowed_providers": ["a"]},
         {"id": "thrifty", "key": "sk-b", "budget": {"usd": 1}},
-        {"id": "none", "key": "sk-c", "allowed_models": ["other"]},
+        {"id": "none", "key": "sk-c", "allowed_models": ["other"], "budget": {"usd": 1}},
     ]
     async with running(config, tmp_path) as gateway:
         found = await route(gateway, client="only-a")
@@ -93,7 +93,8 @@ async def test_what_a_client_may_not_use(tmp_path: Path) -> None:
         assert of(found, "unpriced")["reasons"] == ["its price is not known, and the client has a budget"]
         found = await route(gateway, client="none")
         assert (found["chosen"], found["refusal"]["code"]) == (None, "model_not_allowed")
-        assert len(found["candidates"]) == 3
+        reasons = [reason for one in found["candidates"] for reason in one["reasons"]]
+        assert reasons == ["the client may not use this model"] * 3
         assert (await route(gateway))["refusal"] is None
 
 
