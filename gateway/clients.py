@@ -7,10 +7,13 @@ import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
-from gateway.api import Meter
+from gateway.api import Candidate, Meter
 
 ANONYMOUS = "anonymous"
+
+AnyCandidate = TypeVar("AnyCandidate", bound=Candidate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,18 @@ class Client:
     def may_use(self, model: str) -> bool:
         """Whether ``model`` matches one of the names it may use."""
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def allowed(self, candidates: Sequence[AnyCandidate], name: str | None = None) -> Sequence[AnyCandidate]:
+        """Those it may use. ``name``: the one by which it asks for them, which is as good as theirs."""
+        if self.providers is not None:
+            candidates = [one for one in candidates if one.provider in self.providers]
+        if self.models is None or (name is not None and self.may_use(name)):
+            return candidates
+        return [
+            one
+            for one in candidates
+            if self.may_use(one.model) or self.may_use(f"{one.provider}:{one.model}")
+        ]
 
 
 class Clients:

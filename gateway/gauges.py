@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.metrics import Sample
-from gateway.routing.penalty import KeyState, key_state
+from gateway.routing.memory import KeyStatus
 from gateway.runtime import Live
 
 _RULES: Mapping[str, Callable[[float, float], float]] = {
@@ -16,7 +16,6 @@ _RULES: Mapping[str, Callable[[float, float], float]] = {
     "journal_pending_records": operator.add,
     "journal_durable": min,
 }
-_GRAVEST = (KeyState.DISABLED, KeyState.COOLING, KeyState.OPEN, KeyState.LIMITED, KeyState.ACTIVE)
 
 
 def gauges(live: Live) -> Iterator[Sample]:
@@ -32,13 +31,10 @@ def gauges(live: Live) -> Iterator[Sample]:
         in_flight = sum(key.state.meter.in_flight for key in service.keys)
         yield Sample("in_flight_requests", (service.id,), in_flight)
         for key in service.keys:
-            readings = key.state.meter.readings()  # also lets the windows slide, before the state is told
-            circuits = [model.circuit for model in key.state.models.values()]
-            current = key_state(key.state.penalty, key.state.meter, circuits, now)
-            if key.state.off:
-                current = KeyState.DISABLED
-            for state in KeyState:
-                yield Sample("key_state", (service.id, key.id, state), float(state is current))
+            readings = key.state.meter.readings()  # also lets the windows slide, before the status is told
+            current = key.state.status(now)
+            for status in KeyStatus:
+                yield Sample("key_state", (service.id, key.id, status), float(status is current))
             for reading in readings:
                 yield Sample(
                     "key_window_ratio", (service.id, key.id, reading.kind), reading.used / reading.limit
@@ -49,16 +45,16 @@ def together(samples: Iterable[Sample]) -> list[Sample]:
     """The gauges of one service from those of its processes: counts are added up, of a key's states the
     gravest is told, of all else what is worst."""
     found: dict[Any, float] = {}
-    states: dict[tuple[str, ...], KeyState] = {}
+    statuses: dict[tuple[str, ...], set[str]] = {}
     for name, labels, value in samples:
         if name == "key_state":
-            state = KeyState(labels[-1])
-            if value and _GRAVEST.index(state) <= _GRAVEST.index(states.get(labels[:-1], KeyState.ACTIVE)):
-                states[labels[:-1]] = state
+            if value:
+                statuses.setdefault(labels[:-1], set()).add(labels[-1])
         else:
             before = found.get((name, labels))
             found[name, labels] = value if before is None else _RULES.get(name, max)(before, value)
-    for key, gravest in states.items():
-        for state in KeyState:
-            found["key_state", (*key, state)] = float(state is gravest)
+    for key, told in statuses.items():
+        gravest = KeyStatus.gravest(told)
+        for status in KeyStatus:
+            found["key_state", (*key, status)] = float(status is gravest)
     return [Sample(name, labels, value) for (name, labels), value in found.items()]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.api import Limits
+from gateway.api.testing.algorithms import candidate
 from gateway.clients import ANONYMOUS, Client, Clients, key_digest
 from gateway_stores.memory import MemoryStore
 
@@ -57,3 +60,22 @@ def test_patterns_are_case_sensitive_globs_of_the_whole_name(
     patterns: tuple[str, ...] | None, model: str, may: bool
 ) -> None:
     assert client("a", "k", patterns).may_use(model) is may
+
+
+@pytest.mark.parametrize(
+    ("patterns", "name", "allowed"),
+    [
+        (None, None, ["a", "b"]),
+        (("nice",), None, []),
+        (("nice",), "nice", ["a", "b"]),
+        (("m-*",), "nice", ["a", "b"]),
+        (("b:*",), "nice", ["b"]),
+        ((), "nice", []),
+    ],
+)
+def test_a_model_is_allowed_by_its_name_its_address_or_the_name_it_is_asked_by(
+    patterns: tuple[str, ...] | None, name: str | None, allowed: list[str]
+) -> None:
+    candidates = [replace(candidate(), provider=provider, model=f"m-{provider}") for provider in "abc"]
+    one = replace(client("one", "k", patterns), providers=frozenset("ab"))
+    assert [found.provider for found in one.allowed(candidates, name)] == allowed

@@ -26,9 +26,10 @@ from gateway.request.budget import worst_cost
 from gateway.request.errors import quoted
 from gateway.request.fallback import fallbacks
 from gateway.request.operations import CHAT
+from gateway.request.plan import allowing_first
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
-from gateway.request.translate import translation
+from gateway.request.translate import prepared
 from gateway.routing.estimate import estimate_input
 from gateway.runtime import Live, Runtime
 
@@ -59,7 +60,7 @@ async def route(state: AdminState, call: web.Request, body: dict[str, Any]) -> d
     for others in groups:
         verdicts += _judge(tx, others, windows, now, fallback=True)
     verdicts += _excluded(tx, targets)
-    return _report(tx, verdicts, _client_limits(tx, [verdict.target for verdict in verdicts], windows))
+    return _report(tx, verdicts, _client_limits(tx, targets, windows))
 
 
 def _transaction(live: Live, call: web.Request, body: dict[str, Any]) -> Transaction:
@@ -105,38 +106,39 @@ def _judge(
     """The candidates in the order in which they would be asked, then those that are resting: as a plan
     does, score all that do not rest, put those first that allow as many tokens as were asked."""
     verdicts = {target: Verdict(target, fallback) for target in targets}
-    free = []
+    free, scored = [], []
     for target, verdict in verdicts.items():
         if rest := _rest(target, now):
             verdict.reasons.append(rest)
         else:
             free.append(target)
-    order = []
     for score in tx.runtime.algorithm.explain(free, tx.demand, now):
         assert isinstance(score.candidate, Target)
-        verdict = verdicts.pop(score.candidate)
+        verdict = verdicts[score.candidate]
         verdict.score, verdict.terms = score.total, dict(score.terms)
         verdict.reasons += _hindrances(tx, verdict.target, windows[verdict.target.meter.subject], now)
         verdict.held_back = not verdict.reasons and not verdict.target.state.circuit.would_admit(now)
-        order.append(verdict)
-    if tx.asked is not None:
-        asked = tx.asked[1]
-        order.sort(key=lambda verdict: 0 < verdict.target.secret.max_tokens < asked)
+        scored.append(verdict.target)
+    order = [verdicts.pop(target) for target in allowing_first(tx, scored)]
     return [*sorted(order, key=lambda verdict: verdict.held_back), *verdicts.values()]
 
 
-def _excluded(tx: Transaction, allowed: Sequence[Target]) -> list[Verdict]:
-    """The candidates of the model that are none for this client."""
-    client, left_out = tx.client, []
-    for target in tx.pool.targets if tx.pool is not None else ():
-        if target in allowed:
+def _excluded(tx: Transaction, candidates: Sequence[Target]) -> list[Verdict]:
+    """The targets of the model that are not among this client's ``candidates``."""
+    if tx.pool is None:
+        return []
+    of_providers = tx.pool.within(tx.client.providers)
+    allowed = tx.client.allowed(of_providers, tx.alias)
+    left_out = []
+    for target in tx.pool.targets:
+        if target in candidates:
             continue
-        if client.providers is not None and target.provider not in client.providers:
+        if target not in of_providers:
             reason = "the client may not use this provider"
-        elif client.meter.limits.budget and not target.prices.known:
-            reason = "its price is not known, and the client has a budget"
-        else:
+        elif target not in allowed:
             reason = "the client may not use this model"
+        else:
+            reason = "its price is not known, and the client has a budget"
         left_out.append(Verdict(target, False, [reason]))
     return left_out
 
@@ -159,10 +161,9 @@ def _hindrances(tx: Transaction, target: Target, windows: Windows, now: float) -
         found.append("its circuit is open: too many requests failed")
     found += full_windows(windows, tx.demand.input_tokens + tx.demand.output_tokens)
     try:
-        call = translation(tx, target.service.plugin, target.model, None).call
-        upstream = target.service.plugin.prepare(call, target.secret.secret)
-        if upstream.dropped and tx.runtime.config.policy.on_lossy == "refuse":
-            found.append(f"{upstream.dropped[0]} would be lost, and policy.on_lossy is refuse")
+        *_, dropped = prepared(tx, target)
+        if dropped and tx.runtime.config.policy.on_lossy == "refuse":
+            found.append(f"{dropped[0]} would be lost, and policy.on_lossy is refuse")
     except Unsupported as unsupported:
         found.append(f"the provider does not support {unsupported}")
     return found

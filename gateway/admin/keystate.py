@@ -9,9 +9,7 @@ from typing import Any
 from gateway.admin.pace import paced
 from gateway.admin.windows import Windows, windows_json
 from gateway.catalog import Key
-from gateway.routing.memory import KeyState
-from gateway.routing.penalty import KeyState as State
-from gateway.routing.penalty import key_state
+from gateway.routing.memory import KeyState, KeyStatus
 from gateway.runtime import Live
 
 TOPIC = "admin.keys"
@@ -22,7 +20,6 @@ Standing = dict[str, Any]
 
 _LIMITING = ("requests", "tokens", "session")
 """The windows that make a key limited where they are full."""
-_GRAVEST = (State.DISABLED, State.COOLING, State.OPEN, State.LIMITED, State.ACTIVE)
 
 
 async def standing(live: Live) -> dict[str, Standing]:
@@ -34,10 +31,9 @@ async def standing(live: Live) -> dict[str, Standing]:
 def key_standing(key: Key) -> Standing:
     """One key, as this process knows it."""
     state, now = key.state, time.monotonic()
-    circuits = [model.circuit for model in state.models.values()]
     cooled = max(state.meter.cooled_until - now, 0.0)
     return {
-        "state": State.DISABLED if state.off else key_state(state.penalty, state.meter, circuits, now),
+        "state": state.status(now),
         "switched_off": state.off,
         "cooled_seconds": round(cooled, 3),
         "in_flight": state.meter.in_flight,
@@ -67,11 +63,11 @@ def together(parts: Sequence[Mapping[str, Standing]]) -> dict[str, Standing]:
 def with_windows(known: Standing, windows: Windows) -> Standing:
     """The key with its windows; whether it is limited is told by these alone: one process may be refused what
     others only hold, or not have heard of what they used."""
-    state = State(known["state"])
-    if state in (State.ACTIVE, State.LIMITED):
+    status = known["state"]
+    if status in (KeyStatus.ACTIVE, KeyStatus.LIMITED):
         full = any(reading.used >= reading.limit for kind, reading in windows.items() if kind in _LIMITING)
-        state = State.LIMITED if full else State.ACTIVE
-    return {**known, "state": state, "windows": windows_json(windows)}
+        status = KeyStatus.LIMITED if full else KeyStatus.ACTIVE
+    return {**known, "state": status, "windows": windows_json(windows)}
 
 
 def _models(state: KeyState, now: float) -> dict[str, Any]:
@@ -110,7 +106,7 @@ def _headroom(state: KeyState, now: float) -> dict[str, Any] | None:
 def _merged(ours: Standing, theirs: Standing) -> Standing:
     latest = max(ours, theirs, key=lambda part: float(part["last_error_at"] or 0))
     return {
-        "state": _gravest(ours["state"], theirs["state"]),
+        "state": KeyStatus.gravest((ours["state"], theirs["state"])),
         "switched_off": ours["switched_off"] or theirs["switched_off"],
         "cooled_seconds": max(ours["cooled_seconds"], theirs["cooled_seconds"]),
         "in_flight": ours["in_flight"] + theirs["in_flight"],
@@ -130,7 +126,3 @@ def _worse(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]
         name: max(ours.get(name, model), model, key=lambda model: float(model["error_rate"]))
         for name, model in theirs.items()
     }
-
-
-def _gravest(*states: str) -> State:
-    return min((State(state) for state in states), key=_GRAVEST.index)

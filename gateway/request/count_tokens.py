@@ -26,7 +26,6 @@ async def count_tokens(tx: Transaction) -> web.StreamResponse:
     """It takes one place in the client's windows of requests, no tokens and no money. A provider that
     cannot be had is no reason to fail: the estimate stands in, and a header says so."""
     await take_request(tx)
-    tx.stream = False
     targets = resolve(tx)
     tx.demand.input_tokens = tx.demand.output_tokens = 0
     place = await admit_unbilled(tx)

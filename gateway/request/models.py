@@ -36,12 +36,7 @@ async def get_model(tx: Transaction) -> web.StreamResponse:
 
 
 def _usable(client: Client, name: str, pool: Pool) -> bool:
-    return any(
-        client.may_use(name)
-        or client.may_use(target.model)
-        or client.may_use(f"{target.provider}:{target.model}")
-        for target in pool.within(client.providers)
-    )
+    return bool(client.allowed(pool.within(client.providers), name))
 
 
 def _model(name: str, pool: Pool) -> dict[str, object]:

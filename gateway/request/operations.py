@@ -1,23 +1,33 @@
-"""The operations of the client API, and what makes a request to each of them valid."""
+"""The operations of the client API: all that tells a request to one from a request to another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from operator import methodcaller
 from typing import Any
 
-from gateway.api import ApiError
+from gateway.api import Units
+from gateway.api.usage import NO_UNITS
 from gateway.dialects import openai_client
 from gateway.dialects.client import ClientDialect
 from gateway.dialects.messages.inbound import client as anthropic_client
+from gateway.dialects.replay import Assembly
 from gateway.dialects.responses.client import RESPONSES as RESPONSES_DIALECT
+from gateway.request.check_chat import check_chat, check_completion, check_embedding
 from gateway.request.check_messages import check_count, check_messages
+from gateway.request.check_passed import check_image, check_moderation, check_rerank, check_speech
 from gateway.request.check_responses import check_responses
-from gateway.request.checks import check_common, invalid, messages_of, missing, wrong_type
+from gateway.request.checks import check_common
 
-MAX_EMBEDDING_INPUTS = 2048
+DOCUMENTS = 100
+"""Documents that are ranked for one search unit (Cohere's figure)."""
+PIECE = 500
+"""Tokens of which each further piece of a document counts as another one (Cohere's figure)."""
 
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,7 @@ class Operation:
     """One kind of request: its name is also the provider operation's that serves it as it is."""
 
     name: str
-    check: Callable[[Mapping[str, Any]], None]
+    check: Callable[[Json], None]
     """Raises `ApiError` for a body that no provider could accept."""
     dialect: ClientDialect
     """What its clients speak."""
@@ -33,8 +43,16 @@ class Operation:
     """Whether it has output tokens."""
     priced_by_tokens: bool = True
     """Whether an estimate of tokens says what it costs: files and sounds may be billed by other measures."""
+    default_model: str | None = None
+    """What its clients mean if they name no model, where they need not."""
+    streams: Callable[[Json], bool | None] = methodcaller("get", "stream")
+    """Whether the answer is asked for as events."""
+    units: Callable[[Json, int], Units] = lambda body, input_estimate: NO_UNITS
+    """What a request may be billed by at most, beside tokens."""
+    opaque: bool = False
+    """Whether an answer that is no events is a file, relayed as it comes."""
 
-    def asked_tokens(self, body: Mapping[str, Any]) -> tuple[str, int] | None:
+    def asked_tokens(self, body: Json) -> tuple[str, int] | None:
         """The output limit that the client set: the parameter's name and value."""
         for name in self.dialect.limits:
             if body.get(name) is not None:
@@ -42,115 +60,36 @@ class Operation:
         return None
 
 
-def check_chat(body: Mapping[str, Any]) -> None:
-    """Raises `ApiError` unless ``body`` is a chat request in OpenAI's form."""
-    check_common(body)
-    for index, message in enumerate(messages_of(body)):
-        if not isinstance(message, dict):
-            raise wrong_type(f"messages[{index}]", "an object", message)
-        role = message.get("role")
-        if not isinstance(role, str) or role not in _ROLES:
-            raise _bad_role(f"messages[{index}].role", role)
-        content = message.get("content")
-        if not isinstance(content, str) and content is not None:
-            _check_parts(f"messages[{index}].content", content)
-        if "tool_calls" in message and message["tool_calls"] is not None:
-            _check_tool_calls(f"messages[{index}].tool_calls", message["tool_calls"])
-    if "tools" in body:
-        _check_tools(body)
+_passed = partial(Operation, priced_by_tokens=False)
+"""One that is passed on to providers that speak it."""
 
 
-def _bad_role(where: str, role: Any) -> ApiError:
-    if role is None:
-        return missing(where)
-    if not isinstance(role, str):
-        return wrong_type(where, "a string", role)
-    return invalid(where, f"must be one of {', '.join(sorted(_ROLES))}")
+def _speaking(name: str) -> ClientDialect:
+    return replace(openai_client.EMBEDDINGS, name=name, answers=_answers, assembly=partial(Assembly, name))
 
 
-def _check_parts(where: str, content: Any) -> None:
-    if not isinstance(content, list):
-        raise wrong_type(where, "a string or an array of objects", content)
-    for index, part in enumerate(content):
-        if not isinstance(part, dict):
-            raise wrong_type(f"{where}[{index}]", "an object", part)
-        kind = part.get("type")
-        if not isinstance(kind, str):
-            raise (
-                missing(f"{where}[{index}].type")
-                if kind is None
-                else wrong_type(f"{where}[{index}].type", "a string", kind)
-            )
-        if kind == "text" and not isinstance(part.get("text"), str):
-            raise wrong_type(f"{where}[{index}].text", "a string", part.get("text"))
+def _answers(body: Json) -> int:
+    return body.get("n") or 1
 
 
-def _check_tool_calls(where: str, calls: Any) -> None:
-    if not isinstance(calls, list):
-        raise wrong_type(where, "an array of objects", calls)
-    for index, call in enumerate(calls):
-        if not isinstance(call, dict):
-            raise wrong_type(f"{where}[{index}]", "an object", call)
-        if not isinstance(call.get("id"), str):
-            raise wrong_type(f"{where}[{index}].id", "a string", call.get("id"))
-        function = call.get("function")
-        if call.get("type", "function") == "function" and not (
-            isinstance(function, dict)
-            and isinstance(function.get("name"), str)
-            and isinstance(function.get("arguments", ""), str)
-        ):
-            raise invalid(f"{where}[{index}].function", "must hold a name and its arguments as strings")
+def _never(body: Json) -> bool:
+    return False
 
 
-def _check_tools(body: Mapping[str, Any]) -> None:
-    tools = body.get("tools")
-    if tools is None:
-        return
-    if not isinstance(tools, list):
-        raise wrong_type("tools", "an array of objects", tools)
-    for index, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise wrong_type(f"tools[{index}]", "an object", tool)
-        function = tool.get("function")
-        if tool.get("type") == "function" and not (
-            isinstance(function, dict) and isinstance(function.get("name"), str)
-        ):
-            raise missing(f"tools[{index}].function.name")
+def _as_events(body: Json) -> bool:
+    return body.get("stream_format") == "sse"
 
 
-def check_completion(body: Mapping[str, Any]) -> None:
-    """Raises `ApiError` unless ``body`` is a legacy completion request."""
-    check_common(body)
-    _check_input("prompt", body.get("prompt"))
+def _images(body: Json, input_estimate: int) -> Units:
+    return Units(images=_answers(body))
 
 
-def check_embedding(body: Mapping[str, Any]) -> None:
-    """Raises `ApiError` unless ``body`` is an embedding request."""
-    check_common(body)
-    _check_input("input", body.get("input"))
-    if body.get("encoding_format") not in (None, "float", "base64"):
-        raise invalid("encoding_format", "must be 'float' or 'base64'")
+def _characters(body: Json, input_estimate: int) -> Units:
+    return Units(characters=len(body["input"]))
 
 
-def _check_input(name: str, value: Any) -> None:
-    """A string, a list of strings, a list of tokens or a list of lists of tokens; nothing empty."""
-    if value is None:
-        raise missing(name)
-    if isinstance(value, str):
-        if not value and name == "input":
-            raise invalid(name, "must not be empty")
-        return
-    if not isinstance(value, list):
-        raise wrong_type(name, "a string or an array", value)
-    if not 1 <= len(value) <= MAX_EMBEDDING_INPUTS:
-        raise invalid(name, f"must hold 1 to {MAX_EMBEDDING_INPUTS} items")
-    kind = type(value[0])
-    if kind not in (str, int, list) or any(type(item) is not kind for item in value):
-        raise invalid(name, "must be strings only, tokens only or lists of tokens only")
-    if kind is list and not all(item and all(type(token) is int for token in item) for item in value):
-        raise invalid(name, "must not hold an empty list or anything but tokens in it")
-    if kind is str and name == "input" and not all(value):
-        raise invalid(name, "must not hold an empty string")
+def _searches(body: Json, input_estimate: int) -> Units:
+    return Units(searches=ceil((len(body["documents"]) + input_estimate // PIECE) / DOCUMENTS))
 
 
 CHAT = Operation("chat", check_chat, openai_client.CHAT)
@@ -158,8 +97,25 @@ COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIO
 EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False)
 RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
 MESSAGES = Operation("messages", check_messages, anthropic_client.MESSAGES)
-COUNT_TOKENS = Operation("count_tokens", check_count, anthropic_client.COUNT_TOKENS, writes=False)
+COUNT_TOKENS = Operation(
+    "count_tokens", check_count, anthropic_client.COUNT_TOKENS, writes=False, streams=_never
+)
 MODELS = Operation("models", lambda body: None, openai_client.CHAT)
+MODERATIONS = _passed(
+    "moderations",
+    check_moderation,
+    _speaking("moderations"),
+    writes=False,
+    default_model="omni-moderation-latest",
+    streams=_never,
+)
+IMAGES = _passed("images", check_image, _speaking("images"), units=_images)
+SPEECH = _passed(
+    "speech", check_speech, _speaking("speech"), streams=_as_events, units=_characters, opaque=True
+)
+TRANSCRIPTIONS = _passed("transcriptions", check_common, _speaking("transcriptions"))
+TRANSLATIONS = _passed("translations", check_common, _speaking("translations"))
+RERANK = _passed("rerank", check_rerank, _speaking("rerank"), writes=False, streams=_never, units=_searches)
 
 _DIALECTS: Mapping[str, ClientDialect] = {"/v1/messages": anthropic_client.MESSAGES}
 """What clients speak at a path, and below it, if it is not OpenAI's chat."""

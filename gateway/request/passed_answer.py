@@ -27,7 +27,7 @@ def answering(tx: Transaction) -> WholeAnswer | StreamAnswer:
     """What takes the answer to the client."""
     if tx.stream:
         return EventAnswer(tx)
-    return ByteAnswer(tx) if tx.operation.name == "speech" else TypedAnswer(tx)
+    return ByteAnswer(tx) if tx.operation.opaque else TypedAnswer(tx)
 
 
 class _Typed:

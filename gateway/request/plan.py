@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
-from gateway.request.dropped import told
 from gateway.request.exhausted import disabled, exhausted, more_hopeful, shortest_rest
 from gateway.request.fallback import fallbacks
 from gateway.request.transaction import Transaction
-from gateway.request.translate import Translation, translation
+from gateway.request.translate import Translation, prepared
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +148,7 @@ class Plan:
         else:
             # An algorithm knows candidates, and gives back those it was given: here they are targets.
             ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
-        ranked = self._allowing_first(ranked)
+        ranked = allowing_first(self._tx, ranked)
         held_back = []
         for target in ranked:
             if target.service.id in self._barred:
@@ -169,28 +168,16 @@ class Plan:
             self._refusals.append(wait)
         return wait <= 0 and not target.secret.state.off
 
-    def _allowing_first(self, ranked: Sequence[Target]) -> Sequence[Target]:
-        """Candidates that allow as many output tokens as were asked come first."""
-        asked = self._tx.asked
-        if asked is None or not any(0 < t.secret.max_tokens < asked[1] for t in ranked):
-            return ranked
-        return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
-
     async def _reserve(self, target: Target, now: float, force: bool) -> Choice | None:
         tx = self._tx
         ticket = target.state.circuit.begin(now)
         if not ticket:
             return None
-        ceiling = self._ceiling(target)
         choice = None
         try:
-            translated = translation(tx, target.service.plugin, target.model, ceiling)
-            upstream = target.service.plugin.prepare(translated.call, target.secret.secret)
-            dropped = translated.lost(upstream.dropped)
-            if dropped:
-                dropped = told(dropped)
-                if self._policy.on_lossy == "refuse":
-                    raise Unsupported(dropped[0], "it would be lost on the way to this provider")
+            translated, upstream, dropped = prepared(tx, target)
+            if dropped and self._policy.on_lossy == "refuse":
+                raise Unsupported(dropped[0], "it would be lost on the way to this provider")
             tokens = tx.demand.input_tokens + tx.demand.output_tokens
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):
@@ -210,16 +197,9 @@ class Plan:
         if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
             self._note_near_limit(target)
         upstream.headers.extend(target.service.headers)
-        tx.clamped = tx.asked[0] if ceiling is not None and tx.asked is not None else None
+        tx.clamped = tx.asked[0] if tx.asked is not None and translated.call.max_tokens is not None else None
         tx.dropped = dropped
         return choice
-
-    def _ceiling(self, target: Target) -> int | None:
-        """The key's ``max_tokens``, where the request asks for more or sets no limit to what it can limit."""
-        tx, ceiling = self._tx, target.secret.max_tokens
-        if not ceiling or not tx.operation.dialect.limits:
-            return None
-        return ceiling if tx.asked is None or ceiling < tx.asked[1] else None
 
     def _note_near_limit(self, target: Target) -> None:
         """Say once that a key's windows have filled up to `NEAR_LIMIT`, until all have emptied again."""
@@ -282,6 +262,14 @@ class Plan:
         ):
             error.headers["x-should-retry"] = "false"
         return error
+
+
+def allowing_first(tx: Transaction, ranked: Sequence[Target]) -> Sequence[Target]:
+    """Candidates that allow as many output tokens as were asked come first."""
+    asked = tx.asked
+    if asked is None or not any(0 < t.secret.max_tokens < asked[1] for t in ranked):
+        return ranked
+    return sorted(ranked, key=lambda t: 0 < t.secret.max_tokens < asked[1])
 
 
 def billed(tx: Transaction, outcome: Outcome) -> bool:

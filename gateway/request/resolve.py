@@ -27,7 +27,7 @@ def resolve(tx: Transaction) -> Sequence[Target]:
     targets: Sequence[Target] = pool.within(tx.client.providers)
     if not targets:
         raise ApiError("provider_not_allowed", "This API key may not use the providers of this model.")
-    targets = _allowed(tx, targets)
+    targets = tx.client.allowed(targets, tx.alias)
     if not targets:
         raise ApiError("model_not_allowed", "This API key may not use this model.", param="model")
     targets = _priced(tx, targets)
@@ -51,8 +51,9 @@ def resolve(tx: Transaction) -> Sequence[Target]:
 
 
 def fallback_targets(tx: Transaction, targets: Sequence[Target], *, asked: bool) -> Sequence[Target]:
-    """Those of another provider's targets that may stand in for the client's; ``asked``: see `_allowed`."""
-    return _priced(tx, _allowed(tx, targets, asked=asked))
+    """Those of another provider's targets that may stand in for the client's. ``asked``: they have the model
+    that it asked for."""
+    return _priced(tx, tx.client.allowed(targets, tx.alias if asked else None))
 
 
 def _priced(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
@@ -60,18 +61,3 @@ def _priced(tx: Transaction, targets: Sequence[Target]) -> Sequence[Target]:
     if not tx.client.meter.limits.budget:
         return targets
     return [target for target in targets if target.prices.known or target.prices.covers(tx.units)]
-
-
-def _allowed(tx: Transaction, targets: Sequence[Target], *, asked: bool = True) -> Sequence[Target]:
-    """The targets whose provider and model the client may use. ``asked``: they are what it asked for, so
-    that the name by which it did is as good as theirs."""
-    client = tx.client
-    if client.providers is not None:
-        targets = [target for target in targets if target.provider in client.providers]
-    if client.models is None or (asked and client.may_use(tx.alias)):
-        return targets
-    return [
-        target
-        for target in targets
-        if client.may_use(target.model) or client.may_use(f"{target.provider}:{target.model}")
-    ]

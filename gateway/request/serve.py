@@ -122,12 +122,13 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     """What is asked; ``raw``: the same as bytes."""
     tx.body = body
     tx.input_estimate = estimate_input(raw)
-    tx.operation.check(tx.body)
-    tx.alias = tx.body["model"]
-    tx.asked = tx.operation.asked_tokens(tx.body)
-    if tx.body.get("stream"):
+    operation = tx.operation
+    operation.check(body)
+    tx.alias = body["model"]
+    tx.asked = operation.asked_tokens(body)
+    if operation.streams(body):
         tx.stream = True
-        tx.include_usage = tx.operation.dialect.wants_usage(tx.body)
+        tx.include_usage = operation.dialect.wants_usage(body)
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:

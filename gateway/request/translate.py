@@ -8,12 +8,14 @@ from typing import Any
 
 import orjson
 
-from gateway.api import ApiError, Call, Chunk, Kind, Outcome, Provider, Reader, Unsupported, Usage
+from gateway.api import ApiError, Call, Chunk, Kind, Outcome, Provider, Reader, Unsupported, Upstream, Usage
+from gateway.catalog import Target
 from gateway.dialects import lenient
 from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost
 from gateway.dialects.client import Asked, ClientDialect, Encoder
 from gateway.dialects.lenient import Joiner
 from gateway.dialects.sse import Splitter
+from gateway.request.dropped import told
 from gateway.request.errors import from_outcome
 from gateway.request.transaction import Transaction
 
@@ -125,6 +127,23 @@ def translation(tx: Transaction, provider: Provider, model: str, ceiling: int | 
     call = Call("chat", model, body, tx.stream, tx.include_usage, ceiling, dialect.name)
     encoder = dialect.encoder(Asked(tx.body, call, tx.input_estimate))
     return Bridge(call, dialect, encoder, dropped)
+
+
+def prepared(tx: Transaction, target: Target) -> tuple[Translation, Upstream, tuple[str, ...]]:
+    """What ``target`` would be asked, and the names of the parameters that get lost. Raises `Unsupported`."""
+    provider = target.service.plugin
+    translated = translation(tx, provider, target.model, _ceiling(tx, target))
+    upstream = provider.prepare(translated.call, target.secret.secret)
+    dropped = translated.lost(upstream.dropped)
+    return translated, upstream, told(dropped) if dropped else dropped
+
+
+def _ceiling(tx: Transaction, target: Target) -> int | None:
+    """The key's ``max_tokens``, where the request asks for more or sets no limit to what it can limit."""
+    ceiling = target.secret.max_tokens
+    if not ceiling or not tx.operation.dialect.limits:
+        return None
+    return ceiling if tx.asked is None or ceiling < tx.asked[1] else None
 
 
 def passed_headers(tx: Transaction) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 
 from gateway.api import Limits, Meter, Store
@@ -20,6 +21,25 @@ FREE_SECONDS = 60.0
 """For so long a process that starts hears that a key was freed; longer than it takes to hear of it."""
 MAX_MODELS = 64
 """Models of one key that are told apart; the rest share one state, as callers can make names up."""
+
+
+class KeyStatus(StrEnum):
+    """Why a key is used or not, the gravest first: the ``state`` of metrics and of the admin API."""
+
+    DISABLED = "disabled"
+    """Switched off, rejected, or out of money."""
+    COOLING = "cooling"
+    """The upstream asked for a pause, or needs one."""
+    OPEN = "open"
+    """The circuits of all its models are open."""
+    LIMITED = "limited"
+    """A window is full."""
+    ACTIVE = "active"
+
+    @classmethod
+    def gravest(cls, found: Collection[str]) -> KeyStatus:
+        """What to tell of a key that several processes have found so."""
+        return next(status for status in cls if status in found)
 
 
 @dataclass(slots=True)
@@ -45,6 +65,19 @@ class KeyState:
     near_limit: bool = False
     """A window of it is used to 80 % and more, and that was said."""
     models: dict[str, ModelState] = field(default_factory=dict)
+
+    def status(self, now: float) -> KeyStatus:
+        """The gravest that it is in. ``now``: monotonic seconds."""
+        if self.off or self.penalty.disabled(now):
+            return KeyStatus.DISABLED
+        if now < self.meter.cooled_until:
+            return KeyStatus.COOLING
+        if {model.circuit.state(now) for model in self.models.values()} == {CircuitState.OPEN}:
+            return KeyStatus.OPEN
+        if now >= self.meter.valid_until:
+            self.meter.refresh(now)
+        full = max(self.meter.request_share, self.meter.token_share) >= 1
+        return KeyStatus.LIMITED if full else KeyStatus.ACTIVE
 
 
 @dataclass(slots=True)

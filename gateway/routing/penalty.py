@@ -1,33 +1,17 @@
-"""How long a key rests after a failure that is about the key, and what state that leaves it in."""
+"""How long a key rests after a failure that is about the key."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
-from enum import StrEnum
+from collections.abc import Callable
 
-from gateway.api import Kind, Meter, Outcome
-from gateway.routing.circuit import Circuit, CircuitState
+from gateway.api import Kind, Outcome
 
 LONGEST_WISH = 300.0
 """Seconds: what an upstream may ask us to wait at most."""
 QUOTA_REST = 3600.0
 JITTER = 0.25
 """A doubled wait is made longer by up to this part of it, so that keys do not come back all at once."""
-
-
-class KeyState(StrEnum):
-    """Why a key is used or not: the ``state`` label of metrics, and the admin API's word for it."""
-
-    ACTIVE = "active"
-    LIMITED = "limited"
-    """A window is full."""
-    COOLING = "cooling"
-    """The upstream asked for a pause, or needs one."""
-    DISABLED = "disabled"
-    """Rejected, or out of money."""
-    OPEN = "open"
-    """The circuits of all its models are open."""
 
 
 class Backoff:
@@ -129,17 +113,3 @@ class KeyPenalty:
     def _disable(self, now: float, seconds: float) -> float:
         self._disabled_until = max(self._disabled_until, now + seconds)
         return seconds
-
-
-def key_state(penalty: KeyPenalty, meter: Meter, circuits: Iterable[Circuit], now: float) -> KeyState:
-    """The gravest state a key is in. ``circuits``: those of its models; ``now``: monotonic seconds."""
-    if penalty.disabled(now):
-        return KeyState.DISABLED
-    if now < meter.cooled_until:
-        return KeyState.COOLING
-    states = {circuit.state(now) for circuit in circuits}
-    if states == {CircuitState.OPEN}:
-        return KeyState.OPEN
-    if now >= meter.valid_until:
-        meter.refresh(now)
-    return KeyState.LIMITED if max(meter.request_share, meter.token_share) >= 1 else KeyState.ACTIVE

@@ -83,7 +83,7 @@ async def test_what_a_client_may_not_use(tmp_path: Path) -> None:
     config["api_keys"] += [
         {"id": "only-a", "key": "sk-a", "allowed_providers": ["a"]},
         {"id": "thrifty", "key": "sk-b", "budget": {"usd": 1}},
-        {"id": "none", "key": "sk-c", "allowed_models": ["other"]},
+        {"id": "none", "key": "sk-c", "allowed_models": ["other"], "budget": {"usd": 1}},
     ]
     async with running(config, tmp_path) as gateway:
         found = await route(gateway, client="only-a")
@@ -93,7 +93,8 @@ async def test_what_a_client_may_not_use(tmp_path: Path) -> None:
         assert of(found, "unpriced")["reasons"] == ["its price is not known, and the client has a budget"]
         found = await route(gateway, client="none")
         assert (found["chosen"], found["refusal"]["code"]) == (None, "model_not_allowed")
-        assert len(found["candidates"]) == 3
+        reasons = [reason for one in found["candidates"] for reason in one["reasons"]]
+        assert reasons == ["the client may not use this model"] * 3
         assert (await route(gateway))["refusal"] is None
 
 
@@ -121,6 +122,28 @@ async def test_a_client_at_its_limit(tmp_path: Path) -> None:
         assert of(found, "a")["usable"]
         (full,) = found["client_limits"]
         assert full.startswith("its requests window is full: 1 of 1")
+
+
+async def test_a_budget_is_held_against_what_the_client_may_use(tmp_path: Path) -> None:
+    config = administered(provider("cheap"), provider("dear", 1000.0))
+    only_cheap = {"id": "thrifty", "key": "sk-thrifty", "allowed_providers": ["cheap"], "budget": {"usd": 1}}
+    config["api_keys"].append(only_cheap)
+    async with running(config, tmp_path) as gateway:
+        thrifty = gateway.of("sk-thrifty")
+        assert (await thrifty.ask())[0] == 200
+        found = await route(gateway, client="thrifty")
+        assert (found["client_limits"], found["chosen"] and found["chosen"]["provider"]) == ([], "cheap")
+        assert (await thrifty.ask())[0] == 200
+
+
+async def test_whose_keys_allow_as_many_tokens_stand_before(tmp_path: Path) -> None:
+    config = administered(
+        provider("tight", 0.001, limits={"max_tokens": 10}), provider("wide"), policy={"priority": "cost"}
+    )
+    async with running(config, tmp_path) as gateway:
+        assert (await route(gateway, max_tokens=10))["chosen"]["provider"] == "tight"
+        found = await route(gateway, max_tokens=11)
+        assert found["chosen"]["provider"] == "wide" and "allows fewer tokens" in found["why"]
 
 
 async def test_other_providers_stand_behind(tmp_path: Path) -> None:

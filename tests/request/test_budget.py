@@ -14,8 +14,7 @@ from gateway.api import Demand, Prices, Units, Usage
 from gateway.api.usage import NO_UNITS
 from gateway.catalog import Target
 from gateway.request import budget
-from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, Operation
-from gateway.request.passed import IMAGES
+from gateway.request.operations import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, Operation
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import OutputAverages
 

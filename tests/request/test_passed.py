@@ -8,9 +8,17 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.api import Prices, Usage
+from gateway.api import Prices, Units, Usage
 from gateway.request.account import charged
-from gateway.request.passed import IMAGES, MODERATIONS, RERANK, SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from gateway.request.operations import (
+    IMAGES,
+    MODERATIONS,
+    RERANK,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Operation,
+)
 from gateway.request.transaction import Transaction
 
 
@@ -46,6 +54,38 @@ def test_what_a_budget_is_charged(usage: Usage | None, cost: int | None, taken: 
 )
 def test_what_is_free(prices: Prices, free: bool) -> None:
     assert prices.free is free
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "streams"),
+    [
+        (IMAGES, {"stream": True}, True),
+        (IMAGES, {"stream": False}, False),
+        (IMAGES, {}, False),
+        (SPEECH, {"stream_format": "sse"}, True),
+        (SPEECH, {"stream_format": "audio"}, False),
+        (SPEECH, {"stream": True}, False),
+        (MODERATIONS, {"stream": True}, False),
+        (RERANK, {"stream": True}, False),
+    ],
+)
+def test_what_is_answered_by_events(operation: Operation, body: dict[str, Any], streams: bool) -> None:
+    assert bool(operation.streams(body)) is streams
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "units"),
+    [
+        (IMAGES, {"n": 3}, Units(images=3)),
+        (IMAGES, {"n": None}, Units(images=1)),
+        (SPEECH, {"input": "Hello"}, Units(characters=5)),
+        (RERANK, {"documents": ["a"] * 99}, Units(searches=1)),
+        (RERANK, {"documents": ["a"] * 100}, Units(searches=2)),
+        (MODERATIONS, {"input": "Hello"}, Units()),
+    ],
+)
+def test_what_may_be_billed_at_most(operation: Operation, body: dict[str, Any], units: Units) -> None:
+    assert operation.units(body, 500) == units
 
 
 def test_no_estimate_of_tokens_is_a_price_of_these() -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.api import Kind, Limits, Outcome
+from gateway.api.testing.algorithms import FixedMeter
 from gateway.routing.circuit import CircuitSettings, CircuitState
-from gateway.routing.memory import FREE_SECONDS, MAX_MODELS, KeyState, Memory, ModelState
+from gateway.routing.memory import FREE_SECONDS, MAX_MODELS, KeyState, KeyStatus, Memory, ModelState
+from gateway.routing.penalty import KeyPenalty
 from gateway_stores.memory import MemoryStore
 
 SETTINGS = CircuitSettings()
@@ -182,3 +184,29 @@ def test_a_freed_key_has_no_failures_behind_it(pair: tuple[Process, Process]) ->
 )
 def test_what_it_does_not_know_does_no_harm(name: str, value: str) -> None:
     Process().memory.hear(name, value, 1.0)
+
+
+def test_a_key_is_in_the_gravest_status_that_applies() -> None:
+    memory, meter, penalty = Memory(MemoryStore()), FixedMeter(), KeyPenalty(lambda: 0.0)
+    key = KeyState(meter, penalty)
+    assert key.status(100.0) is KeyStatus.ACTIVE
+    circuits = [memory.model(key, name, CircuitSettings(min_requests=1)).circuit for name in ("m", "n")]
+    assert key.status(100.0) is KeyStatus.ACTIVE
+    meter.token_share, meter.valid_until = 1.0, 160.0
+    assert key.status(100.0) is KeyStatus.LIMITED
+    circuits[0].on_failure(100.0, circuits[0].begin(100.0))
+    assert key.status(100.0) is KeyStatus.LIMITED
+    circuits[1].on_failure(100.0, circuits[1].begin(100.0))
+    assert key.status(100.0) is KeyStatus.OPEN
+    meter.cooled_until = 110.0
+    assert key.status(100.0) is KeyStatus.COOLING
+    penalty.on_failure(Outcome(Kind.QUOTA, 429, "no"), 100.0)
+    assert key.status(100.0) is KeyStatus.DISABLED
+    assert key.status(100.0 + 3600.0) is KeyStatus.ACTIVE
+    key.off = True
+    assert key.status(100.0 + 3600.0) is KeyStatus.DISABLED
+
+
+def test_of_what_several_found_the_gravest() -> None:
+    assert KeyStatus.gravest(["active", "open", "limited"]) is KeyStatus.OPEN
+    assert KeyStatus.gravest(["cooling", "disabled", "cooling"]) is KeyStatus.DISABLED

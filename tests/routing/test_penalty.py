@@ -1,13 +1,11 @@
-"""How long keys rest, and what state they are in meanwhile."""
+"""How long keys rest."""
 
 from __future__ import annotations
 
 import pytest
 
 from gateway.api import Kind, Outcome
-from gateway.api.testing.algorithms import FixedMeter
-from gateway.routing.circuit import Circuit, CircuitSettings
-from gateway.routing.penalty import Backoff, KeyPenalty, KeyState, key_state
+from gateway.routing.penalty import Backoff, KeyPenalty
 
 
 def outcome(kind: Kind, retry_after: float | None = None) -> Outcome:
@@ -72,24 +70,3 @@ def test_an_hour_of_doubling_does_not_overflow() -> None:
     for _ in range(2000):
         now += backoff.fail(now, lambda: 0.0)
     assert backoff.fail(now, lambda: 0.0) == 60
-
-
-def test_states() -> None:
-    def state(now: float = 100.0) -> KeyState:
-        return key_state(penalty, meter, circuits, now)
-
-    penalty, meter = KeyPenalty(), FixedMeter()
-    circuits = [Circuit(CircuitSettings(min_requests=1)) for _ in range(2)]
-    assert state() is KeyState.ACTIVE
-    assert key_state(penalty, meter, [], 100.0) is KeyState.ACTIVE
-    meter.token_share, meter.valid_until = 1.0, 160.0
-    assert state() is KeyState.LIMITED
-    circuits[0].on_failure(100.0, circuits[0].begin(100.0))
-    assert state() is KeyState.LIMITED
-    circuits[1].on_failure(100.0, circuits[1].begin(100.0))
-    assert state() is KeyState.OPEN
-    meter.cooled_until = 110.0
-    assert state() is KeyState.COOLING
-    penalty.on_failure(outcome(Kind.QUOTA), 100.0)
-    assert state() is KeyState.DISABLED
-    assert state(100.0 + 3600.0) is KeyState.ACTIVE

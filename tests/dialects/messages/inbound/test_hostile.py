@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.api import ApiError, Call, Unsupported
 from gateway.dialects.messages.inbound.request import to_chat
-from gateway.request.operations import MESSAGES, check_chat
+from gateway.request.check_chat import check_chat
+from gateway.request.operations import MESSAGES
 from gateway_providers.claude import Claude
 from gateway_providers.gemini import Gemini
 from gateway_providers.openai import OpenAI

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from gateway.api import Unsupported
 from gateway.dialects.messages.inbound.request import to_chat
 from gateway.dialects.messages.request import Target, from_chat
-from gateway.request.operations import check_chat
+from gateway.request.check_chat import check_chat
 from tests.dialects.messages.checker import check
 from tests.dialects.messages.inbound.turns import SCHEMA, bodies
 from tests.fakes.openai_rules import check_chat as check_as_openai
