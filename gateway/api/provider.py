@@ -170,12 +170,11 @@ class TerminatedReader(Reader, Protocol):
 
 @dataclass(slots=True)
 class Served:
-    """An answer made in the process: what `Serving.serve` yields its body after."""
+    """The answer of `Serving.serve`: its body is asked for piece by piece, as it is passed on."""
 
     status: int
     headers: Mapping[str, str]
     body: AsyncIterator[bytes]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Provider(Protocol):

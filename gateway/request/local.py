@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 class LocalExchange:
     """The running answer of a local provider; the counterpart of an upstream connection's exchange."""
 
-    reused = False
-
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._readable = asyncio.Event()
