@@ -9,7 +9,7 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 
-from gateway.api import Algorithm, Limits, Prices, Provider, Store
+from gateway.api import Algorithm, Announcing, Limits, Prices, Provider, Serving, Store
 from gateway.api.usage import NANO
 from gateway.catalog import OTHER, Catalog, Key, Service, Target, Timeouts
 from gateway.clients import ANONYMOUS, Client, Clients
@@ -106,6 +106,7 @@ def build_managed(file: Loaded, read: Callable[[], Loaded], registry: Registry) 
 def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Service:
     keys = {key.id: key for key in config.api_keys or (KEYLESS,)}  # one that is given twice counts once
     timeout = config.timeout
+    base_url = getattr(plugin, "base_url", None)  # a setting like others: any plugin may have one
     return Service(
         id=config.id,
         type=config.type,
@@ -115,7 +116,9 @@ def _service(config: ProviderConfig, plugin: Provider, memory: Memory) -> Servic
         headers=tuple(config.headers.items()),
         default_model=config.model or (config.models[0].name if config.models else None),
         keys=tuple(_key(config, key, memory) for key in keys.values()),
-        headroom=getattr(plugin, "headroom", {}),
+        headroom=plugin.headroom if isinstance(plugin, Announcing) else {},
+        local=plugin if isinstance(plugin, Serving) else None,
+        base_url=base_url if isinstance(base_url, str) else None,
     )
 
 

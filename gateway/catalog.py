@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.api import Candidate, Prices, Provider
+from gateway.api import Candidate, Prices, Provider, Serving
 from gateway.dialects.headroom import Announced
 from gateway.redact import Redactor
 from gateway.routing.memory import KeyState, ModelState
@@ -62,6 +62,10 @@ class Service:
     keys: tuple[Key, ...]
     headroom: Announced
     """The headers in which the upstream says how much of its own limits is left, if it does."""
+    local: Serving | None
+    """The plugin, if it answers in the process."""
+    base_url: str | None
+    """Of the plugin's settings, if it has an address."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,8 +152,7 @@ class Catalog:
 
     def addresses(self) -> list[str]:
         """The base URLs of all services that have one."""
-        found = (getattr(service.plugin, "base_url", None) for service in self.services.values())
-        return [url for url in found if isinstance(url, str)]
+        return [service.base_url for service in self.services.values() if service.base_url is not None]
 
     def serving(self, model: str) -> Sequence[Service]:
         """The services that list ``model``."""

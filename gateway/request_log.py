@@ -11,7 +11,7 @@ from functools import lru_cache
 import orjson
 
 from gateway.api.record import Record
-from gateway.api.sink import Batch, LogSink
+from gateway.api.sink import Batch, Gathering, LogSink
 from gateway.content import Content
 from gateway.logs import MAX_STRING, QUEUE_BYTES, QUEUE_LINES, SECRET, encode, rfc3339
 
@@ -147,7 +147,7 @@ class SinkQueue:
         self._name = name
         self._sink = sink
         self._dropped = dropped
-        batch = getattr(sink, "batch", _AT_ONCE)
+        batch = sink.batch if isinstance(sink, Gathering) else _AT_ONCE
         self._batch: Batch = batch if batch.enabled else _ONE_BY_ONE
         self._lines: deque[bytes] = deque()
         self._bytes = 0

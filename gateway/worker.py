@@ -145,7 +145,7 @@ class Worker(Daemon):
     async def _announce(self, live: Live) -> None:
         if self._orders["number"] == 0:
             caution(self._loaded, live.current)
-        self._pushing = asyncio.create_task(self._push())
+        self._pushing = asyncio.create_task(self._push())  # a task that nobody holds may be collected
         with suppress(ChannelClosed):
             await self._link.channel.call("serving")
         live.ready = True

@@ -87,6 +87,16 @@ def test_keys_and_clients_that_are_gone_are_forgotten_and_the_others_go_on() -> 
     assert len(targets(runtime, "m")) == 1
 
 
+def test_a_service_knows_what_its_plugin_has_beyond_what_all_have() -> None:
+    echo = {"id": "echo", "type": "echo", "model": "m"}
+    openai = {"id": "up", "type": "openai", "api_keys": ["k"], "base_url": "https://up", "model": "m"}
+    services = built(llm_providers=[echo, openai]).catalog.services
+    assert services["echo"].local is services["echo"].plugin
+    assert (services["echo"].base_url, services["echo"].headroom) == (None, {})
+    assert (services["up"].local, services["up"].base_url) == (None, "https://up")
+    assert "x-ratelimit-limit-requests" in services["up"].headroom
+
+
 def test_prices_are_the_nearest_ones_exactly() -> None:
     provider = {
         "id": "p",

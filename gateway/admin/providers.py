@@ -135,13 +135,12 @@ async def _recent(state: AdminState, wanted: Filter) -> _Totals:
 async def _service_json(
     live: Live, service: Service, known: Mapping[str, Standing], totals: _Totals
 ) -> dict[str, Any]:
-    base_url = getattr(service.plugin, "base_url", None)
     made_here = added(live, service.id)
     return {
         "id": service.id,
         "name": service.name,
         "type": service.type,
-        "base_url": without_userinfo(base_url) if isinstance(base_url, str) else None,
+        "base_url": without_userinfo(service.base_url) if service.base_url is not None else None,
         "model": service.default_model,
         "operations": sorted(service.plugin.operations),
         "keys": [

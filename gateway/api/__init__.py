@@ -20,7 +20,7 @@ from gateway.api.provider import (
     Upstream,
 )
 from gateway.api.record import Attempt, Record
-from gateway.api.sink import Batch, LogSink, Opening
+from gateway.api.sink import Batch, Gathering, LogSink, Opening
 from gateway.api.store import (
     ConfigStore,
     Conflict,
@@ -58,6 +58,7 @@ __all__ = [
     "Document",
     "EndingReader",
     "Filter",
+    "Gathering",
     "Headroom",
     "Health",
     "Hosting",

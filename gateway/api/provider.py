@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gateway.api.usage import Usage
 
@@ -170,12 +170,11 @@ class TerminatedReader(Reader, Protocol):
 
 @dataclass(slots=True)
 class Served:
-    """An answer made in the process: what `Serving.serve` yields its body after."""
+    """The answer of `Serving.serve`: its body is asked for piece by piece, as it is passed on."""
 
     status: int
     headers: Mapping[str, str]
     body: AsyncIterator[bytes]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Provider(Protocol):
@@ -198,6 +197,7 @@ class Provider(Protocol):
         """Say what a non-2xx answer means. ``headers`` have lower-case names; ``body`` may be anything."""
 
 
+@runtime_checkable
 class Announcing(Provider, Protocol):
     """A provider whose upstream says in the headers of its answers how much of its own limits is left."""
 
@@ -206,6 +206,7 @@ class Announcing(Provider, Protocol):
     and which figure of it: ``limit``, ``remaining`` or ``reset`` (seconds, a duration, or a moment)."""
 
 
+@runtime_checkable
 class Serving(Provider, Protocol):
     """A provider that answers itself, in place of an address (``echo``)."""
 

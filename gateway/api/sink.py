@@ -32,7 +32,7 @@ class Opening(LogSink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How lines are gathered for a sink with a field ``batch: Batch``; without it they come at once."""
+    """How lines are gathered for a sink that is `Gathering`; to any other they come at once."""
 
     enabled: bool = True
     """False: every line by itself."""
@@ -40,3 +40,11 @@ class Batch:
     """Lines in a batch at most."""
     interval_seconds: float = 5.0
     """Seconds a line may wait for others."""
+
+
+@runtime_checkable
+class Gathering(LogSink, Protocol):
+    """A sink that lets the operator say how lines are gathered for it: ``batch`` is one of its settings."""
+
+    @property
+    def batch(self) -> Batch: ...

@@ -71,16 +71,6 @@ def _finish(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {"index": 0, "delta": {}, **rest}
 
 
-def as_whole(stream: bytes, operation: str) -> dict[str, Any]:
-    """The whole answer that the events of ``stream`` make; its usage is the last they name, if any.
-
-    Raises `Inexact` for fields whose pieces may belong together in ways unknown here.
-    """
-    assembly = Assembly(operation)
-    assembly.feed(stream)
-    return assembly.whole()
-
-
 class Assembly:
     """Puts a stream together as it comes."""
 
@@ -100,7 +90,10 @@ class Assembly:
             raise Inexact(str(exc)) from exc
 
     def whole(self) -> dict[str, Any]:
-        """As `as_whole`, of all that came."""
+        """The whole answer that the events make; its usage is the last they name, if any.
+
+        Raises `Inexact` for fields whose pieces may belong together in ways unknown here.
+        """
         try:
             self._add(self._splitter.finish())
             found = [_closed(index, self._choices[index]) for index in sorted(self._choices)]

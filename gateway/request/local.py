@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import cast
 
 from gateway.api import Call, Serving, Upstream
 from gateway.catalog import Target
@@ -18,8 +17,6 @@ log = logging.getLogger(__name__)
 
 class LocalExchange:
     """The running answer of a local provider; the counterpart of an upstream connection's exchange."""
-
-    reused = False
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -73,7 +70,5 @@ class LocalClient:
 
 def sender_of(target: Target, call: Call, client: Client) -> Client | LocalClient:
     """Who sends this target's requests."""
-    provider = target.service.plugin
-    if hasattr(provider, "serve"):
-        return LocalClient(cast(Serving, provider), call, target.secret.secret)
-    return client
+    provider = target.service.local
+    return client if provider is None else LocalClient(provider, call, target.secret.secret)

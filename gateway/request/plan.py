@@ -148,19 +148,23 @@ class Plan:
         else:
             # An algorithm knows candidates, and gives back those it was given: here they are targets.
             ranked = self._tx.runtime.algorithm.rank(targets, self._tx.demand, now)  # type: ignore[assignment]
-        ranked = allowing_first(self._tx, ranked)
+        for target in self._in_turn(allowing_first(self._tx, ranked), now):
+            if (choice := await self._reserve(target, now, force)) is not None:
+                return choice
+        return None
+
+    def _in_turn(self, ranked: Sequence[Target], now: float) -> Iterator[Target]:
+        """As ranked, but for those behind a circuit in slow start, which only prefers others. A circuit earns
+        its next turn by being asked: so it is asked when the turn comes."""
         held_back = []
         for target in ranked:
             if target.service.id in self._barred:
                 continue
-            if not target.state.circuit.admits(now):
+            if target.state.circuit.admits(now):
+                yield target
+            else:
                 held_back.append(target)
-            elif (choice := await self._reserve(target, now, force)) is not None:
-                return choice
-        for target in held_back:  # slow start only prefers others
-            if (choice := await self._reserve(target, now, force)) is not None:
-                return choice
-        return None
+        yield from held_back
 
     def _free(self, target: Target, now: float) -> bool:
         wait = target.meter.cooled_until - now

@@ -40,8 +40,14 @@ def test_import_contracts() -> None:
     [
         ("gateway/api/usage.py", "import gateway.config.schema"),
         ("gateway/routing/health.py", "import gateway.request.plan"),
+        ("gateway/vault.py", "import gateway.logs"),
+        ("gateway/of_no_layer.py", ""),
         ("gateway/catalog.py", "import gateway_providers.openai"),
+        ("gateway/dialects/sse.py", "import aiohttp"),
+        ("gateway/dialects/responses/replay.py", "import asyncio"),
         ("plugins/gateway_providers/echo.py", "import gateway.catalog"),
+        ("plugins/gateway_stores/file.py", "import gateway.vault"),
+        ("plugins/gateway_sinks/stdout.py", "from gateway import __version__"),
     ],
 )
 def test_import_contracts_see_a_violation(tmp_path: Path, module: str, planted: str) -> None:

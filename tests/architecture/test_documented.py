@@ -6,6 +6,7 @@ import configparser
 import dataclasses
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
@@ -92,6 +93,25 @@ def test_every_package_is_shipped() -> None:
         for path in base.glob("gateway*/**/__init__.py")
     }
     assert there == listed
+
+
+@pytest.mark.parametrize(
+    ("section", "folder"),
+    [
+        ("Design", "gateway"),
+        ("The path of a request", "gateway/request"),
+        ("Stores", "plugins/gateway_stores"),
+    ],
+)
+def test_every_module_has_its_place_in_the_design(section: str, folder: str) -> None:
+    sections = re.split(r"\n\n(?=.+\n--+\n)", document("design.rst"))
+    (text,) = [text for text in sections if text.startswith(f"{section}\n")]
+    names = re.findall(r"(?<![\w*/])[\w*]+(?:\.py|\.lua|/)", text)
+    here = ROOT / folder
+    there = [path.name for path in here.iterdir() if path.suffix in (".py", ".lua") and path.name[0] != "_"]
+    there += [f"{path.parent.name}/" for path in here.glob("*/__init__.py")]
+    assert [name for name in there if not any(fnmatch(name, known) for known in names)] == []
+    assert [name for name in names if not name.endswith("/") and not list(here.glob(name))] == []
 
 
 def test_every_dependency_has_its_reason_in_the_readme() -> None:

@@ -24,7 +24,8 @@ def budgeted(*providers: dict[str, Any], usd: float, window: str = "1d", **secti
 
 def budget(gateway: Gateway) -> Reading:
     """Where the client's budget stands, in nano-dollars."""
-    (client,) = gateway.live.current.clients._by_digest.values()
+    client = gateway.live.current.clients.named("one")
+    assert client is not None
     return next(reading for reading in client.meter.readings() if reading.kind == "budget")
 
 

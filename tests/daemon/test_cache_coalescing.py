@@ -43,7 +43,16 @@ def asking_for_text(gateway: Gateway, count: int, *, stream: bool) -> list[async
 
 def admitted(gateway: Gateway) -> int:
     """Requests that ask, or wait for another's answer."""
-    return sum(client.meter.in_flight for client in gateway.live.current.clients._by_digest.values())
+    current = gateway.live.current
+    clients = [current.clients.named(client.id) for client in current.config.api_keys or ()]
+    return sum(client.meter.in_flight for client in clients if client is not None)
+
+
+def caches_of(answers: list[tuple[int, Any, Any]]) -> list[str]:
+    """What each of these answers, all of them complete, says of the cache."""
+    for status, answer, _ in answers:
+        assert (status, answer["choices"][0]["finish_reason"]) == (200, "stop")
+    return [headers["x-coo-cache"] for _, _, headers in answers]
 
 
 @asynccontextmanager
@@ -113,15 +122,17 @@ async def test_clients_share_only_where_told_to(
         assert len(fake_openai.requests) == calls
 
 
-@pytest.mark.parametrize("control", ["no-cache", "no-store"])
-async def test_who_wants_a_new_answer_gets_one(control: str, fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("control", "cache"), [("no-cache", "miss"), ("no-store", "off")])
+async def test_who_wants_a_new_answer_gets_one(
+    control: str, cache: str, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
     async with running(coalescing(fake_openai.url), tmp_path) as gateway:
         gate = fake_openai.gate = asyncio.Event()
         gateway.headers["cache-control"] = control
         tasks = asking(gateway, 3, stream=False)
         await until(lambda: len(fake_openai.requests) == 3)
         gate.set()
-        await asyncio.gather(*tasks)
+        assert caches_of(await asyncio.gather(*tasks)) == [cache] * 3
 
 
 async def test_without_coalescing_each_asks_for_itself(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
@@ -130,7 +141,7 @@ async def test_without_coalescing_each_asks_for_itself(fake_openai: FakeOpenAI, 
         tasks = asking(gateway, 3, stream=False)
         await until(lambda: len(fake_openai.requests) == 3)
         gate.set()
-        await asyncio.gather(*tasks)
+        assert caches_of(await asyncio.gather(*tasks)) == ["miss"] * 3
 
 
 @pytest.mark.parametrize("stream", [False, True])

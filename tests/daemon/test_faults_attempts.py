@@ -175,6 +175,19 @@ async def test_a_circuit_opens_and_one_probe_closes_it(nasty: NastyServer, tmp_p
         assert (await gateway.ask())[0] == 200
 
 
+async def test_a_key_in_slow_start_serves_all_where_there_is_no_other(
+    nasty: NastyServer, tmp_path: Path
+) -> None:
+    nasty.default = answer(500)
+    config = configured(upstream(nasty.url), policy=breaker(slow_start="300s"))
+    async with running(config, tmp_path) as gateway:
+        for _ in range(2):
+            await gateway.ask()
+        nasty.default = answer()
+        await asyncio.sleep(0.2)
+        assert [(await gateway.ask())[0] for _ in range(6)] == [200] * 6
+
+
 async def test_a_probe_whose_client_leaves_lets_another_one_through(
     nasty: NastyServer, tmp_path: Path
 ) -> None:

@@ -20,10 +20,11 @@ def limited(provider: dict[str, Any] = ECHO, **limits: Any) -> dict[str, Any]:
     return configured(provider, api_keys=[{"id": "one", "key": KEY, "limits": limits}])
 
 
-def window(gateway: Gateway, kind: str, client: str = "one") -> Reading:
+def window(gateway: Gateway, kind: str, id: str = "one") -> Reading:
     """Where a window of a client stands."""
-    (meter,) = [c.meter for c in gateway.live.current.clients._by_digest.values() if c.id == client]
-    return next(reading for reading in meter.readings() if reading.kind == kind)
+    client = gateway.live.current.clients.named(id)
+    assert client is not None
+    return next(reading for reading in client.meter.readings() if reading.kind == kind)
 
 
 async def test_requests_a_minute(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ class Working:
             await response.read()
             return int(response.status)
 
+    async def answered(self, **body: Any) -> tuple[int, Any]:
+        """The status of a chat, and its answer."""
+        async with self.chat(**body) as response:
+            return response.status, await response.json()
+
     async def samples(self) -> Samples:
         """The service's metrics."""
         async with self.session.get(f"{self.daemon.url}/metrics") as response:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.replay import Inexact, as_stream, as_whole
+from gateway.dialects.replay import Assembly, Inexact, as_stream
 from tests.daemon.running import events_of
 
 text = st.text(max_size=20)
@@ -54,6 +54,12 @@ answer = st.builds(
     st.lists(choice, min_size=1, max_size=3),
     st.integers(0, 9),
 )
+
+
+def as_whole(stream: bytes, operation: str) -> dict[str, Any]:
+    assembly = Assembly(operation)
+    assembly.feed(stream)
+    return assembly.whole()
 
 
 @given(answer)

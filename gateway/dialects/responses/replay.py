@@ -94,13 +94,6 @@ def _part(part: Json, at: Json) -> Iterator[tuple[str, Json]]:
     yield "content_part.done", {**at, "part": part}
 
 
-def as_whole(stream: bytes) -> Json:
-    """The response that the last event of ``stream`` holds. Raises `Inexact` if there is none."""
-    assembly = Assembly()
-    assembly.feed(stream)
-    return assembly.whole()
-
-
 class Assembly:
     """Looks for the whole response in a stream as it comes."""
 
@@ -116,7 +109,7 @@ class Assembly:
             raise Inexact(str(exc)) from exc
 
     def whole(self) -> Json:
-        """As `as_whole`, of all that came."""
+        """The response that the last event holds. Raises `Inexact` if there is none."""
         try:
             self._look(self._splitter.finish())
         except ValueError as exc:

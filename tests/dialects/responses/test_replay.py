@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.replay import Inexact
-from gateway.dialects.responses.replay import Assembly, as_stream, as_whole
+from gateway.dialects.responses.replay import Assembly, as_stream
 from tests.dialects.responses.events import told
 
 TEXT = {"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}
@@ -50,6 +50,12 @@ ITEMS: list[dict[str, Any]] = [
         "action": {"type": "search", "query": "q"},
     },
 ]
+
+
+def as_whole(stream: bytes) -> dict[str, Any]:
+    assembly = Assembly()
+    assembly.feed(stream)
+    return assembly.whole()
 
 
 def response(*output: dict[str, Any], **more: Any) -> dict[str, Any]:
