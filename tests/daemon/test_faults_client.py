@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.request import relay
+from gateway import server
 from gateway.routing.circuit import CircuitState
 from tests.daemon.faulty import at_rest, outcomes, raw_client, reported, until, upstream
 from tests.daemon.running import Gateway, configured, running
@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_holds_its_upstream_back_and_loses_not
 async def test_a_client_that_never_reads_again_is_dropped(
     nasty: NastyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "STALL_LIMIT", 0.2)
+    monkeypatch.setattr(server, "STALL", 0.2)
     nasty.default = flood(40, [])
     async with (
         running(configured(upstream(nasty.url)), tmp_path) as gateway,
