@@ -62,6 +62,7 @@ class Connection(RequestHandler):
         "_stall_timer",
         "begun",
         "held_back",
+        "left_unread",
         "on_eof",
         "on_writable",
     )
@@ -76,6 +77,8 @@ class Connection(RequestHandler):
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
+        self.left_unread = 0
+        """Bytes in a full buffer when it was last looked at; who writes on adds to them. 0: not looked at."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -105,21 +108,23 @@ class Connection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stall_timer is None:
-            self._watch_reader(None)
+            self._watch_reader()
 
-    def _watch_reader(self, unread: int | None) -> None:
-        """Drop a client that reads nothing at all. ``unread``: bytes it had left the last time."""
+    def _watch_reader(self) -> None:
+        """Drop a client that reads nothing at all; one that reads, however slowly, is served on."""
         self._stall_timer = None
         if self.transport is None or not self.writing_paused:
             return
         left = self.transport.get_write_buffer_size()
-        if left == unread:
+        if left == self.left_unread:
             self.transport.abort()
         else:
-            self._stall_timer = self._loop.call_later(STALL, self._watch_reader, left)
+            self.left_unread = left
+            self._stall_timer = self._loop.call_later(STALL, self._watch_reader)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.left_unread = 0
         if self.on_writable is not None:
             self.on_writable()
 

@@ -18,6 +18,8 @@ ABSOLUTE = 12 * 3600.0
 MAX_SESSIONS = 1024
 FACT = "session:"
 """What the names of the facts begin with by which processes tell each other of sessions."""
+ENDED = FACT + "ended:"
+"""The end is a fact of its own: no process that has not heard of it can put a note of use in its place."""
 _TELL_EVERY = 60.0
 """Seconds between two notes to the other processes that a session is in use."""
 _SPREADING = 1.2
@@ -62,6 +64,8 @@ class Sessions:
         self._alone = alone
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._ended: dict[str, float] = {}
+        """Those that were ended, and until when others might still tell of their use."""
         self._news = asyncio.Event()
 
     def begin(self, credentials: bytes) -> tuple[Session, str]:
@@ -69,8 +73,7 @@ class Sessions:
         now = self._clock()
         token = secrets.token_urlsafe(32)
         session = Session(_digest(token), _bound(token, credentials), now, now, now)
-        self._forget(now)
-        self._sessions[session.digest] = session
+        self._keep(session, now)
         self._tell(session, now)
         return session, token
 
@@ -88,9 +91,9 @@ class Sessions:
         return session
 
     def end(self, session: Session) -> None:
-        """It is over, here and, within a second, everywhere."""
-        self._sessions.pop(session.digest, None)
-        self._share(FACT + session.digest, "", ABSOLUTE)
+        """It is over, here and, within a second, everywhere, whatever is heard of it later."""
+        self._close(session.digest)
+        self._share(ENDED + session.digest, "", ABSOLUTE)
 
     def lasts(self, session: Session) -> bool:
         """Whether it has not ended yet; to ask is no use of it."""
@@ -98,16 +101,17 @@ class Sessions:
 
     def heard(self, name: str, value: str) -> None:
         """Another process shared a fact whose name begins with `FACT`."""
-        digest = name.removeprefix(FACT)
+        digest = name.rpartition(":")[2]
         if not value:
-            self._sessions.pop(digest, None)
+            self._close(digest)
+        if digest in self._ended:
             return
         bound, since, seen = orjson.loads(value)
         known = self._sessions.get(digest)
         if known is not None:
             known.seen = max(known.seen, seen)
             return
-        self._sessions[digest] = Session(digest, bound, since, seen, seen)
+        self._keep(Session(digest, bound, since, seen, seen), self._clock())
         self._news.set()
         self._news = asyncio.Event()
 
@@ -127,12 +131,17 @@ class Sessions:
         value = orjson.dumps([session.bound, session.since, session.seen]).decode()
         self._share(FACT + session.digest, value, session.left(now))
 
-    def _forget(self, now: float) -> None:
-        """Let go of what has ended, and of the oldest where there are too many."""
-        for digest in [digest for digest, session in self._sessions.items() if session.left(now) <= 0]:
-            del self._sessions[digest]
+    def _close(self, digest: str) -> None:
+        self._sessions.pop(digest, None)
+        self._ended[digest] = self._clock() + ABSOLUTE
+
+    def _keep(self, session: Session, now: float) -> None:
+        """Know one more; let go of what has ended, and of the oldest where there are too many."""
+        self._sessions = {digest: known for digest, known in self._sessions.items() if known.left(now) > 0}
+        self._ended = {digest: until for digest, until in self._ended.items() if until > now}
         while len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
+        self._sessions[session.digest] = session
 
 
 def csrf_token(token: str) -> str:

@@ -86,17 +86,15 @@ class Mover:
     async def _move_some(self, segment: Segment) -> int:
         """Move the segment's next batch; how many records that was."""
         try:
+            await segment.load()
             batch = segment.take(BATCH)
         except OSError as error:
-            log.error(
-                "journal segment cannot be read and is left where it is",
-                extra={"path": str(segment.path), "records": segment.pending, "error": str(error)},
-            )
-            self._journal.abandon(segment, error)
+            if segment in self._journal.segments:  # else its records went into another file meanwhile
+                self._abandon(segment, error)
             return 0
         while segment.damaged:
             report(self._journal, segment, segment.damaged.pop())
-        await self._deliver([record for entry in batch.entries if (record := self._record(entry))])
+        await self._deliver(await self._records(batch.entries))
         self._journal.acknowledge(segment, batch)
         return len(batch.entries)
 
@@ -116,12 +114,31 @@ class Mover:
             await self._deliver(records[:half])
             await self._deliver(records[half:])
 
-    def _record(self, entry: Entry) -> Record | None:
-        record, payload = entry
-        if record is not None:
-            return record
-        try:
-            return decode(payload)
-        except (TypeError, ValueError) as error:
+    async def _records(self, entries: Sequence[Entry]) -> list[Record]:
+        """The records of ``entries``; what is none is set aside."""
+        known = [record for record, _ in entries if record is not None]
+        if len(known) == len(entries):
+            return known
+        records, broken = await asyncio.to_thread(_decoded, entries)
+        for payload, error in broken:
             reject(self._journal, payload, error)
-            return None
+        return records
+
+    def _abandon(self, segment: Segment, error: OSError) -> None:
+        log.error(
+            "journal segment cannot be read and is left where it is",
+            extra={"path": str(segment.path), "records": segment.pending, "error": str(error)},
+        )
+        self._journal.abandon(segment, error)
+
+
+def _decoded(entries: Sequence[Entry]) -> tuple[list[Record], list[tuple[bytes, Exception]]]:
+    """The records, and the payloads that are none with what is wrong with them."""
+    records: list[Record] = []
+    broken: list[tuple[bytes, Exception]] = []
+    for record, payload in entries:
+        try:
+            records.append(record or decode(payload))
+        except (TypeError, ValueError) as error:
+            broken.append((payload, error))
+    return records, broken

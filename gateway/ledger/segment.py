@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import time
@@ -31,6 +32,13 @@ class Damage(NamedTuple):
     data: bytes
     torn: bool
     """The end of a write that did not get through."""
+
+
+class Stretch(NamedTuple):
+    """What a stretch of a file holds."""
+
+    frames: deque[Piece]
+    damaged: list[Damage]
 
 
 class Segment:
@@ -116,13 +124,23 @@ class Segment:
         record = self.recent[0][0] if self.recent else None
         return self.began if record is None else record.time + record.total_ms / 1000
 
+    async def load(self) -> None:
+        """Read in a thread what `take` would have to read: that may be megabytes. Raises `OSError`."""
+        if self._has_to_read:
+            assert self.path is not None
+            end = self.size
+            stretch = await asyncio.to_thread(_stretch, self.path, self.moved, end)
+            if self._has_to_read:  # still
+                self._keep(stretch, end)
+
     def take(self, limit: int) -> Batch:
         """The next entries; the same ones until they are acknowledged. Raises `OSError`."""
         if self.recent is not None:
             entries = list(islice(self.recent, limit))
             return Batch(entries, self.moved + sum(HEADER.size + len(data) for _, data in entries))
-        if not self._unread:
-            self._load()
+        if self._has_to_read:
+            assert self.path is not None
+            self._keep(_stretch(self.path, self.moved, self.size), self.size)
         chosen = list(islice(self._unread, limit))
         end = self._loaded if len(chosen) == len(self._unread) else chosen[-1].end
         return Batch([(None, piece.payload) for piece in chosen if piece.payload is not None], end)
@@ -158,16 +176,27 @@ class Segment:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    def _load(self) -> None:
-        assert self.path is not None
-        data = _read(self.path, self.moved)[: self.size - self.moved]
-        self._loaded = self.size
-        for piece in pieces(data):
-            if piece.payload is None:
-                rest = data[piece.start : piece.end]
-                self.damaged.append(Damage(rest, piece.end == len(data) and is_torn(rest)))
-            else:
-                self._unread.append(Piece(piece.start + self.moved, piece.end + self.moved, piece.payload))
+    @property
+    def _has_to_read(self) -> bool:
+        return self.recent is None and not self._unread
+
+    def _keep(self, stretch: Stretch, end: int) -> None:
+        """Know what is in the file up to ``end``."""
+        self._unread, self._loaded = stretch.frames, end
+        self.damaged += stretch.damaged
+
+
+def _stretch(path: Path, start: int, end: int) -> Stretch:
+    """What is in the file from ``start`` to ``end``. Raises `OSError`."""
+    data = _read(path, start)[: end - start]
+    stretch = Stretch(deque(), [])
+    for piece in pieces(data):
+        if piece.payload is None:
+            rest = data[piece.start : piece.end]
+            stretch.damaged.append(Damage(rest, piece.end == len(data) and is_torn(rest)))
+        else:
+            stretch.frames.append(Piece(piece.start + start, piece.end + start, piece.payload))
+    return stretch
 
 
 def _read(path: Path, offset: int) -> bytes:

@@ -14,7 +14,7 @@ from gateway.request import judge
 from gateway.request.account import charged, close_books, cost, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
-from gateway.request.errors import draining, from_outcome
+from gateway.request.errors import draining, from_outcome, internal
 from gateway.request.head import head, line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import WORTHWHILE, Choice, Plan, billed
@@ -67,6 +67,10 @@ async def dispatch(
         if not answer.started or tx.http.transport is None:
             raise
         return answer.broken(draining())  # the client is still there: it is us who stop
+    except Exception:
+        if not answer.started:
+            raise
+        return answer.broken(internal(tx.request_id))
     finally:
         answer.close()
 

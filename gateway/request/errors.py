@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import orjson
@@ -12,6 +13,8 @@ from gateway.dialects.client import ClientDialect
 from gateway.keys import REQUEST_ID
 from gateway.request.head import head, line
 from gateway.server import Connection, Direct
+
+log = logging.getLogger(__name__)
 
 _BY_KIND = {
     Kind.CALLER: ("upstream_rejected", ""),
@@ -64,6 +67,13 @@ def from_outcome(outcome: Outcome) -> ApiError:
 def draining() -> ApiError:
     """The error for a client whose request is refused or cut off because the gateway stops."""
     return ApiError("draining", "The gateway is shutting down; try again.", retry_after=1)
+
+
+def internal(request_id: str) -> ApiError:
+    """The error for a client whose request meets a bug of ours. To be called where that is caught: the log
+    has all of it, the client its request id."""
+    log.exception("internal error", extra={"request_id": request_id})
+    return ApiError("internal_error", f"Internal error; request id {request_id}.")
 
 
 def error_response(request: web.Request, error: ApiError, dialect: ClientDialect, lines: str) -> Direct:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 from aiohttp import web
@@ -12,13 +11,11 @@ from gateway.api import ApiError
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
-from gateway.request.errors import error_response, quoted
+from gateway.request.errors import error_response, internal, quoted
 from gateway.request.head import line
 from gateway.request.operations import dialect_at
 from gateway.request_id import new_request_id
 from gateway.server import Direct
-
-log = logging.getLogger(__name__)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _CLIENT_PATHS = ("/v1/", "/api/v1/")
@@ -39,8 +36,7 @@ async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as exc:
         response = _refusal(request, _of_http(request, exc))
     except Exception:
-        log.exception("internal error", extra={"request_id": request_id})
-        response = _refusal(request, ApiError("internal_error", f"Internal error; request id {request_id}."))
+        response = _refusal(request, internal(request_id))
     if not isinstance(response, Direct):  # what aiohttp sends would name its version
         response.headers.update({"x-request-id": request_id, "server": "coo-llm"})
     if cors.enabled:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from gateway.content import Content
 from gateway.server import Connection, Direct
-
-STALL_LIMIT = 60.0
-"""Seconds a client may leave what was sent to it unread."""
 
 
 class Relay:
@@ -23,7 +19,7 @@ class Relay:
     """
 
     __slots__ = (
-        "_beat",
+        "_blocked",
         "_chunked",
         "_connection",
         "_filler",
@@ -33,7 +29,6 @@ class Relay:
         "_make_head",
         "_on_blocked",
         "_timer",
-        "blocked_since",
         "started",
     )
 
@@ -48,15 +43,15 @@ class Relay:
         self._chunked = request.version != HttpVersion10
         self._loop = asyncio.get_running_loop()
         self._filler = filler
-        self._keepalive = keepalive or math.inf
-        self._beat = min(self._keepalive, STALL_LIMIT)
+        self._keepalive = keepalive
         self._last_write = self._loop.time()
+        self._blocked = False
         self._on_blocked: Callable[[bool], None] | None = None
-        self._timer: asyncio.TimerHandle | None
+        self._timer: asyncio.TimerHandle | None = None
         self.started = False
-        self.blocked_since: float | None = None
         connection.on_writable = self._writable
-        self._timer = self._loop.call_at(self._last_write + self._beat, self._tick)
+        if keepalive:
+            self._timer = self._loop.call_at(self._last_write + keepalive, self._tick)
 
     def attach(self, on_blocked: Callable[[bool], None] | None) -> None:
         """Tell ``on_blocked`` when the client's buffer is full (True) and when it is read again (False)."""
@@ -104,13 +99,17 @@ class Relay:
             framed = self._make_head() + framed
         transport.write(framed)
         self._last_write = self._loop.time()
-        if self._connection.writing_paused and self.blocked_since is None:
-            self.blocked_since = self._last_write
-            if self._on_blocked is not None:
-                self._on_blocked(True)
+        if not self._connection.writing_paused:
+            return
+        if self._blocked:
+            self._connection.left_unread += len(framed)
+            return
+        self._blocked = True
+        if self._on_blocked is not None:
+            self._on_blocked(True)
 
     def _writable(self) -> None:
-        self.blocked_since = None
+        self._blocked = False
         if self._on_blocked is not None:
             self._on_blocked(False)
 
@@ -120,13 +119,10 @@ class Relay:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        if self.blocked_since is not None and now - self.blocked_since > STALL_LIMIT:
-            self.drop()
-            return
-        if now - self._last_write >= self._keepalive and self.blocked_since is None:
+        if now - self._last_write >= self._keepalive and not self._blocked:
             self.write(self._filler)
-        due = self._last_write + self._beat
-        self._timer = self._loop.call_at(due if due > now else now + self._beat, self._tick)
+        due = self._last_write + self._keepalive
+        self._timer = self._loop.call_at(due if due > now else now + self._keepalive, self._tick)
 
 
 class ByteRelay(Relay):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,14 +19,11 @@ from gateway.request.account import close_books
 from gateway.request.authenticate import presented_key
 from gateway.request.cache import ANSWERS
 from gateway.request.dispatch import ask
-from gateway.request.errors import draining, error_response
+from gateway.request.errors import draining, error_response, internal
 from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
 from gateway.routing.estimate import estimate_input
-
-log = logging.getLogger(__name__)
-
 
 Work = Callable[[Transaction], Awaitable[web.StreamResponse]]
 
@@ -79,8 +75,7 @@ async def _serve(tx: Transaction, work: Work) -> web.StreamResponse:
             close_books(tx)
         raise
     except Exception:
-        log.exception("internal error", extra={"request_id": tx.request_id})
-        return _refuse(tx, ApiError("internal_error", f"Internal error; request id {tx.request_id}."))
+        return _refuse(tx, internal(tx.request_id))
 
 
 async def _dispatch(tx: Transaction) -> web.StreamResponse:

@@ -130,17 +130,18 @@ class WindowAuthority:
                     window.count(min(now, ended.until), amount)
         return changed
 
-    def sweep(self, now: float) -> list[str]:
-        """Forget subjects of which nothing counts any longer; their names. For once a minute or so."""
-        for subject in self._subjects.values():
+    def sweep(self, subjects: Iterable[str], now: float) -> list[str]:
+        """Forget those of ``subjects`` of which nothing counts any longer; their names. For once a minute or
+        so, and where there are many, for some of them at a time."""
+        idle = []
+        for name in subjects:
+            subject = self._subjects.get(name)
+            if subject is None:
+                continue
             subject.slide(now)
-        idle = [
-            name
-            for name, subject in self._subjects.items()
-            if not subject.holders and not any(window.buckets for window in subject.windows.values())
-        ]
-        for name in idle:
-            del self._subjects[name]
+            if not subject.holders and not any(window.buckets for window in subject.windows.values()):
+                del self._subjects[name]
+                idle.append(name)
         return idle
 
     def state_of(self, subject: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
 AT_ONCE = 50
-"""Subjects written down in one turn of the event loop."""
+"""Subjects written down, or looked through, in one turn of the event loop."""
 RETRY_SECONDS = 1.0
 """Between attempts to write to a disk that did not take it."""
 
@@ -53,6 +53,7 @@ class Host:
         self._sweep_at = 0.0
         self._retry_at = 0.0
         self._writing: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Go on where the last process ended; what that one still held counts as used.
@@ -72,6 +73,8 @@ class Host:
 
     async def close(self) -> None:
         """Write down how things are."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if self._writing is not None:
             await self._writing
         try:
@@ -147,12 +150,23 @@ class Host:
         except OSError as error:
             self._note(error)
         now = self._clock()
-        if now >= self._sweep_at:
+        if self._sweeping is None and now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
-            self._authority.sweep(now)
-            self._facts = {name: fact for name, fact in self._facts.items() if fact.until > now}
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
         if self._file.grown and self._writing is None and now >= self._retry_at:
             self._writing = asyncio.get_running_loop().create_task(self._snapshot())
+
+    async def _sweep(self) -> None:
+        """Forget what counts no longer, a little at a time, so that nobody waits."""
+        try:
+            now = self._clock()
+            self._facts = {name: fact for name, fact in self._facts.items() if fact.until > now}
+            subjects = self._authority.subjects()
+            for start in range(0, len(subjects), AT_ONCE):
+                self._authority.sweep(subjects[start : start + AT_ONCE], self._clock())
+                await asyncio.sleep(0)
+        finally:
+            self._sweeping = None
 
     async def _snapshot(self) -> None:
         """A little of the state at a time, so that nobody waits. What changes meanwhile comes after it in the

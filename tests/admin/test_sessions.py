@@ -20,6 +20,8 @@ class Site:
     now: float = 1_800_000_000.0
     processes: list[Sessions] = field(default_factory=list)
     facts: dict[str, tuple[str, float]] = field(default_factory=dict)
+    under_way: list[tuple[str, str]] | None = None
+    """What was shared and not heard yet, where it takes its time."""
 
     def process(self, *, alone: bool = False) -> Sessions:
         made = Sessions(self._share, alone=alone, clock=lambda: self.now)
@@ -29,8 +31,18 @@ class Site:
     def _share(self, name: str, value: str, seconds: float) -> None:
         assert name.startswith(FACT)
         self.facts[name] = value, seconds
+        if self.under_way is not None:
+            self.under_way.append((name, value))
+            return
         for process in self.processes:
             process.heard(name, value)
+
+    def arrive(self) -> None:
+        """Let what is under way be heard."""
+        news, self.under_way = self.under_way or [], None
+        for name, value in news:
+            for process in self.processes:
+                process.heard(name, value)
 
 
 async def test_it_lasts_while_it_is_used_but_not_for_ever() -> None:
@@ -84,6 +96,48 @@ async def test_every_process_knows_it_and_its_end() -> None:
         assert await other.find(token, KEY) is None
 
 
+async def test_the_end_is_final_though_a_note_of_its_use_crosses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_SPREADING", 0.0)
+    site = Site()
+    one, other = site.process(), site.process()
+    session, token = one.begin(KEY)
+    site.now += 70
+    site.under_way = []
+    one.end(session)
+    assert await other.find(token, KEY) is not None, "it has not heard yet, and tells of the use"
+    site.arrive()
+    assert await one.find(token, KEY) is None
+    assert await other.find(token, KEY) is None
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_the_end_is_final_for_who_starts_later(
+    monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    monkeypatch.setattr(sessions, "_SPREADING", 0.0)
+    site = Site()
+    one, other = site.process(), site.process()
+    session, token = one.begin(KEY)
+    site.now += 70
+    site.under_way = []
+    one.end(session)
+    assert await other.find(token, KEY) is not None
+    late = site.process()
+    for name, (value, _) in sorted(site.facts.items(), reverse=backwards):
+        late.heard(name, value)
+    assert await late.find(token, KEY) is None
+
+
+async def test_an_end_is_remembered_no_longer_than_the_session_could_have_lasted() -> None:
+    site = Site()
+    process = site.process(alone=True)
+    session, _ = process.begin(KEY)
+    process.end(session)
+    site.now += ABSOLUTE
+    process.begin(KEY)
+    assert not process._ended
+
+
 async def test_use_in_one_process_keeps_it_alive_in_the_other() -> None:
     site = Site()
     one, other = site.process(), site.process()
@@ -123,3 +177,14 @@ async def test_it_is_bounded() -> None:
     assert await process.find(tokens[0], KEY) is None
     assert await process.find(tokens[-1], KEY) is not None
     assert len(process._sessions) == sessions.MAX_SESSIONS
+
+
+async def test_it_is_bounded_where_nobody_logs_in() -> None:
+    site = Site()
+    one, other = site.process(alone=True), site.process()
+    for _ in range(sessions.MAX_SESSIONS + 5):
+        one.begin(KEY)
+    assert len(other._sessions) == sessions.MAX_SESSIONS
+    site.now += IDLE
+    one.begin(KEY)
+    assert len(other._sessions) == 1

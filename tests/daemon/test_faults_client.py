@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.request import relay
+from gateway import server
 from gateway.routing.circuit import CircuitState
 from tests.daemon.faulty import at_rest, outcomes, raw_client, reported, until, upstream
 from tests.daemon.running import Gateway, configured, running
@@ -123,8 +123,8 @@ async def test_leaving_while_backing_off_ends_the_attempts(
 @LEAVE
 async def test_leaving_the_queue_asks_no_upstream(nasty: NastyServer, tmp_path: Path, reset: bool) -> None:
     nasty.default = limited("1")
-    config = configured(upstream(nasty.url), policy={"on_exhausted": "queue", "queue": {"max_wait": "60s"}})
-    async with running(config, tmp_path) as gateway:
+    policy = {"on_exhausted": "queue", "queue": {"max_wait": "60s"}, "retry": {"max_attempts": 1}}
+    async with running(configured(upstream(nasty.url), policy=policy), tmp_path) as gateway:
         await gateway.ask()
         async with raw_client(gateway) as client:
             client.chat()
@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_holds_its_upstream_back_and_loses_not
 async def test_a_client_that_never_reads_again_is_dropped(
     nasty: NastyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "STALL_LIMIT", 0.2)
+    monkeypatch.setattr(server, "STALL", 0.2)
     nasty.default = flood(40, [])
     async with (
         running(configured(upstream(nasty.url)), tmp_path) as gateway,

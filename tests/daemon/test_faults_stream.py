@@ -105,6 +105,27 @@ async def test_a_begun_stream_that_breaks_ends_with_one_error_event(
         assert record.estimated and record.output_tokens == 3 and record.cost_nano_usd
 
 
+@pytest.mark.parametrize("broken", ["settle", "StreamAnswer.response"])
+async def test_a_bug_of_ours_ends_a_begun_stream_with_one_error_event_too(
+    nasty: NastyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret-words")
+
+    nasty.default = stream()
+    async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
+        monkeypatch.setattr(f"gateway.request.dispatch.{broken}", fail)
+        async with gateway.chat(stream=True) as response:
+            body = await response.content.read()
+        events = events_of(body)
+        assert text_of(events)
+        assert response.headers["x-request-id"] in check_error(events[-1], "internal_error")["message"]
+        assert sum("error" in event for event in events) == 1
+        assert b"[DONE]" not in body
+        record = await reported(gateway)
+        assert (record.status, record.error, record.partial) == (200, "internal_error", True)
+
+
 ANSWER = chat_stream_events(("Hello.",), usage=None, done=False)
 PATIENT = {"first_token": "30s", "idle": "30s"}
 SUFFICIENT = {

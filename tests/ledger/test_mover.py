@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.api import Filter, Record, StoreUnavailable
 from gateway.config.schema_storage import Retention
 from gateway.ledger import journal as journal_module
 from gateway.ledger import mover as module
+from gateway.ledger import segment as segment_module
 from gateway.ledger import upkeep as upkeep_module
 from gateway.ledger.frame import frame
 from gateway.ledger.journal import Journal
@@ -67,6 +69,58 @@ async def test_batches_are_bounded(tmp_path: Path) -> None:
         put(journal, *range(1200))
         await settled(journal)
     assert store.batches == [500, 500, 200]
+
+
+async def test_what_was_left_behind_is_read_and_decoded_off_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[int]] = {"_read": set(), "decode": set()}
+
+    def watch(owner: object, name: str) -> None:
+        known = getattr(owner, name)
+
+        def watched(*given: Any) -> Any:
+            threads[name].add(threading.get_ident())
+            return known(*given)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    leave(tmp_path, *range(20))
+    watch(segment_module, "_read")
+    watch(module, "decode")
+    store = Troubled()
+    async with moving(tmp_path, store) as journal:
+        await until(lambda: len(store.given) == 20)
+        await settled(journal)
+    assert all(seen and threading.get_ident() not in seen for seen in threads.values()), threads
+
+
+async def test_a_segment_whose_records_move_to_another_file_while_it_is_read_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    known = segment_module._stretch
+
+    def stretch(path: Path, start: int, end: int) -> segment_module.Stretch:
+        if threading.current_thread() is not threading.main_thread():
+            asyncio.run_coroutine_threadsafe(restore(), loop).result()
+        return known(path, start, end)
+
+    async def restore() -> None:
+        journal.segments[0].doubtful = True
+        journal.restore()
+
+    monkeypatch.setattr(journal_module, "RECENT", 2)
+    journal = reopened(tmp_path)
+    put(journal, 1, 2, 3)
+    monkeypatch.setattr(segment_module, "_stretch", stretch)
+    store = Troubled()
+    mover = Mover(journal, store)
+    await settled(journal)
+    await mover.close()
+    journal.close()
+    assert sorted(store.given) == ["00000001", "00000002", "00000003"]
+    assert not caplog.records
 
 
 async def test_records_that_come_during_a_move_wait_for_others(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_memory_is_bounded_and_idle_subjects_go() -> None:
         answer = exchange(authority, ask(step, uses=uses), NOW + step * 0.5)
         assert len(answer.buckets["requests"]) <= 62
     end = NOW + 250.0
-    assert authority.sweep(end + 30.0) == []
-    assert authority.sweep(end + LINGER + 4.0) == ["key:p/k"]
+    assert authority.sweep(authority.subjects(), end + 30.0) == []
+    assert authority.sweep(authority.subjects(), end + LINGER + 4.0) == ["key:p/k"]
     assert authority.state_of("key:p/k") is None
 
 

@@ -15,7 +15,7 @@ import pytest
 from gateway.api import Site, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
 from gateway_stores import file_host, file_link, file_state
-from gateway_stores.file_host import RETRY_SECONDS, Host
+from gateway_stores.file_host import AT_ONCE, RETRY_SECONDS, Host
 from gateway_stores.file_link import Link
 from gateway_stores.quota import Ask, Span, Use
 
@@ -72,6 +72,21 @@ async def test_what_was_given_back_before_the_end_is_free(disk: Disk) -> None:
     host.exchange([ask(2, uses=[Use(1, "requests", 0.0, 1)])])
     await host.close()
     assert used(await disk.host()) == 1
+
+
+async def test_what_counts_no_longer_is_forgotten_a_little_at_a_time(disk: Disk) -> None:
+    host = await disk.host()
+    host.exchange([ask(1, subject=f"client:{i}", need={"requests": 1}) for i in range(5 * AT_ONCE)])
+    if host._sweeping is not None:
+        await host._sweeping
+    disk.clock.advance(1000.0)
+    host.tell("", "fact", "", 1.0)
+    known = 5 * AT_ONCE
+    while known:
+        left = len(host._authority.subjects())
+        assert known - left <= AT_ONCE
+        known = left
+        await asyncio.sleep(0)
 
 
 async def test_a_lost_holder_holds_nothing(disk: Disk) -> None:

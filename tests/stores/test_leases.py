@@ -373,7 +373,8 @@ async def test_subjects_that_nobody_refers_to_are_forgotten_once_all_is_told(hol
         assert [ref for ref in seen if ref() is not None] == []
         assert len(store.authority.windows.subjects()) == 200
         await asyncio.sleep(31 * 86400.0)
-        store.authority.windows.sweep(EPOCH + holders.clock())
+        windows = store.authority.windows
+        windows.sweep(windows.subjects(), EPOCH + holders.clock())
         assert store.authority.windows.subjects() == []
 
 
