@@ -67,6 +67,8 @@ class Live:
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the last request ends while draining."""
+    parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a large body is parsed."""
     max_inflight: int = 0
     """Requests at once beyond which new ones get 503 ``overloaded``."""
     reload_errors: Sequence[Mapping[str, str]] = field(default_factory=list)

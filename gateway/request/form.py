@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 IN_MEMORY = 1024 * 1024
 """Bytes of a form that are held in memory; a larger one is in a temporary file without a name."""
 PIECE = 64 * 1024
 """Bytes that are read from it at once."""
+GATHERED = 256 * 1024
+"""Bytes that are written to it at once: what comes in smaller ones is not worth a thread's attention."""
 _MODEL = b'Content-Disposition: form-data; name="model"\r\n\r\n'
 
 
@@ -33,16 +38,26 @@ class Form:
         """Bytes of all contents together."""
         self._boundary = uuid.uuid4().hex
         self._spool = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed by `close`
+        self._gathered = bytearray()
+        self._writing: asyncio.Future[Any] | None = None
+        """What a thread does with the file, or did last; none while all is in memory."""
 
     def add(self, name: str, head: bytes) -> None:
         """Begin the next part."""
         self.parts.append(Part(name, head, self.size, self.size))
 
-    def write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
         """More of the part's content. Raises `OSError` where the disk has no room for it."""
-        self._spool.write(data)
+        self._gathered += data
         self.size += len(data)
         self.parts[-1].end = self.size
+        if len(self._gathered) >= GATHERED:
+            await self._keep()
+
+    async def finish(self) -> None:
+        """All has come, and can be sent from now on. Raises `OSError` as `write` does."""
+        if self._gathered:
+            await self._keep()
 
     def addressed(self, model: str) -> Addressed:
         """The form with ``model`` in the field of this name; all other parts byte for byte."""
@@ -50,7 +65,22 @@ class Form:
 
     def close(self) -> None:
         """Let go of the file; nothing can be sent any more."""
-        self._spool.close()
+        if self._writing is None:
+            self._spool.close()
+        else:  # behind what is still being written; to give a large file back takes a while as well
+            self._writing.add_done_callback(self._give_back)
+
+    def _give_back(self, written: asyncio.Future[Any]) -> None:
+        self._writing = written.get_loop().run_in_executor(None, _close, self._spool)
+
+    async def _keep(self) -> None:
+        """Write what was gathered: in memory at once, to disk in a thread, while others have their turn."""
+        data, self._gathered = self._gathered, bytearray()
+        if self.size <= IN_MEMORY:
+            self._spool.write(data)
+            return
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._spool.write, data)
+        await asyncio.shield(self._writing)
 
     def _read(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
@@ -71,6 +101,11 @@ class Form:
                 yield opening + part.head, part
                 yield b"\r\n", None
         yield f"--{self._boundary}--\r\n".encode(), None
+
+
+def _close(spool: SpooledTemporaryFile[bytes]) -> None:
+    with suppress(OSError):  # of what a full disk did not take, and nobody wants any more
+        spool.close()
 
 
 class Addressed:

@@ -107,6 +107,7 @@ class _Intake:
             await self._read_part(part)
         while await self._content.readany():  # an epilogue, which means nothing
             self._progress()
+        await self.form.finish()
 
     async def _read_part(self, part: BodyPartReader) -> None:
         name = field_name(";".join(part.headers.getall("content-disposition", ())))
@@ -119,7 +120,7 @@ class _Intake:
         while not part.at_eof():
             data = await part.read_chunk(PIECE)
             self._progress()
-            self.form.write(data)
+            await self.form.write(data)
             if name in READ:
                 kept += data
                 if len(kept) > MAX_FIELD:

@@ -226,7 +226,7 @@ async def test_what_the_request_log_has_of_it(fake: FakeMedia, tmp_path: Path) -
 async def test_a_full_disk(
     gateway: Gateway, client: AsyncOpenAI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(form: Form, data: bytes) -> None:
+    async def full(form: Form, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
