@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 JOINED = 65536
 """Bytes of a body up to which it is cheaper to copy it behind the head than to write twice."""
 
+PIECES = 4
+"""Of a form, that are sent at once."""
 MUCH = 65536
 """Bytes of one read behind which there is probably more."""
 
@@ -38,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_pieces",
         "_pool",
         "_redial",
+        "_turn",
         "born",
         "origin",
         "transport",
@@ -55,6 +58,8 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._pieces: Iterator[bytes] | None = None
         """What is still to be sent of a form."""
+        self._turn: asyncio.Handle | None = None
+        """The next go at it."""
         self._clogged = False
         """The upstream does not read as fast as we write."""
 
@@ -86,13 +91,20 @@ class Connection(asyncio.Protocol):
         self._send_pieces()
 
     def _send_pieces(self) -> None:
-        """Go on with the form, until it has gone out or the upstream has enough for the moment."""
+        """Go on with the form, until it has gone out or the upstream has enough for the moment, with turns for
+        others in between."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         try:
-            while self._pieces is not None and not self._clogged:
+            for _ in range(PIECES):
+                if self._pieces is None or self._clogged:
+                    return
                 if piece := next(self._pieces, b""):
                     self.transport.write(piece)
                 else:
                     self._pieces = None
+            self._turn = asyncio.get_running_loop().call_soon(self._send_pieces)
         except OSError as exc:  # of the disk that the form is on
             log.error("an upload cannot be read back", extra={"error": str(exc)})
             self._fail(UpstreamFailure(FailureKind.RESET, "The upload could not be read back."))

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.api import Upstream
 from gateway.upstream.client import Client
+from gateway.upstream.connection import PIECES
 from gateway.upstream.failure import FailureKind
 from tests.upstream.conftest import Serve
 from tests.upstream.peers import OK, Notes, Peer, Server, answering, failure
@@ -65,6 +66,28 @@ async def test_all_of_it_arrives_and_the_connection_is_used_again(
         assert notes.body == b"ok"
     assert bodies == [PIECE * count] * 2
     assert server.connections == 1
+
+
+async def test_others_have_their_turns_in_between(client: Client, serve: Serve) -> None:
+    form, most = Form(200), 0
+
+    async def watch() -> None:
+        nonlocal most
+        seen = form.taken
+        while form.taken < 200:
+            await asyncio.sleep(0)
+            most, seen = max(most, form.taken - seen), form.taken
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.gone()
+
+    watching = asyncio.create_task(watch())
+    notes = await send(client, serve(script), form)
+    await notes.over.wait()
+    await watching
+    assert 0 < most <= 2 * PIECES  # two of our goes may fit between two of the watcher's
 
 
 async def test_no_more_is_read_than_the_upstream_takes(client: Client, serve: Serve) -> None:
