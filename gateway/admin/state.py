@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.admin import dependencies, keystate, windows
+from gateway.admin.kept import Kept
 from gateway.admin.rate import CallRate
 from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
@@ -37,6 +38,7 @@ class AdminState:
     streams: int = 0
     """Live streams that are open."""
     passwords: PasswordChecks = field(default_factory=PasswordChecks)
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True)
