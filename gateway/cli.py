@@ -181,16 +181,15 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _hash_password(_: argparse.Namespace) -> int:
-    from argon2 import PasswordHasher
-
     from gateway.config.password import ask
+    from gateway.passwords import hashed
 
     try:
         password = ask()
     except ValueError as error:
         complain(error)
         return INVALID
-    print(PasswordHasher().hash(password))
+    print(hashed(password))
     return OK
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
 from gateway.admin.ledger import ask, total_json
+from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
 from gateway.admin.windows import Windows, windows_json, windows_of
 from gateway.api import Filter, StoreUnavailable, Total
@@ -59,9 +60,14 @@ async def create(state: AdminState, body: Mapping[str, Any], note: Note) -> dict
     return {**_shown(live, id_), "key": secret}
 
 
-def listing(state: AdminState) -> list[dict[str, Any]]:
+async def listing(state: AdminState) -> list[dict[str, Any]]:
     """Every client."""
-    return [_shown(state.live, id_) for id_ in state.live.managed.clients]
+    live = state.live
+    return [
+        _shown(live, id_)
+        async for id_ in paced(live.managed.clients)
+        if id_ in live.managed.clients  # deleted meanwhile
+    ]
 
 
 async def used(state: AdminState, span: Filter) -> dict[str, Total]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.admin.changing import Note, apply, outcome, revision_of
-from gateway.admin.errors import AdminError
-from gateway.admin.patching import change_of, patched, reverted, shown, shown_without_clients, with_overlay
+from gateway.admin.errors import AdminError, encode
+from gateway.admin.patching import as_shown, change_of, patched, reverted, with_overlay
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed, ManagedClient
 from gateway.config.overlay import hidden, sources
@@ -22,10 +22,18 @@ _NOTED = 50
 """Paths that a line of the audit log names."""
 
 
+def encoded(state: AdminState, *, with_sources: bool) -> bytes:
+    """What is `effective`, in JSON, made once for each version: of clients there may be thousands."""
+    live, managed = state.live, state.live.managed
+    made_of = (live.current.version, live.current.config, managed.clients, managed.managed, managed.effective)
+    name = "sources" if with_sources else "config"
+    return state.kept.get(name, made_of, lambda: encode(effective(state, with_sources=with_sources)))
+
+
 def effective(state: AdminState, *, with_sources: bool = False, with_clients: bool = True) -> dict[str, Any]:
     """The effective configuration, secrets masked, with its version, and where each value is from."""
     live = state.live
-    values = shown(live).masked if with_clients else shown_without_clients(live).masked
+    values = as_shown(live, with_clients=with_clients)
     body = {**values, "config_version": live.current.version}
     if with_sources:
         managed = live.managed.managed or Managed()

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 
 from aiohttp import web
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.admin.body import only, read_object, text
 from gateway.admin.errors import AdminError, answer
 from gateway.admin.rate import WINDOW
 from gateway.admin.sessions import ABSOLUTE, csrf_token
-from gateway.admin.state import ADMIN, CALLER, Caller
+from gateway.admin.state import ADMIN, CALLER, AdminState, Caller
 from gateway.clients import key_digest
 from gateway.config.schema_server import Server
 from gateway.keys import LIVE
+from gateway.passwords import MARK, TooMany
 from gateway.peer import is_secure
 
 COOKIE = "coo_llm_session"
 MAX_PASSWORD = 1024
 FAILURES = 10
 """Failed logins a minute and account, from wherever they come."""
-_HASH = "$argon2"
-"""What the output of ``coo-llm hash-password`` begins with."""
+_SOON = 1
+"""Seconds after which a login that came when too many were being checked may come again."""
 _WRONG = "The id or the password is wrong."
 
 
@@ -49,15 +47,24 @@ async def log_in(request: web.Request, id: str, password: str) -> str:
     """The token of a new session, in place of the one that the request bears. A failure counts against the
     address, which its border has seen to, and against the account.
 
-    Raises `AdminError`: 401 if id or password are wrong, 429 for too many failures.
+    Raises `AdminError`: 401 if id or password are wrong, 429 for too many failures, or too many at once.
     """
     state, caller = request.app[ADMIN], request[CALLER]
     server = state.live.current.config.server
     account = "known" if id == server.webui.admin_id else "unknown"
     check_rate(state.failures.take(account, server.admin_rate_limit and FAILURES))
-    async with state.logins:
-        if not await _is_right(server, id, password):
-            raise AdminError(401, _WRONG, headers={"www-authenticate": "Bearer"})
+    try:
+        right = await _is_right(state, server, id, password)
+    except TooMany:
+        state.failures.give_back(account)
+        raise AdminError(
+            429,
+            "Too many logins at once; try again in a second.",
+            headers={"retry-after": str(_SOON)},
+            details={"retry_after": _SOON},
+        ) from None
+    if not right:
+        raise AdminError(401, _WRONG, headers={"www-authenticate": "Bearer"})
     state.calls.give_back(caller.address)
     state.failures.give_back(account)
     old = await state.sessions.find(request.cookies.get(COOKIE, ""), credentials(server))
@@ -107,23 +114,16 @@ def credentials(server: Server) -> bytes:
     return b"".join(key_digest(part) for part in parts)
 
 
-async def _is_right(server: Server, given_id: str, given: str) -> bool:
+async def _is_right(state: AdminState, server: Server, given_id: str, given: str) -> bool:
     known = server.webui.admin_password or server.admin_api_key
     assert known is not None  # without an admin key there is no admin API
     secret = known.get_secret_value()
-    if server.webui.admin_password is not None and secret.startswith(_HASH):
-        right = await asyncio.to_thread(_matches_hash, secret, given)
+    if server.webui.admin_password is not None and secret.startswith(MARK):
+        right = await state.passwords.check(secret, given)
     else:
         right = hmac.compare_digest(key_digest(secret), key_digest(given))
     named = hmac.compare_digest(key_digest(server.webui.admin_id), key_digest(given_id))
     return right and named
-
-
-def _matches_hash(hashed: str, given: str) -> bool:
-    try:
-        return PasswordHasher().verify(hashed, given)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 routes = (web.post("/login", post_login), web.post("/logout", post_logout))

@@ -26,6 +26,12 @@ _VERSION = "config_version"
 _ONLY_IN_ANSWERS = (_VERSION, "sources")
 
 
+def as_shown(live: Live, *, with_clients: bool) -> dict[str, Any]:
+    """The effective configuration as it is shown, without what it is."""
+    config = live.current.config
+    return _hidden(config, live.managed.clients) if with_clients else _hidden(_less_clients(config), {})
+
+
 def shown(live: Live) -> Shown:
     """The effective configuration, clients that were made here included, as it is shown and as it is."""
     return _shown(live.current.config, live.managed.clients)
@@ -49,16 +55,26 @@ def change_of(live: Live, wanted: Managed) -> tuple[list[dict[str, Any]], Config
 
 
 def _without_clients(config: Config) -> Shown:
-    return _shown(config.model_copy(update={"api_keys": None}), {})
+    return _shown(_less_clients(config), {})
+
+
+def _less_clients(config: Config) -> Config:
+    return config.model_copy(update={"api_keys": None})
 
 
 def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
-    hidden_, actual = masked(config), revealed(config)
+    actual = revealed(_less_clients(config))
+    if clients or config.api_keys is not None:
+        actual["api_keys"] = [_actual(client) for client in clients.values()]
+    return Shown(_hidden(config, clients), actual)
+
+
+def _hidden(config: Config, clients: Mapping[str, KnownClient]) -> dict[str, Any]:
+    hidden_ = masked(_less_clients(config))
     if clients or config.api_keys is not None:
         own = {client.id: client for client in config.api_keys or ()}
         hidden_["api_keys"] = [_masked(client, own.get(id_)) for id_, client in clients.items()]
-        actual["api_keys"] = [_actual(client) for client in clients.values()]
-    return Shown(hidden_, actual)
+    return hidden_
 
 
 def _masked(client: KnownClient, own: ClientConfig | None) -> dict[str, Any]:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.admin import dependencies, keystate, windows
+from gateway.admin.kept import Kept
 from gateway.admin.rate import CallRate
 from gateway.admin.sessions import FACT, Session, Sessions
 from gateway.audit import AuditLog
+from gateway.passwords import PasswordChecks
 from gateway.reload import Reloader
 from gateway.runtime import Live
 
 QUERIES_AT_ONCE = 4
 """Questions to the usage records that run at the same time: requests of clients come first."""
-LOGINS_AT_ONCE = 2
-"""Passwords that are checked at the same time: each costs 64 MiB and some 50 ms of a core."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,8 @@ class AdminState:
     queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
     streams: int = 0
     """Live streams that are open."""
-    logins: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOGINS_AT_ONCE))
+    passwords: PasswordChecks = field(default_factory=PasswordChecks)
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -59,9 +58,11 @@ class EventStream:
         return not app[LIVE].draining and (session is None or app[ADMIN].sessions.lasts(session))
 
 
-@asynccontextmanager
-async def streaming(request: web.Request) -> AsyncIterator[EventStream]:
-    """A stream, begun; a viewer who went or is too slow just ends it. Raises `AdminError` 503: too many."""
+async def streamed(
+    request: web.Request, send: Callable[[EventStream], Awaitable[None]]
+) -> web.StreamResponse:
+    """The answer whose events ``send`` sends; a viewer who went, were it before the first one, or is too slow
+    just ends it. Raises `AdminError` 503: too many."""
     state = request.app[ADMIN]
     if state.streams >= MAX_STREAMS:
         raise AdminError(503, f"{MAX_STREAMS} live streams are open already.", headers={"retry-after": "10"})
@@ -69,9 +70,10 @@ async def streaming(request: web.Request) -> AsyncIterator[EventStream]:
     stream = EventStream(request)
     try:
         await stream.response.prepare(request)
-        yield stream
+        await send(stream)
     except (TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()
     finally:
         state.streams -= 1
+    return stream.response

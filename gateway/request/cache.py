@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.api import Site, Store, StoreUnavailable
 from gateway.catalog import Target
 from gateway.dialects.replay import Inexact
+from gateway.ledger.complaint import Complaint
 from gateway.metrics import Metrics
 from gateway.request.admit import admit_unbilled
 from gateway.request.coalesce import Call, Flights
@@ -51,6 +52,7 @@ class Answers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._rests_until = 0.0
+        self._complain = Complaint(log)
 
     async def answer(self, tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse:
         """The cached answer, that of a call in flight, or a new one."""
@@ -158,7 +160,7 @@ class Answers:
         if self._failures == MISSES:
             self._failures = 0
             self._rests_until = asyncio.get_running_loop().time() + REST
-            log.warning("the store is too slow for cached answers", extra={"operation": operation})
+            self._complain("the store is too slow for cached answers", operation=operation)
 
     def _resting(self) -> bool:
         return self._rests_until > asyncio.get_running_loop().time()

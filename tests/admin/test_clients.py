@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.admin import clients, pace
 from gateway.config.managed import ClientKey, Managed, ManagedClient, serialise
+from gateway.runtime import Live
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN_KEY, Clock, Gateway, configured, running, until
 
@@ -293,3 +295,29 @@ async def test_what_was_changed_of_a_client_of_the_file(gateway: Gateway) -> Non
     assert (await gateway.admin("GET", "clients/one"))[1]["changes"] == ["key"]
     await gateway.admin("PUT", "clients/one", {"limits": {"max_parallel": 3}})
     assert (await gateway.admin("GET", "clients/one"))[1]["changes"] == ["limits.max_parallel", "key"]
+
+
+async def test_others_have_their_turn_while_all_are_listed(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for id_ in ("two", "three", "four"):
+        await gateway.admin("POST", "clients", {"id": id_})
+    turns, at = 0, []
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def described(live: Live, id_: str) -> dict[str, Any]:
+        at.append(turns)
+        return {"id": id_}
+
+    monkeypatch.setattr(pace, "_SLICE", 0)
+    monkeypatch.setattr(clients, "_shown", described)
+    working = asyncio.create_task(other())
+    _, body = await gateway.admin("GET", "clients/list")
+    working.cancel()
+    assert len(body["clients"]) == 4
+    assert len(set(at)) == 4

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from gateway.admin import config as subject
+from gateway.admin.state import AdminState
 from gateway.api import StoreUnavailable
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN, ADMIN_KEY, Gateway, configured, running, until
@@ -563,3 +565,32 @@ async def test_the_listener_of_the_overlay_is_taken_at_the_next_start(
     async with running(keyed(), tmp_path, config_store=store) as gateway:
         assert (await gateway.admin("GET", "config"))[0] == 404
         assert len(gateway.daemon.addresses) == 2
+
+
+async def test_the_configuration_is_shown_anew_only_when_it_is_another(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+    effective = subject.effective
+
+    def counted(state: AdminState, *, with_sources: bool) -> dict[str, Any]:
+        made.append(with_sources)
+        return effective(state, with_sources=with_sources)
+
+    async def versions(path: str = "config") -> list[str]:
+        return [(await gateway.admin("GET", path))[1]["config_version"] for _ in range(2)]
+
+    monkeypatch.setattr(subject, "effective", counted)
+    first = await versions()
+    assert made == [False]
+    assert await versions("config?sources=1") == first
+    assert made == [False, True]
+    await gateway.admin("POST", "clients", {"id": "two"})
+    second = await versions()
+    assert made == [False, True, False] and len({*first, *second}) == 2
+    _, body = await gateway.admin("GET", "config?sources=1")
+    assert [client["id"] for client in body["api_keys"]] == ["one", "two"]
+    assert body["sources"]["api_keys.two.id"] == "overlay"
+    await gateway.admin("POST", "config", {"policy": {"algorithm": "round_robin"}})
+    assert not {*first, *second} & {*await versions()}
+    assert made == [False, True, False, True, False]

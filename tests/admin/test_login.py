@@ -195,6 +195,21 @@ async def test_keys_and_passwords_cannot_be_guessed(tmp_path: Path) -> None:
         assert (await browser.send("GET", "/admin/v1/config"))[0] == 200  # a session is no guess
 
 
+async def test_logins_beyond_those_that_can_be_checked_soon_are_refused_and_count_for_nothing(
+    tmp_path: Path,
+) -> None:
+    slow = PasswordHasher(time_cost=40, memory_cost=8192, parallelism=1).hash(PASSWORD)
+    config = administered(server={"webui": {"admin_password": slow}})
+    async with running(config, tmp_path) as gateway:
+        browser = Browser(gateway)
+        statuses = await asyncio.gather(*(Browser(gateway).login("wrong") for _ in range(9)))
+        assert set(statuses) == {401, 429}
+        assert statuses.count(429) >= 3
+        again = await asyncio.gather(*(Browser(gateway).login("wrong") for _ in range(3)))
+        assert 401 in again  # the refused ones were no failures of the account
+        assert await browser.login(PASSWORD) == 200
+
+
 async def test_calls_are_counted_by_the_address_that_a_trusted_proxy_names(tmp_path: Path) -> None:
     config = administered(server={"admin_rate_limit": 1, "trusted_proxies": ["127.0.0.1"]})
     async with running(config, tmp_path) as gateway:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from gateway.admin import requests, stream
 from gateway.admin.calls import requests as calls
@@ -173,6 +174,26 @@ async def test_streams_are_few_and_let_go(gateway: Gateway, monkeypatch: pytest.
             if response.status == 200:
                 return
     raise AssertionError("the first stream was never let go")
+
+
+class LeftAtOnce(stream.EventStream):
+    """A stream whose viewer goes right before it begins."""
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request)
+        assert request.transport is not None
+        request.transport.abort()
+
+
+async def test_a_viewer_who_went_before_the_stream_began_is_no_error(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stream, "EventStream", LeftAtOnce)
+    with pytest.raises(aiohttp.ClientError):
+        await call(gateway, "GET /requests/stream")
+    samples = await gateway.samples()
+    assert samples.values("admin_requests_total", "status") == {"200"}
+    assert "internal error" not in caplog.messages
 
 
 async def test_stopping_ends_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,6 +336,24 @@ async def test_a_store_in_trouble_is_a_miss(
         assert (3 <= errors <= 5) == counted
 
 
+async def test_a_slow_store_is_complained_of_once_however_many_requests_meet_it(
+    fake_openai: FakeOpenAI,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with running(caching(fake_openai.url), tmp_path) as gateway:
+
+        async def cache_get(key: str) -> bytes | None:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(gateway.live.store, "cache_get", cache_get)
+        asked = (gateway.ask(model="gpt-4o", seed=number) for number in range(30))
+        assert {status for status, _, _ in await asyncio.gather(*asked)} == {200}
+    assert capfd.readouterr().err.count("the store is too slow for cached answers") == 1
+
+
 async def test_rubbish_in_the_store_is_a_miss(
     fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

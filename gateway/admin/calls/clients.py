@@ -27,7 +27,7 @@ async def post_client(request: web.Request) -> web.Response:
 async def list_clients(request: web.Request) -> web.Response:
     """Every client."""
     Query(request)
-    return answer({"clients": clients.listing(request.app[ADMIN])})
+    return answer({"clients": await clients.listing(request.app[ADMIN])})
 
 
 async def list_usage(request: web.Request) -> web.Response:

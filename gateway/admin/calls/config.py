@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import orjson
 from aiohttp import web
 
 from gateway.admin import config
@@ -16,7 +17,7 @@ from gateway.admin.state import ADMIN, note_change
 async def get_config(request: web.Request) -> web.Response:
     """The effective configuration, secrets masked, with its version; ``?sources=1``: and where it is from."""
     wanted = Query(request, "sources").choice("sources", ("0", "1"), "0") == "1"
-    return answer(config.effective(request.app[ADMIN], with_sources=wanted))
+    return answer(orjson.Fragment(config.encoded(request.app[ADMIN], with_sources=wanted)))
 
 
 async def get_overlay(request: web.Request) -> web.Response:

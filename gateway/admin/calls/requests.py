@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from gateway.admin import requests
@@ -10,7 +12,7 @@ from gateway.admin.filters import CHOSEN_BY, RANGE, chosen, read_range
 from gateway.admin.query import Query
 from gateway.admin.requests import Tail
 from gateway.admin.state import ADMIN
-from gateway.admin.stream import streaming
+from gateway.admin.stream import EventStream, streamed
 from gateway.api import Filter, StoreUnavailable
 
 MAX_LIMIT = 1000
@@ -35,11 +37,13 @@ async def stream_requests(request: web.Request) -> web.StreamResponse:
     ``event: gap`` where there were more than can be shown."""
     tail = Tail(request.app[ADMIN], chosen(Query(request, *CHOSEN_BY), Filter()))
     await tail.news()  # what there is already is no news; an error is still an answer
-    async with streaming(request) as stream:
-        await stream.send(b": live\n\n")
-        while await stream.wait(_POLL):
-            await stream.send(await _events(tail))
-    return stream.response
+    return await streamed(request, partial(_follow, tail))
+
+
+async def _follow(tail: Tail, stream: EventStream) -> None:
+    await stream.send(b": live\n\n")
+    while await stream.wait(_POLL):
+        await stream.send(await _events(tail))
 
 
 async def _events(tail: Tail) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.typedefs import Handler
 from gateway.admin.callers import told
 from gateway.admin.pages.page import PageHandler
 from gateway.admin.pages.render import parts, whole
-from gateway.admin.stream import EventStream, streaming, wants_events
+from gateway.admin.stream import EventStream, streamed, wants_events
 
 
 def shown(handler: PageHandler) -> Handler:
@@ -22,9 +23,7 @@ def shown(handler: PageHandler) -> Handler:
         page = await handler(request)
         if page.every is None or not wants_events(request):
             return await whole(request, page)
-        async with streaming(request) as stream:
-            await _follow(request, handler, page.every, stream)
-        return stream.response
+        return await streamed(request, partial(_follow, request, handler, page.every))
 
     return show
 
