@@ -91,8 +91,8 @@ class Connection(asyncio.Protocol):
         self._send_pieces()
 
     def _send_pieces(self) -> None:
-        """Go on with the form, until it has gone out or the upstream has enough for the moment, with turns for
-        others in between."""
+        """Go on with the form, until it has gone out or the upstream has enough, and let others have their
+        turns meanwhile."""
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
