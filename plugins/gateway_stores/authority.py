@@ -58,15 +58,17 @@ class _Window:
             moved = ceil((index + 1) * width / self.width) - 1
             self.buckets[moved] = self.buckets.get(moved, 0) + amount
 
-    def whole(self, seconds: float, now: float) -> list[tuple[float, int]]:
-        """All that would count if it were ``seconds`` long, and in how many the last of it leaves."""
-        window = self
-        if seconds != self.seconds:
-            window = _Window(self.seconds, self.buckets)
-            window.change(seconds)
-            window.slide(now)
-        counting = [index for index, amount in window.buckets.items() if amount]
-        return [(window.leaves(max(counting)) - now, sum(window.buckets.values()))] if counting else []
+    def as_if(self, seconds: float, now: float) -> _Window:
+        """A copy that goes on with this length."""
+        window = _Window(self.seconds, dict(self.buckets))
+        window.change(seconds)
+        window.slide(now)
+        return window
+
+    def whole(self, now: float) -> list[tuple[float, int]]:
+        """All that counts, and in how many seconds the last of it leaves."""
+        counting = [index for index, amount in self.buckets.items() if amount]
+        return [(self.leaves(max(counting)) - now, sum(self.buckets.values()))] if counting else []
 
 
 @dataclass(slots=True)
@@ -185,21 +187,23 @@ class WindowAuthority:
             self._subjects[name] = subject
 
     def _seen(self, ask: Ask, now: float) -> Answer:
-        """The answer to one who only looks, as if windows had the lengths that are asked for."""
+        """The answer to one who only looks, as if windows had the lengths that are asked for. What a holder
+        held whose time is over counts as used, as it does against who wants some: nobody will tell."""
         subject = self._subjects.get(ask.subject, _Subject())
         subject.slide(now)
-        asking = subject.holders.get(ask.holder)
-        return Answer(
-            buckets={
-                kind: window.whole(span.seconds, now)
-                for kind, span in ask.spans.items()
-                if span.seconds and (window := subject.windows.get(kind)) is not None
-            },
-            others={
-                kind: _held_by_others(subject, asking, kind, span, now) for kind, span in ask.spans.items()
-            },
-            holders=_lately(subject, now),
-        )
+        others = [holder for name, holder in subject.holders.items() if name != ask.holder]
+        buckets: dict[str, list[tuple[float, int]]] = {}
+        living: dict[str, int] = {}
+        for kind, span in ask.spans.items():
+            held = [(other.until, other.holds(kind, span.seconds, now)) for other in others]
+            living[kind] = sum(amount for until, amount in held if now < until)
+            if span.seconds:
+                window = subject.windows.get(kind, _Window(span.seconds)).as_if(span.seconds, now)
+                for until, amount in held:
+                    if until <= now:
+                        window.count(until, amount)
+                buckets[kind] = window.whole(now)
+        return Answer(buckets=buckets, others=living, holders=_lately(subject, now))
 
     def _answer(self, ask: Ask, now: float) -> Answer:
         if not ask.number:

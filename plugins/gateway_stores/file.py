@@ -60,7 +60,8 @@ class FileStore(Leasing):
         self._reports = Lane(self.path, connect, site.failed)
         self._cache = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
         if site.ask is None:
-            await asyncio.to_thread(self._claim)
+            if not await asyncio.to_thread(self._claim):
+                site.failed("open")
             self._host = Host(f"{self.path}.windows", self._now, site.failed)
         await self._link.open(site, self._host)
         if not site.supervises:
@@ -137,12 +138,13 @@ class FileStore(Leasing):
         assert self._host is not None
         self._host.lost(holder)
 
-    def _claim(self) -> None:
-        """Be the one daemon that uses these files, and see to it that they can be used."""
+    def _claim(self) -> bool:
+        """Be the one daemon that uses these files, and see to it that they can be used; False if the database
+        was damaged."""
         try:
             make_folder_of(self.path)
             self._lock.acquire()
-            make_ready(self.path)
+            return make_ready(self.path)
         except BlockingIOError:
             raise
         except OSError as error:

@@ -11,6 +11,7 @@ import orjson
 
 from gateway.api import Site, StoreUnavailable
 from gateway_stores.file_host import Host
+from gateway_stores.hearing import pass_on
 from gateway_stores.quota import (
     Answer,
     Ask,
@@ -43,8 +44,7 @@ class Link:
         self._site, self._host = site, host
         if host is not None:
             await host.open()
-            for fact in host.news(site.holder, 0)[1]:
-                site.heard(*fact)
+            pass_on(site, host.news(site.holder, 0)[1])
             return
         with suppress(StoreUnavailable):
             await self._poll()
@@ -92,12 +92,14 @@ class Link:
         told, self._told = self._told, []
         try:
             answer = await self._ask({"told": told, "since": self._heard})
-        except StoreUnavailable:
+            facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
+            self._heard = int(answer["number"])
+        except BaseException as error:
             self._told = told + self._told
+            if isinstance(error, _NONSENSE):
+                raise StoreUnavailable("the supervisor answered what makes no sense") from error
             raise
-        for name, value, seconds in answer["facts"]:
-            self._site.heard(name, value, seconds)
-        self._heard = answer["number"]
+        pass_on(self._site, facts)
 
     async def _ask(self, message: dict[str, Any]) -> Any:
         assert self._site.ask is not None

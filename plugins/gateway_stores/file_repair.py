@@ -30,6 +30,7 @@ from gateway_stores.file_schema import (
 )
 from gateway_stores.file_totals import COUNTED, MINUTE, PRUNED, count
 from gateway_stores.file_transaction import transaction
+from gateway_stores.file_wal import keep_if_damaged
 
 log = logging.getLogger(__name__)
 
@@ -50,25 +51,30 @@ _OUTSIDE = frozenset(
 """Errors that are not the database's."""
 
 
-def make_ready(path: str) -> None:
+def make_ready(path: str) -> bool:
     """Make the database, bring it to this version, or save what can be read of it; for one process at a time.
+    False if something in it was damaged.
 
     Raises `OSError` where it cannot be used."""
     marker = Path(path + DAMAGED)
+    sound = True
     try:
         try:
             make_private(path)
             look_at_head(path)
+            sound = not keep_if_damaged(path)
             with closing(connect(path)) as connection:
                 small = Path(path).stat().st_size <= CHECKED_BYTES
                 check(connection, thorough=small or marker.exists())
         except ERRORS as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:
                 raise
+            sound = False
             _replace(path)
         marker.unlink(missing_ok=True)
     except sqlite3.Error as error:
         raise OSError(words(path, error)) from error
+    return sound
 
 
 def _replace(path: str) -> None:

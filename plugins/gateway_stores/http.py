@@ -24,8 +24,9 @@ from gateway.api import (
     Total,
     Trouble,
 )
+from gateway.api.ledger import LATENCY_BOUNDS, SUMS
 from gateway_stores.http_authority import HttpAuthority
-from gateway_stores.http_client import MAX_PAGE, HttpClient, Missing
+from gateway_stores.http_client import MAX_PAGE, UNFIT, HttpClient, Missing
 from gateway_stores.http_facts import FactExchange
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.leasing import Leasing
@@ -188,7 +189,7 @@ class HttpStore(Leasing):
         except StoreUnavailable as error:
             raise self._failed(operation, error) from None
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            wrong = self._client.unavailable(path, "answered with something else")
+            wrong = self._client.unavailable(path, UNFIT)
             raise self._failed(operation, wrong) from None
         self._trouble = None
         return result
@@ -205,7 +206,13 @@ def _anything(answer: Any) -> None:
 
 
 def _total(values: dict[str, Any], group_by: Sequence[Dimension]) -> Total:
-    group = tuple(values["group"])
-    if len(group) != len(group_by):
+    """Raises `KeyError` or `ValueError` for what is no total of these dimensions."""
+    group, latencies = values["group"], values["latencies"]
+    sums = {name: values[name] for name in SUMS}
+    if type(group) is not list or [type(name) for name in group] != [str] * len(group_by):
         raise ValueError("a total is not of the group that was asked for")
-    return Total(**{**values, "group": group})
+    if len(latencies) != len(LATENCY_BOUNDS) + 1:
+        raise ValueError("latencies are not counted in the classes that are asked for")
+    if not all(type(figure) is int for figure in (*sums.values(), *latencies)):
+        raise ValueError("a figure is not a whole number")
+    return Total(tuple(group), **sums, latencies=latencies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway_stores.http_client import HttpClient, Missing
+from gateway_stores.http_client import UNFIT, HttpClient, Missing
 from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
 
 EXCHANGE_SECONDS = 0.25
@@ -26,7 +26,7 @@ class HttpAuthority:
         except Missing:
             raise self._client.unavailable(path, "does not know this call") from None
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._client.unavailable(path, "answered with something else") from None
+            raise self._client.unavailable(path, UNFIT) from None
         if len(answers) != len(asks):
             raise self._client.unavailable(path, "left asks unanswered")
         return answers

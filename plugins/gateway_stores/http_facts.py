@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from gateway.api import Site, StoreUnavailable
+from gateway_stores.hearing import pass_on
 from gateway_stores.http_client import HttpClient, Missing
 
 POLL_SECONDS = 0.25
@@ -59,5 +60,4 @@ class FactExchange:
             self._site.failed("share")
             return
         self._mine = {name: fact for name, fact in self._mine.items() if sent.get(name) is not fact}
-        for fact in heard:
-            self._site.heard(*fact)
+        pass_on(self._site, heard)

@@ -114,7 +114,7 @@ class LeasedMeter:
 
     def tallies(self, seen: Answer | None = None) -> list[Tally]:
         """Every window that has a limit, by the answer to a `look`, or by what was heard last. What others
-        hold does not count: they may never use it."""
+        hold does not count while they live: they may never use it."""
         now = self._clock()
         if now >= self.valid_until:
             self.refresh(now)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Final
 
 from gateway.api import Site, StoreUnavailable, Trouble
+from gateway_stores.hearing import pass_on
 from gateway_stores.redis_link import Call, Link, Script
+
+log = logging.getLogger(__name__)
 
 SCRIPT: Final = Script("redis_facts.lua")
 EVERY = 0.25
@@ -57,10 +61,18 @@ class RedisFacts:
     async def _attempt(self) -> None:
         try:
             await self._exchange()
-            self.trouble = None
         except StoreUnavailable as exc:
-            self._site.failed("share")
-            self.trouble = Trouble(str(exc), self.trouble.since if self.trouble else time.time())
+            self._failed(str(exc))
+        except Exception as exc:  # which must not end the hearing for good
+            if self.trouble is None:
+                log.exception("bug in a store plugin")
+            self._failed(f"{type(exc).__name__} in its plugin")
+        else:
+            self.trouble = None
+
+    def _failed(self, reason: str) -> None:
+        self._site.failed("share")
+        self.trouble = Trouble(reason, self.trouble.since if self.trouble else time.time())
 
     async def _exchange(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -75,5 +87,5 @@ class RedisFacts:
             raise
         self._heard = heard.decode()
         parts = iter(part.decode(errors="replace") for part in found)
-        for name, value, seconds in zip(parts, parts, parts, strict=True):
-            self._site.heard(name, value, float(seconds))
+        others = zip(parts, parts, parts, strict=True)
+        pass_on(self._site, [(name, value, float(seconds)) for name, value, seconds in others])

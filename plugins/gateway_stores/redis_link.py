@@ -178,15 +178,18 @@ class Link:
 
     async def _exchange(self, pool: Any, commands: Sequence[Command]) -> list[Any]:
         """One round trip. A connection that was left in the middle of one is closed."""
-        connection = await pool.get_connection()
         try:
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            return [await _reply(connection) for _ in commands]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
+            connection = await pool.get_connection()
+            try:
+                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                return [await _reply(connection) for _ in commands]
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
+            finally:
+                await pool.release(connection)
+        except RuntimeError as exc:  # uvloop's word for a connection that was lost meanwhile
+            raise ConnectionResetError("the connection was lost") from exc
 
     def _pool(self, host: Host, *, sentinel: bool = False) -> Any:
         pool = self._pools.get(host)

@@ -208,13 +208,25 @@ local function others_of(holders)
   return others
 end
 
+local function bury(windows, holders, kind, seconds)
+  -- What a holder held whose time is over counts as used.
+  for name, holder in pairs(holders) do
+    if name ~= holder_name and holder.till <= now then
+      if now < holder.till + seconds then count(windows[kind], holder.till, holder.held[kind] or 0) end
+      holder.held[kind] = nil
+    end
+  end
+end
+
 local function look(windows, holders)
   -- Nothing of this is saved.
   for _, span in ipairs(spans) do
-    local window, seconds = windows[span[1]], span[3]
-    if window and seconds > 0 then
-      change(window, seconds)
-      slide_window(window)
+    local kind, seconds = span[1], span[3]
+    if seconds > 0 then
+      windows[kind] = windows[kind] or {seconds = seconds, list = {}}
+      change(windows[kind], seconds)
+      slide_window(windows[kind])
+      bury(windows, holders, kind, seconds)
     end
   end
   return answer(windows, holders, {}, others_of(holders), 0)

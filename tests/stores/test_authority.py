@@ -157,6 +157,23 @@ def test_who_looks_is_told_how_things_stand_and_leaves_no_trace() -> None:
     answer = exchange(authority, ask(0, "b"))
     assert answer == Answer(buckets={"requests": [(60.5, 3)]}, others={"requests": 2})
     assert exchange(authority, replace(ask(0), subject="client:new")) == Answer(
-        others={"requests": 0}, holders=0
+        buckets={"requests": []}, others={"requests": 0}, holders=0
     )
     assert authority.dump() == before
+
+
+def test_what_a_dead_holder_held_is_shown_as_used_for_as_long_as_it_counts_against_who_wants_some() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, held={"requests": 4}, uses=[Use(1, "requests", 0.25, 3)]))
+    ttl = ask(1).ttl
+    for later, used, held in (
+        (ttl - 0.5, 3, 4),
+        (ttl, 7, 0),
+        (60.0 + ttl - 0.5, 4, 0),
+        (60.0 + ttl + 1, 0, 0),
+    ):
+        answer = exchange(authority, ask(0, "b"), NOW + later)
+        assert sum(amount for _, amount in answer.buckets.get("requests", ())) == used, later
+        assert answer.others == {"requests": held}, later
+    refused = exchange(authority, ask(1, "b", need={"requests": 100}), NOW + 60.0 + ttl + 1)
+    assert refused.others == {"requests": 0}

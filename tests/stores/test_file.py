@@ -152,7 +152,9 @@ async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) ->
         trouble = worker.trouble()
         assert trouble is not None
         assert "damaged" in trouble.message
-    async with opened(path) as store:
+    failed: list[str] = []
+    async with opened(path, Site(failed=failed.append)) as store:
+        assert failed == ["open"]
         assert 0 < len(await store.requests(Filter(), 1000)) <= 200
         assert store.trouble() is None
         await store.cache_put("key", b"answer", 60.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import yaml
 from aiohttp import web
 from openapi_spec_validator import validate
 
-from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable
+from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable, Total
+from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
 from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE
@@ -115,6 +118,35 @@ async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: Http
     assert sum(not isinstance(answer, Refusal) for answer in answers) == 5
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"latencies": []},
+        {"latencies": [0] * 14},
+        {"latencies": ["0"] * 15},
+        {"latencies": None},
+        {"requests": "1"},
+        {"cost_nano": 0.5},
+        {"group": ["c", "d"]},
+        {"group": "c"},
+        {"group": [None]},
+        {},
+    ],
+)
+async def test_a_total_that_is_none_is_trouble(
+    server: HttpStoreServer, store: HttpStore, wrong: dict[str, object]
+) -> None:
+    total = {**asdict(Total(("c",))), **wrong} if wrong else {"group": ["c"]}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"totals": [total], "points": [[0, total]]})
+
+    server.trick = answer
+    for call in (store.totals(Filter(), ["client"]), store.series(Filter(0.0), 60.0, ["client"])):
+        with pytest.raises(StoreUnavailable, match="something else than docs"):
+            await call
+
+
 async def test_a_wrong_key_is_trouble(server: HttpStoreServer) -> None:
     wrong = HttpStore(server.addr, "another-key")
     with pytest.raises(StoreUnavailable, match="status 401"):
@@ -172,3 +204,12 @@ def test_the_document_names_what_the_server_offers() -> None:
         for method, path in HttpStoreServer.routes()
     }
     assert served == documented
+
+
+def test_the_document_says_all_of_a_total() -> None:
+    total = yaml.safe_load(DOCUMENT.read_text())["components"]["schemas"]["Total"]
+    latencies = total["properties"]["latencies"]
+    names = [one.name for one in fields(Total)]
+    assert list(total["properties"]) == total["required"] == names
+    assert latencies["minItems"] == latencies["maxItems"] == len(LATENCY_BOUNDS) + 1
+    assert tuple(map(int, re.findall(r"\d+", latencies["description"]))) == LATENCY_BOUNDS

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.asyncio.connection import Connection
 from redis.crc import key_slot
 
 from gateway.api import Limits, Refusal, Site, StoreUnavailable
@@ -262,3 +263,17 @@ async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -
         for store in stores:
             await until_healed(store.read)
     dead.start()
+
+
+async def test_what_uvloop_says_of_a_lost_connection_is_trouble(
+    shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    async with document(shared_redis.address) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "send_packed_command", lost)
+            with pytest.raises(StoreUnavailable, match="the connection was lost"):
+                await store.read()
+        assert (await store.read()).version == ""
