@@ -269,7 +269,19 @@ def configure(level: str, fd: int = 2) -> LogHandler:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
+    logging.getLogger("asyncio").addFilter(_is_news)
     return handler
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what uvloop says of a TLS connection that was given up while it still had to write: who gave it up
+    knows."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (
+        isinstance(error, RuntimeError)
+        and str(error).endswith("the handler is closed")
+        and record.msg.startswith("Fatal error on SSL protocol")
+    )
 
 
 def _is_journal(fd: int, environ: Mapping[str, str]) -> bool:

@@ -296,3 +296,29 @@ def test_configure_sends_all_loggers_through_one_handler(pipe: Pipe, root: loggi
     [line] = pipe.read().splitlines()
     assert orjson.loads(line)["logger"] == "anyone"
     assert root.handlers == [handler]
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "said"),
+    [
+        (
+            "Fatal error on SSL protocol\nprotocol: …",
+            RuntimeError("unable to …; the handler is closed"),
+            False,
+        ),
+        ("Fatal error on SSL protocol\nprotocol: …", RuntimeError("a bug"), True),
+        ("Exception in callback", RuntimeError("unable to …; the handler is closed"), True),
+        ("Fatal error on SSL protocol", None, True),
+    ],
+)
+def test_a_tls_connection_that_was_given_up_is_no_error(
+    message: str, error: Exception | None, said: bool
+) -> None:
+    root = logging.getLogger()
+    former, level = list(root.handlers), root.level
+    configure("info").close()
+    root.handlers[:] = former
+    root.setLevel(level)
+    exc_info = None if error is None else (type(error), error, None)
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, message, (), exc_info)
+    assert bool(logging.getLogger("asyncio").filter(record)) == said

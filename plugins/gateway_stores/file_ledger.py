@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from gateway_stores.file_schema import note, noted
 from gateway_stores.file_search import stretches
 from gateway_stores.file_totals import COUNTED, LAG, MINUTE, PRUNED, count, day_of, roll_up
 from gateway_stores.file_transaction import snapshot, transaction
+
+log = logging.getLogger(__name__)
 
 PRUNED_AT_ONCE = 2000
 INSERTED_AT_ONCE = 50
@@ -126,23 +129,40 @@ def request(connection: sqlite3.Connection, id: str) -> Record | None:
 
 def _found(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator[Record]:
     """The newest records, newest first; the last value is how many."""
-    return readable(
-        connection.execute(
-            # A cross join: through the requests in this order, whatever SQLite thinks of it.
-            "SELECT record FROM requests CROSS JOIN records USING (id) "
-            f"WHERE {where} ORDER BY id DESC LIMIT ?",
-            values,
-        )
+    rows = connection.execute(
+        # A cross join: through the requests in this order, whatever SQLite thinks of it.
+        "SELECT id, record FROM requests CROSS JOIN records USING (id) "
+        f"WHERE {where} ORDER BY id DESC LIMIT ?",
+        values,
     )
+    for id, data in rows:
+        yield read(data) or _remains(connection, id)
 
 
-def readable(rows: Iterable[tuple[bytes]]) -> Iterator[Record]:
-    """The records of these rows; one that something else wrote over is left out."""
-    for (data,) in rows:
-        try:
-            yield Record.from_json(orjson.loads(data))
-        except (ValueError, TypeError, KeyError):
-            continue
+def read(data: bytes) -> Record | None:
+    """The record in a row of ``records``; None where something else wrote over it."""
+    try:
+        return Record.from_json(orjson.loads(data))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _remains(connection: sqlite3.Connection, id: str) -> Record:
+    """What is known of a record that cannot be read: what is searched and summed."""
+    log.error("a usage record is damaged: only what is summed of it is known", extra={"record": id})
+    [row] = connection.execute("SELECT * FROM requests WHERE id = ?", [id])
+    _, time, request_id, client, provider, key, model, status, error, _, *tokens, cost, total_ms, _, us = row
+    found = Record(time, "", request_id, client, "", "", provider or None, key or None, model or None)
+    found.id, found.status, found.error, found.cost_nano_usd, found.total_ms = (
+        id,
+        status,
+        error,
+        cost,
+        total_ms,
+    )
+    found.input_tokens, found.cached_tokens, found.output_tokens, found.reasoning_tokens = tokens
+    found.first_token_ms = None if us is None else us / 1000
+    return found
 
 
 def _ending(connection: sqlite3.Connection, filter: Filter, before: str) -> Filter:

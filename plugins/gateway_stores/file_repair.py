@@ -14,7 +14,7 @@ from typing import Any
 from gateway.api.ledger import DIMENSIONS, group_of
 from gateway_stores.file_disk import aside, words
 from gateway_stores.file_lane import DAMAGED
-from gateway_stores.file_ledger import among, insert, readable
+from gateway_stores.file_ledger import among, insert, read
 from gateway_stores.file_schema import (
     ERRORS,
     FIGURES,
@@ -140,7 +140,7 @@ def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
             upto = max(upto, begins + MINUTE)
     note(new, COUNTED, upto)
     records = {
-        record.id: record for _, data in _rows(old, "records", ["id"]) for record in readable([(data,)])
+        record.id: record for _, data in _rows(old, "records", ["id"]) if (record := read(data)) is not None
     }
     insert(new, list(records.values()))
     names = ", ".join(DIMENSIONS)

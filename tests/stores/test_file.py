@@ -160,6 +160,22 @@ async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) ->
         await store.cache_put("key", b"answer", 60.0)
 
 
+async def test_a_damaged_record_is_told_with_what_is_summed_of_it(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = plain(1)
+    record.config_version = record.operation = record.alias = ""
+    record.provider, record.cost_nano_usd, record.first_token_ms = "p", 5, 1.5
+    record.total_ms, record.error, record.cached_tokens = 2.5, "code", 1
+    async with opened(path) as store:
+        await store.append([record])
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE records SET record = ?", [b"\0"])
+        assert await store.requests(Filter(), 10) == [record]
+        assert await store.request(record.id) == record
+    assert [line.__dict__["record"] for line in caplog.records] == [record.id] * 2
+
+
 async def test_another_process_may_look_at_the_database_at_any_time(path: str) -> None:
     look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM records').fetchall()"
     async with opened(path) as store:
