@@ -22,7 +22,7 @@ _LOOKED_FOR = (
     "/ui/requests?dearer_than_usd=1000",
     "/ui/requests?status=418",
     "/ui/requests?error=none",
-    "/ui/requests?key=one&before=0",
+    f"/ui/requests?key=one&before={'0' * 26}",
     "/ui/audit?only=all&verify=yes",
 )
 """What is far away, rare or not there at all."""
