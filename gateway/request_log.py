@@ -77,6 +77,7 @@ class RequestLog:
         self._records: deque[tuple[Record, bytes, Content | None]] = deque()
         self._content_bytes = 0
         self._making: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def put(self, record: Record, payload: bytes, content: Content | None = None) -> None:
         """Log a finished request; ``payload`` is what `frame.encode` made of it, ``content`` is for its line
@@ -107,15 +108,24 @@ class RequestLog:
 
     async def close(self, timeout: float = 5.0) -> None:
         """Deliver what is queued, within ``timeout`` seconds, and close the sinks. The rest is dropped."""
+        self._closing.set()
         if self._making is not None:
             await self._making
         await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
+
+    async def _pause(self) -> None:
+        """For an interval, or until this is closed."""
+        try:
+            async with asyncio.timeout(self._interval):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
 
     async def _make_lines(self) -> None:
         """Every interval, of the records that have come by then. With those that come meanwhile it would
         never end, and hand over a line or two at a time."""
         while self._records:
-            await asyncio.sleep(self._interval)
+            await self._pause()
             due = len(self._records)
             while due > 0:
                 lines = await self._next_lines()
