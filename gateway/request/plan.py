@@ -258,12 +258,7 @@ class Plan:
         unsupported = next((reason for reason in self._barred.values() if reason), None)
         wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
         error = exhausted(self._tx, self._targets, self._failure, wait, unsupported)
-        later = error.code == "upstream_rate_limited" and error.retry_after is not None and self._left > 0
-        if (
-            error.status >= 429
-            and not later
-            and (self._last is not None or error.code == "upstream_auth_error")
-        ):
+        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
             error.headers["x-should-retry"] = "false"
         return error
 
