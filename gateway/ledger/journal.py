@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.api import Record
+from gateway.complaint import Complaint
 from gateway.ledger.claim import Claim
-from gateway.ledger.complaint import Complaint
 from gateway.ledger.segment import Batch, Entry, Segment
 
 log = logging.getLogger(__name__)

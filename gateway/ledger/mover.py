@@ -8,8 +8,8 @@ import random
 from collections.abc import Sequence
 
 from gateway.api import Record, Store, TooOld
+from gateway.complaint import Complaint
 from gateway.ledger.aside import put_late, reject, report
-from gateway.ledger.complaint import Complaint
 from gateway.ledger.frame import decode, encode
 from gateway.ledger.journal import Journal
 from gateway.ledger.segment import Entry, Segment

@@ -7,8 +7,8 @@ import logging
 import time
 
 from gateway.api import Store
+from gateway.complaint import Complaint
 from gateway.config.schema_storage import Retention
-from gateway.ledger.complaint import Complaint
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import logging
 import os
 from pathlib import Path
 
+from gateway.complaint import Complaint
 from gateway.ledger.claim import Claim, names
-from gateway.ledger.complaint import Complaint
 from gateway.ledger.journal import Journal, make_private
 from gateway.ledger.segment import Segment
 

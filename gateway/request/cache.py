@@ -14,8 +14,8 @@ from aiohttp import web
 
 from gateway.api import Site, Store, StoreUnavailable
 from gateway.catalog import Target
+from gateway.complaint import Complaint
 from gateway.dialects.replay import Inexact
-from gateway.ledger.complaint import Complaint
 from gateway.metrics import Metrics
 from gateway.request.admit import admit_unbilled
 from gateway.request.coalesce import Call, Flights
