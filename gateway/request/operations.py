@@ -86,7 +86,7 @@ def _searches(body: Json, input_estimate: int) -> Units:
 
 CHAT = Operation("chat", check_chat, openai_client.CHAT)
 COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
-EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False)
+EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False, streams=_never)
 RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
 MESSAGES = Operation("messages", check_messages, anthropic_client.MESSAGES)
 COUNT_TOKENS = Operation(
