@@ -23,11 +23,17 @@ from gateway.request.operations import (
     COMPLETIONS,
     COUNT_TOKENS,
     EMBEDDINGS,
+    IMAGES,
     MESSAGES,
     MODELS,
+    MODERATIONS,
+    RERANK,
     RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
 )
-from gateway.request.passed import JSON_PATHS, UPLOAD_PATHS, passed, passed_upload
+from gateway.request.passed import passed, passed_upload
 from gateway.request.serve import handler
 from gateway.runtime import Live
 from gateway.scrape import metrics_handler
@@ -50,10 +56,12 @@ def make_app(live: Live, reloader: Reloader) -> web.Application:
         _post(app, f"{prefix}/v1/embeddings", handler(EMBEDDINGS))
         _post(app, f"{prefix}/v1/messages", handler(MESSAGES))
         _post(app, f"{prefix}/v1/messages/count_tokens", handler(COUNT_TOKENS, count_tokens))
-        for path, operation in JSON_PATHS.items():
-            _post(app, prefix + path, handler(operation, passed))
-        for path, operation in UPLOAD_PATHS.items():
-            _post(app, prefix + path, handler(operation, passed_upload))
+        _post(app, f"{prefix}/v1/moderations", handler(MODERATIONS, passed))
+        _post(app, f"{prefix}/v1/images/generations", handler(IMAGES, passed))
+        _post(app, f"{prefix}/v1/audio/speech", handler(SPEECH, passed))
+        _post(app, f"{prefix}/v1/audio/transcriptions", handler(TRANSCRIPTIONS, passed_upload))
+        _post(app, f"{prefix}/v1/audio/translations", handler(TRANSLATIONS, passed_upload))
+        _post(app, f"{prefix}/v1/rerank", handler(RERANK, passed))
         _get(app, f"{prefix}/v1/models", handler(MODELS, list_models))
         _get(app, f"{prefix}/v1/models/{{id:.+}}", handler(MODELS, get_model))
         _get(app, f"{prefix}/health", livez)

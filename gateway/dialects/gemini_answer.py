@@ -6,25 +6,24 @@ import time
 from random import getrandbits
 from typing import Any
 
-from gateway.api import Call, Kind, Outcome, Usage
+from gateway.api import Call, Kind, Outcome
+from gateway.dialects.chat_errors import invalid
 from gateway.dialects.gemini_candidate import BLOCKED, FAILURES, Choice, logprobs
 from gateway.dialects.gemini_errors import reported
 from gateway.dialects.gemini_usage import read_usage
+from gateway.dialects.reading import Reading
 
 Json = dict[str, Any]
 
 
-class Answer:
-    """A `Reader` without its input. Its subclasses say how bytes become GenerateContentResponse objects."""
+class Answer(Reading):
+    """A `Reader` without its input: a subclass is a `WholeReading` or an `EventReading` besides."""
 
     kind = ""
     streamed = False
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self.choices: dict[int, Choice] = {}
         self._created = int(time.time())
         self._asked = self._model = call.model
@@ -42,7 +41,7 @@ class Answer:
 
     def invalid(self, reason: str) -> None:
         """The upstream did not keep to its format. ``reason`` holds nothing of the answer."""
-        self.fault = Outcome(Kind.INVALID, 200, f"the upstream's answer is invalid: {reason}")
+        self.fault = invalid(reason)
 
     def _begin(self, answer: Json) -> None:
         """Take what must be the same in all chunks from the first piece of the answer."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Outcome, Unsupported, Usage
+from gateway.api import Call, Chunk, Unsupported
+from gateway.dialects.chat_errors import invalid
 from gateway.dialects.gemini_errors import reported
 from gateway.dialects.gemini_model import resource
 from gateway.dialects.gemini_usage import read_usage
+from gateway.dialects.reading import WholeReading
 
 Json = dict[str, Any]
 
@@ -38,42 +40,29 @@ def embed(call: Call) -> tuple[Json, tuple[str, ...]]:
     return {"requests": requests}, tuple(dropped)
 
 
-class EmbeddingsReader:
+class EmbeddingsReader(WholeReading):
     """Reads the body of ``batchEmbedContents`` as OpenAI's list of embeddings."""
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._model = call.model
         self._expected = 1 if isinstance(call.body.get("input"), str) else len(call.body["input"])
         self._base64 = call.body.get("encoding_format") == "base64"
-        self._body: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Keep the bytes: nothing is ready before the end."""
-        self._body.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
+    def _read(self, raw: bytes) -> Chunk | None:
         """The list, whose usage is zero where Gemini named none; or nothing and a fault."""
         try:
-            answer = orjson.loads(b"".join(self._body))
-        except orjson.JSONDecodeError:
-            return self._invalid("no JSON that could be read")
-        if not isinstance(answer, dict):
-            return self._invalid("not an object")
-        if (error := answer.get("error")) is not None:
-            self.fault = reported(error)
-            return []
-        embeddings = answer.get("embeddings")
-        if not isinstance(embeddings, list) or len(embeddings) != self._expected:
-            return self._invalid("not one embedding for each input")
-        try:
-            vectors = [self._vector(embedding["values"]) for embedding in embeddings]
-        except (TypeError, KeyError, struct.error, OverflowError):
-            return self._invalid("an embedding that is no list of numbers")
+            answer = orjson.loads(raw)
+            if (error := answer.get("error")) is not None:
+                self.fault = reported(error)
+                return None
+            vectors = [self._vector(embedding["values"]) for embedding in answer["embeddings"]]
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError, struct.error):
+            self.fault = invalid("no list of embeddings")
+            return None
+        if len(vectors) != self._expected:
+            self.fault = invalid("not one embedding for each input")
+            return None
         self.usage = read_usage(answer.get("usageMetadata"))
         self.complete = True
         tokens = 0 if self.usage is None else self.usage.prompt
@@ -86,7 +75,7 @@ class EmbeddingsReader:
             "model": self._model,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
-        return [Chunk(value=value, content=True, usage=True)]
+        return Chunk(value=value, content=True, usage=True)
 
     def _vector(self, values: Any) -> list[float] | str:
         """The values, checked; for base64 as little-endian 32-bit floats."""
@@ -94,7 +83,3 @@ class EmbeddingsReader:
             raise TypeError
         packed = struct.pack(f"<{len(values)}f", *values)
         return binascii.b2a_base64(packed, newline=False).decode() if self._base64 else values
-
-    def _invalid(self, reason: str) -> list[Chunk]:
-        self.fault = Outcome(Kind.INVALID, 200, f"the upstream's answer is invalid: {reason}")
-        return []

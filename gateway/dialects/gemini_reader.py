@@ -11,7 +11,8 @@ from gateway.dialects.gemini_candidate import message
 from gateway.dialects.gemini_signature import extra_content
 from gateway.dialects.gemini_usage import usage_value
 from gateway.dialects.lenient import Joiner
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.reading import EventReading, WholeReading
+from gateway.dialects.sse import Event
 
 Json = dict[str, Any]
 
@@ -19,38 +20,28 @@ _CALL = b'"functionCall"'
 """In what holds tool calls; their arguments are the one place where numbers of any kind may stand."""
 
 
-class WholeReader(Answer):
+class WholeReader(Answer, WholeReading):
     """Reads the body of ``generateContent`` as one ``chat.completion``."""
 
     kind = "chat.completion"
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self._body: list[bytes] = []
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Keep the bytes: nothing is ready before the end."""
-        self._body.append(data)
-        return []
-
-    def finish(self) -> list[Chunk]:
+    def _read(self, raw: bytes) -> Chunk | None:
         """The whole answer, or nothing and a fault."""
         try:
-            body = b"".join(self._body)
-            answer = (exact if _CALL in body else lenient).loads(body)
+            answer = (exact if _CALL in raw else lenient).loads(raw)
             if isinstance(answer, list) and len(answer) == 1:
                 answer = answer[0]
             taken = self.take(answer)
         except ValueError:
             self.invalid("no JSON that could be read")
-            return []
+            return None
         if self.fault is None and not taken:
             self.invalid("neither a candidate nor a blocked prompt")
         for choice, delta, _ in taken:
             if delta and choice.reason is None:
                 choice.reason = "STOP"  # a body that is whole need not name the default
         if not self.end():
-            return []
+            return None
         value = self.value(
             [
                 {
@@ -63,10 +54,10 @@ class WholeReader(Answer):
             ]
         )
         value["usage"] = usage_value(self.usage)
-        return [Chunk(value=value, content=True, usage=True)]
+        return Chunk(value=value, content=True, usage=True)
 
 
-class StreamReader(Answer):
+class StreamReader(Answer, EventReading):
     """Reads ``streamGenerateContent?alt=sse`` as ``chat.completion.chunk`` values.
 
     Finish reasons and usage are given at the end: some models repeat both in every event.
@@ -78,27 +69,13 @@ class StreamReader(Answer):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self._include_usage = call.include_usage
-        self._splitter = Splitter()
         self._joiner = Joiner()
         self._started: set[int] = set()
-        self._events = 0
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks of the events that ``data`` completes."""
-        if self.fault is not None:
-            return []
-        try:
-            events = self._splitter.feed(data)
-        except EventTooLarge:
-            self.invalid("an event is too large")
-            return []
-        return self._chunks(events)
+        self._begun = False
 
     def finish(self) -> list[Chunk]:
         """The rest: finish reasons and, for a client that asked for it, usage."""
-        if self.fault is not None:
-            return []
-        chunks = self._chunks(self._splitter.finish())
+        chunks = self._read(self._events(None))
         if not self.end():
             return chunks
         for choice in self.choices.values():
@@ -111,11 +88,11 @@ class StreamReader(Answer):
             chunks.append(Chunk(value=value, usage=True))
         return chunks
 
-    def _chunks(self, events: list[Event]) -> list[Chunk]:
+    def _read(self, events: list[Event]) -> list[Chunk]:
         chunks: list[Chunk] = []
         for event in events:
             try:
-                self._read(event, chunks)
+                self._look(event, chunks)
             except ValueError:
                 self.invalid("no JSON that could be read")
             if self.fault is not None:
@@ -124,13 +101,13 @@ class StreamReader(Answer):
         self.complete = self.fault is None and bool(reasons) and None not in reasons
         return chunks
 
-    def _read(self, event: Event, chunks: list[Chunk]) -> None:
+    def _look(self, event: Event, chunks: list[Chunk]) -> None:
         data = event.data
-        if not data and not self._events and event.raw.lstrip()[:1] in (b"{", b"[", b"<"):
+        if not data and not self._begun and event.raw.lstrip()[:1] in (b"{", b"[", b"<"):
             data = event.raw  # no stream at all: an error, or somebody else's page
         if not data or data == b"[DONE]":
             return
-        self._events += 1
+        self._begun = True
         answer = exact.loads(data) if _CALL in data else self._joiner.loads(data)
         for piece in answer if isinstance(answer, list) else (answer,):
             for choice, delta, probabilities in self.take(piece):

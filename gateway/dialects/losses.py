@@ -21,6 +21,6 @@ def lost(holder: Mapping[str, Any], known: frozenset[str], where: str) -> Iterab
     ]
 
 
-def is_plain(name: str, longest: int = 64) -> bool:
+def is_plain(name: str, longest: int) -> bool:
     """Whether a name may stand in a header."""
     return len(name) <= longest and name.isascii() and name.isidentifier()

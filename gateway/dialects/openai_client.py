@@ -42,7 +42,8 @@ def _opening(body: Mapping[str, Any]) -> Any:
     return messages[:length]
 
 
-def _choices(body: Mapping[str, Any]) -> int:
+def choices(body: Mapping[str, Any]) -> int:
+    """How many answers the request asks for at once."""
     return body.get("n") or 1
 
 
@@ -96,45 +97,29 @@ class CompletionEncoder:
         return error_event(error, request_id)
 
 
-CHAT = ClientDialect(
-    name="chat",
+def speaking(name: str, **own: Any) -> ClientDialect:
+    """The dialect of the operation ``name`` of OpenAI's, with what is its ``own`` beside what all have."""
+    return ClientDialect(
+        name=name,
+        unheeded=_UNHEEDED,
+        error_body=error_body,
+        error_event=error_event,
+        done=DONE,
+        usage=openai_usage,
+        with_cost=with_cost,
+        as_stream=partial(_replayed, name),
+        assembly=partial(Assembly, name),
+        **own,
+    )
+
+
+CHAT = speaking("chat", limits=LIMITS, wants_usage=wants_usage, answers=choices, opening=_opening)
+COMPLETIONS = speaking(
+    "completions",
     limits=LIMITS,
-    unheeded=_UNHEEDED,
-    wants_usage=wants_usage,
-    answers=_choices,
-    opening=_opening,
-    error_body=error_body,
-    error_event=error_event,
-    done=DONE,
-    usage=openai_usage,
-    with_cost=with_cost,
-    as_stream=partial(_replayed, "chat"),
-    assembly=partial(Assembly, "chat"),
-)
-COMPLETIONS = ClientDialect(
-    name="completions",
-    limits=LIMITS,
-    unheeded=_UNHEEDED,
     wants_usage=wants_usage,
     answers=_completions,
     to_chat=_as_chat,
     encoder=CompletionEncoder,
-    error_body=error_body,
-    error_event=error_event,
-    done=DONE,
-    usage=openai_usage,
-    with_cost=with_cost,
-    as_stream=partial(_replayed, "completions"),
-    assembly=partial(Assembly, "completions"),
 )
-EMBEDDINGS = ClientDialect(
-    name="embeddings",
-    unheeded=_UNHEEDED,
-    error_body=error_body,
-    error_event=error_event,
-    done=DONE,
-    usage=openai_usage,
-    with_cost=with_cost,
-    as_stream=partial(_replayed, "embeddings"),
-    assembly=partial(Assembly, "embeddings"),
-)
+EMBEDDINGS = speaking("embeddings")

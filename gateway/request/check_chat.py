@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import ApiError
-from gateway.request.checks import check_common, invalid, messages_of, missing, wrong_type
+from gateway.request.checks import check_common, check_objects, invalid, messages_of, missing, wrong_type
 
 MAX_EMBEDDING_INPUTS = 2048
 
@@ -27,8 +27,8 @@ def check_chat(body: Mapping[str, Any]) -> None:
             _check_parts(f"messages[{index}].content", content)
         if "tool_calls" in message and message["tool_calls"] is not None:
             _check_tool_calls(f"messages[{index}].tool_calls", message["tool_calls"])
-    if "tools" in body:
-        _check_tools(body)
+    if body.get("tools") is not None:
+        check_objects("tools", body["tools"], _check_tool)
 
 
 def _bad_role(where: str, role: Any) -> ApiError:
@@ -73,20 +73,12 @@ def _check_tool_calls(where: str, calls: Any) -> None:
             raise invalid(f"{where}[{index}].function", "must hold a name and its arguments as strings")
 
 
-def _check_tools(body: Mapping[str, Any]) -> None:
-    tools = body.get("tools")
-    if tools is None:
-        return
-    if not isinstance(tools, list):
-        raise wrong_type("tools", "an array of objects", tools)
-    for index, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise wrong_type(f"tools[{index}]", "an object", tool)
-        function = tool.get("function")
-        if tool.get("type") == "function" and not (
-            isinstance(function, dict) and isinstance(function.get("name"), str)
-        ):
-            raise missing(f"tools[{index}].function.name")
+def _check_tool(where: str, tool: Mapping[str, Any]) -> None:
+    function = tool.get("function")
+    if tool.get("type") == "function" and not (
+        isinstance(function, dict) and isinstance(function.get("name"), str)
+    ):
+        raise missing(f"{where}.function.name")
 
 
 def check_completion(body: Mapping[str, Any]) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.request.checks import check_addressed, check_text, invalid, messages_of, missing, wrong_type
+from gateway.request.checks import (
+    check_addressed,
+    check_content,
+    check_objects,
+    check_ranges,
+    check_text,
+    invalid,
+    messages_of,
+    missing,
+    wrong_type,
+)
 
 _ROLES = frozenset({"user", "assistant", "system"})
 _RANGES = {"temperature": (0, 1), "top_p": (0, 1)}
@@ -30,12 +40,7 @@ def check_messages(body: Mapping[str, Any]) -> None:
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise wrong_type("stream", "a boolean", stream)
-    for name, (low, high) in _RANGES.items():
-        if (value := body.get(name)) is not None:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise wrong_type(name, "a number", value)
-            if not low <= value <= high:
-                raise invalid(name, f"must be between {low} and {high}")
+    check_ranges(body, _RANGES)
     if (value := body.get("top_k")) is not None:
         _check_integer("top_k", value)
     stops = body.get("stop_sequences")
@@ -46,15 +51,14 @@ def check_messages(body: Mapping[str, Any]) -> None:
 def check_count(body: Mapping[str, Any]) -> None:
     """Raises `ApiError` unless ``body`` is a request to count its tokens."""
     check_addressed(body)
-    for index, message in enumerate(messages_of(body)):
-        _check_message(f"messages[{index}]", message)
+    check_objects("messages", messages_of(body), _check_message)
     if (system := body.get("system")) is not None:
-        _check_content("system", system)
+        check_content("system", system, _check_block)
     for name in _OBJECTS:
         if (value := body.get(name)) is not None and not isinstance(value, dict):
             raise wrong_type(name, "an object", value)
     if (tools := body.get("tools")) is not None:
-        _check_tools(tools)
+        check_objects("tools", tools, _check_tool)
 
 
 def _check_integer(name: str, value: Any) -> None:
@@ -64,29 +68,14 @@ def _check_integer(name: str, value: Any) -> None:
         raise invalid(name, "must not be negative")
 
 
-def _check_message(where: str, message: Any) -> None:
-    if not isinstance(message, dict):
-        raise wrong_type(where, "an object", message)
+def _check_message(where: str, message: Mapping[str, Any]) -> None:
     role = check_text(f"{where}.role", message.get("role"))
     if role not in _ROLES:
         raise invalid(f"{where}.role", f"must be one of {', '.join(sorted(_ROLES))}")
-    _check_content(f"{where}.content", message.get("content"))
+    check_content(f"{where}.content", message.get("content"), _check_block)
 
 
-def _check_content(where: str, content: Any) -> None:
-    if isinstance(content, str):
-        return
-    if content is None:
-        raise missing(where)
-    if not isinstance(content, list):
-        raise wrong_type(where, "a string or an array of objects", content)
-    for index, block in enumerate(content):
-        _check_block(f"{where}[{index}]", block)
-
-
-def _check_block(where: str, block: Any) -> None:
-    if not isinstance(block, dict):
-        raise wrong_type(where, "an object", block)
+def _check_block(where: str, block: Mapping[str, Any]) -> None:
     kind = check_text(f"{where}.type", block.get("type"))
     for name in _TEXTS.get(kind, ()):
         if not isinstance(block.get(name), str):
@@ -96,21 +85,15 @@ def _check_block(where: str, block: Any) -> None:
     if kind == "tool_use" and not isinstance(block.get("input"), dict):
         raise wrong_type(f"{where}.input", "an object", block.get("input"))
     if kind == "tool_result" and block.get("content") is not None:
-        _check_content(f"{where}.content", block["content"])
+        check_content(f"{where}.content", block["content"], _check_block)
 
 
-def _check_tools(tools: Any) -> None:
-    if not isinstance(tools, list):
-        raise wrong_type("tools", "an array of objects", tools)
-    for index, tool in enumerate(tools):
-        where = f"tools[{index}]"
-        if not isinstance(tool, dict):
-            raise wrong_type(where, "an object", tool)
-        kind = tool.get("type")
-        if kind is not None and not isinstance(kind, str):
-            raise wrong_type(f"{where}.type", "a string", kind)
-        if kind in (None, "custom"):
-            if not isinstance(tool.get("name"), str):
-                raise wrong_type(f"{where}.name", "a string", tool.get("name"))
-            if not isinstance(tool.get("input_schema"), dict):
-                raise wrong_type(f"{where}.input_schema", "an object", tool.get("input_schema"))
+def _check_tool(where: str, tool: Mapping[str, Any]) -> None:
+    kind = tool.get("type")
+    if kind is not None and not isinstance(kind, str):
+        raise wrong_type(f"{where}.type", "a string", kind)
+    if kind in (None, "custom"):
+        if not isinstance(tool.get("name"), str):
+            raise wrong_type(f"{where}.name", "a string", tool.get("name"))
+        if not isinstance(tool.get("input_schema"), dict):
+            raise wrong_type(f"{where}.input_schema", "an object", tool.get("input_schema"))

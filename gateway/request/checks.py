@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.api import ApiError
 
+Check = Callable[[str, Mapping[str, Any]], None]
+"""Of an object in a request, at the place that is named."""
+
 MAX_MODEL_NAME = 256
 MAX_CHOICES = 128
+MAX_TOKENS = 10**9
 
 _FORBIDDEN = frozenset(
     {
@@ -33,8 +37,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "frequency_penalty": (-2, 2),
 }
 _COUNTS: Mapping[str, tuple[int, int]] = {
-    "max_tokens": (1, 10**9),
-    "max_completion_tokens": (1, 10**9),
+    "max_tokens": (1, MAX_TOKENS),
+    "max_completion_tokens": (1, MAX_TOKENS),
     "n": (1, MAX_CHOICES),
     "top_logprobs": (0, 20),
     "best_of": (1, MAX_CHOICES),
@@ -47,7 +51,8 @@ def check_common(body: Mapping[str, Any]) -> None:
     """What holds for every operation of OpenAI's. Raises `ApiError`."""
     check_addressed(body)
     if not _NUMBERS.isdisjoint(body):
-        _check_numbers(body)
+        check_ranges(body, _RANGES)
+        check_counts(body, _COUNTS)
     if "stream" in body or "stream_options" in body:
         _check_stream(body)
 
@@ -71,17 +76,22 @@ def check_addressed(body: Mapping[str, Any]) -> None:
         )
 
 
-def _check_numbers(body: Mapping[str, Any]) -> None:
-    for name in _RANGES.keys() & body.keys():
+def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> None:
+    """The numbers that there are of these stay within their bounds. Raises `ApiError`."""
+    for name in ranges.keys() & body.keys():
         if (value := body[name]) is not None:
-            low, high = _RANGES[name]
+            low, high = ranges[name]
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise wrong_type(name, "a number", value)
             if not low <= value <= high:
                 raise invalid(name, f"must be between {low} and {high}")
-    for name in _COUNTS.keys() & body.keys():
+
+
+def check_counts(body: Mapping[str, Any], counts: Mapping[str, tuple[int, int]]) -> None:
+    """The same for whole numbers."""
+    for name in counts.keys() & body.keys():
         if (value := body[name]) is not None:
-            lowest, highest = _COUNTS[name]
+            lowest, highest = counts[name]
             if isinstance(value, bool) or not isinstance(value, int):
                 raise wrong_type(name, "an integer", value)
             if not lowest <= value <= highest:
@@ -111,6 +121,26 @@ def check_text(where: str, value: Any) -> str:
     if not isinstance(value, str):
         raise wrong_type(where, "a string", value)
     return value
+
+
+def check_objects(where: str, value: Any, check: Check, expected: str = "an array of objects") -> None:
+    """An array of objects, each of which ``check`` takes with its place. Raises `ApiError`."""
+    if not isinstance(value, list):
+        raise wrong_type(where, expected, value)
+    for index, item in enumerate(value):
+        place = f"{where}[{index}]"
+        if not isinstance(item, dict):
+            raise wrong_type(place, "an object", item)
+        check(place, item)
+
+
+def check_content(where: str, content: Any, check: Check) -> None:
+    """The same, or a string. Raises `ApiError`."""
+    if isinstance(content, str):
+        return
+    if content is None:
+        raise missing(where)
+    check_objects(where, content, check, "a string or an array of objects")
 
 
 def messages_of(body: Mapping[str, Any]) -> list[Any]:

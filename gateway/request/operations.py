@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from operator import methodcaller
@@ -14,7 +14,6 @@ from gateway.api.usage import NO_UNITS
 from gateway.dialects import openai_client
 from gateway.dialects.client import ClientDialect
 from gateway.dialects.messages.inbound import client as anthropic_client
-from gateway.dialects.replay import Assembly
 from gateway.dialects.responses.client import RESPONSES as RESPONSES_DIALECT
 from gateway.request.check_chat import check_chat, check_completion, check_embedding
 from gateway.request.check_messages import check_count, check_messages
@@ -62,14 +61,7 @@ class Operation:
 
 _passed = partial(Operation, priced_by_tokens=False)
 """One that is passed on to providers that speak it."""
-
-
-def _speaking(name: str) -> ClientDialect:
-    return replace(openai_client.EMBEDDINGS, name=name, answers=_answers, assembly=partial(Assembly, name))
-
-
-def _answers(body: Json) -> int:
-    return body.get("n") or 1
+_speaking = partial(openai_client.speaking, answers=openai_client.choices)
 
 
 def _never(body: Json) -> bool:
@@ -81,7 +73,7 @@ def _as_events(body: Json) -> bool:
 
 
 def _images(body: Json, input_estimate: int) -> Units:
-    return Units(images=_answers(body))
+    return Units(images=openai_client.choices(body))
 
 
 def _characters(body: Json, input_estimate: int) -> Units:
@@ -94,7 +86,7 @@ def _searches(body: Json, input_estimate: int) -> Units:
 
 CHAT = Operation("chat", check_chat, openai_client.CHAT)
 COMPLETIONS = Operation("completions", check_completion, openai_client.COMPLETIONS)
-EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False)
+EMBEDDINGS = Operation("embeddings", check_embedding, openai_client.EMBEDDINGS, writes=False, streams=_never)
 RESPONSES = Operation("responses", check_responses, RESPONSES_DIALECT)
 MESSAGES = Operation("messages", check_messages, anthropic_client.MESSAGES)
 COUNT_TOKENS = Operation(

@@ -11,7 +11,6 @@ from aiohttp import web
 from gateway.api import Units
 from gateway.request.checks import invalid
 from gateway.request.dispatch import ask
-from gateway.request.operations import IMAGES, MODERATIONS, RERANK, SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.request.passed_answer import answering
 from gateway.request.resolve import resolve
 from gateway.request.serve import check_room, logged, read, take
@@ -65,12 +64,3 @@ def _truth(name: str, text: str) -> bool:
     if value is None:
         raise invalid(name, "must be true or false")
     return value
-
-
-JSON_PATHS = {
-    "/v1/moderations": MODERATIONS,
-    "/v1/images/generations": IMAGES,
-    "/v1/audio/speech": SPEECH,
-    "/v1/rerank": RERANK,
-}
-UPLOAD_PATHS = {"/v1/audio/transcriptions": TRANSCRIPTIONS, "/v1/audio/translations": TRANSLATIONS}

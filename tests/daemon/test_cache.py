@@ -78,6 +78,14 @@ async def test_a_hit_is_the_same_answer_at_no_cost(
         assert samples.sum("cache_events_total", event="miss") == 1
 
 
+async def test_embeddings_are_no_stream(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    asked = {"model": "up:text-embedding-3-small", "input": "one"}
+    async with running(caching(fake_openai.url), tmp_path) as gateway:
+        await post(gateway, "/v1/embeddings", asked)
+        status, answer, headers = await post(gateway, "/v1/embeddings", {**asked, "stream": True})
+        assert (status, headers["x-coo-cache"], json.loads(answer)["object"]) == (200, "hit", "list")
+
+
 @pytest.mark.parametrize(
     "more",
     [

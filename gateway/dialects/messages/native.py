@@ -12,8 +12,8 @@ from gateway.dialects import lenient
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
-from gateway.dialects.reading import Reading, WholeReading
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.reading import EventReading, WholeReading
+from gateway.dialects.sse import Event
 
 Json = dict[str, Any]
 
@@ -77,33 +77,21 @@ def _calls_unsigned(messages: Sequence[Json]) -> bool:
     return False
 
 
-class NativeStream(Reading):
+class NativeStream(EventReading):
     """Reads a streamed answer (see `gateway.api.EndingReader`). Events that arrive together go on as one
     chunk; only usage travels in chunks of its own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ending: Chunk | None = None
-        self.done = False
-        self._splitter = Splitter()
         self._begun = False
         self._counts: Json = {}
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take the next bytes of the body."""
-        if self.fault is not None or self.ending is not None:
-            return []
-        try:
-            return self._read(self._splitter.feed(data))
-        except EventTooLarge as error:
-            self.fault = broken(Kind.INVALID, f"the provider's stream: {error}")
-            return []
-
     def finish(self) -> list[Chunk]:
         """The body has ended. Without a stop reason it was cut off."""
-        if self.fault is not None or self.ending is not None:
+        if self.fault is not None:
             return []
-        chunks = self._read(self._splitter.finish())
+        chunks = self._read(self._events(None))
         if self.fault is not None and self.fault.kind is Kind.INVALID:
             self.fault = None  # the last event is not broken but cut off
         if not self.complete and self.fault is None:
@@ -120,7 +108,7 @@ class NativeStream(Reading):
                 shown, named = self._look(event)
             except (AttributeError, LookupError, TypeError, ValueError):
                 self.fault = broken(Kind.INVALID, "the provider's stream holds an event that is broken")
-            if self.fault is not None or self.ending is not None:
+            if self.fault is not None or self.done:
                 break
             if named:
                 if plain:

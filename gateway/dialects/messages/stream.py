@@ -11,12 +11,13 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Call, Chunk, Kind, Outcome, Usage
+from gateway.api import Call, Chunk, Kind
 from gateway.dialects.lenient import Joiner
 from gateway.dialects.messages.answer import finish_reason, head, refusal_text
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.usage import begun_usage, chat_usage, read_usage
-from gateway.dialects.sse import Event, EventTooLarge, Splitter
+from gateway.dialects.reading import EventReading
+from gateway.dialects.sse import Event
 
 Json = dict[str, Any]
 
@@ -32,61 +33,53 @@ class _Block:
         self.pieces: list[str] = []  # of thinking or of a tool's input
 
 
-class StreamReader:
+class StreamReader(EventReading):
     """Reads a streamed answer (see `gateway.api.Reader`)."""
 
     def __init__(self, call: Call) -> None:
-        self.usage: Usage | None = None
-        self.fault: Outcome | None = None
-        self.complete = False
-        self.produced = 0
+        super().__init__()
         self._include_usage = call.include_usage
-        self._splitter = Splitter()
         self._joiner = Joiner()
         self._head: Json | None = None
         self._counts: Json = {}
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._thoughts = 0
-        self.done = False
         self._ready: list[Chunk] = []
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        if self.fault is None:
-            try:
-                self._take(self._splitter.feed(data))
-            except EventTooLarge as error:
-                self.fault = broken(Kind.INVALID, f"the provider's stream: {error}")
-        ready, self._ready = self._ready, []
-        return ready
-
     def finish(self) -> list[Chunk]:
-        if self.fault is None:
-            self._take(self._splitter.finish())
-            if self.fault is not None and self.fault.kind is Kind.INVALID:
-                self.fault = None  # the last event is not broken but cut off
-            if self.complete:
-                self._end()
-            elif self.fault is None:
-                self.fault = broken(Kind.FAILED, "the provider's stream ended early")
-        ready, self._ready = self._ready, []
-        return ready
+        """The body has ended. Without a stop reason it was cut off."""
+        if self.fault is not None:
+            return []
+        chunks = self._read(self._events(None))
+        if self.fault is not None and self.fault.kind is Kind.INVALID:
+            self.fault = None  # the last event is not broken but cut off
+        if self.complete:
+            self._end()
+        elif self.fault is None:
+            self.fault = broken(Kind.FAILED, "the provider's stream ended early")
+        return chunks + self._taken()
 
-    def _take(self, events: list[Event]) -> None:
+    def _read(self, events: list[Event]) -> list[Chunk]:
         for event in events:
             try:
                 if event.data:
-                    self._read(self._joiner.loads(event.data))
+                    self._look(self._joiner.loads(event.data))
                 elif self._head is None and event.raw.startswith(b"{"):  # not a stream at all
                     value = orjson.loads(event.raw)
                     if value.get("error") is not None:
                         self.fault = in_band(value)
             except (KeyError, TypeError, ValueError, AttributeError):
                 self.fault = broken(Kind.INVALID, "the provider's stream holds an event that is broken")
-            if self.fault is not None:
-                return
+            if self.fault is not None or self.done:
+                break
+        return self._taken()
 
-    def _read(self, event: Json) -> None:
+    def _taken(self) -> list[Chunk]:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _look(self, event: Json) -> None:
         kind = event["type"]
         if kind == "content_block_delta":
             self._delta(self._blocks[event["index"]], event["delta"])

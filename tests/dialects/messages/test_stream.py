@@ -142,6 +142,16 @@ def test_a_finish_reason_is_an_end_even_if_the_last_event_is_cut() -> None:
         assert reader.fault is None and reader.complete and chunks[-1].usage
 
 
+@pytest.mark.parametrize("cut", [0, 20])
+def test_nothing_is_read_behind_the_last_event(cut: int) -> None:
+    wire = (WIRE / "text.sse").read_bytes()
+    reader, chunks = read(wire, include_usage=True)
+    odd = b'data: {"odd": 1}\n\n'
+    again, same = read(wire + odd[:cut], odd[cut:], include_usage=True)
+    assert reader.done and again.done and again.fault is None and again.complete
+    assert values(same) == values(chunks)
+
+
 @pytest.mark.parametrize("count", [-1, "15", 10**18, 1.5, True, None])
 def test_figures_that_make_no_sense_are_none(count: object) -> None:
     delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": count}}
