@@ -20,7 +20,8 @@ from gateway.app import make_app
 from gateway.build import build_managed, build_runtime, journal_folder
 from gateway.config.cautions import own_secrets
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
-from gateway.controls import Controls, first_of
+from gateway.controls import Controls
+from gateway.first_of import first_of
 from gateway.instances import build_plugins, installed
 from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners

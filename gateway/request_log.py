@@ -13,6 +13,7 @@ import orjson
 from gateway.api.record import Record
 from gateway.api.sink import Batch, Gathering, LogSink
 from gateway.content import Content
+from gateway.first_of import first_of
 from gateway.logs import MAX_STRING, QUEUE_BYTES, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
@@ -113,19 +114,11 @@ class RequestLog:
             await self._making
         await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
 
-    async def _pause(self) -> None:
-        """For an interval, or until this is closed."""
-        try:
-            async with asyncio.timeout(self._interval):
-                await self._closing.wait()
-        except TimeoutError:
-            pass
-
     async def _make_lines(self) -> None:
         """Every interval, of the records that have come by then. With those that come meanwhile it would
         never end, and hand over a line or two at a time."""
         while self._records:
-            await self._pause()
+            await first_of(self._interval, self._closing)
             due = len(self._records)
             while due > 0:
                 lines = await self._next_lines()

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from gateway.first_of import first_of
 from gateway.workers.channel import CallFailed, ChannelClosed
 from gateway.workers.member import Handle, Member
 
@@ -122,7 +123,7 @@ class Crew:
                     raise
                 log.error("worker cannot be started", extra={"worker": number, "error": str(error)})
                 in_a_row = max(in_a_row, 1) + 1
-                await self._pause(_backoff(in_a_row))
+                await first_of(_backoff(in_a_row), self._stopping)
                 continue
             self._members[number] = member
             log.info("worker started", extra={"worker": number, "pid": member.process.pid})
@@ -138,7 +139,7 @@ class Crew:
             self._give_up(member)
             in_a_row = 1 if time.monotonic() - member.began >= STABLE else in_a_row + 1
             if in_a_row > 1:
-                await self._pause(_backoff(in_a_row))
+                await first_of(_backoff(in_a_row), self._stopping)
 
     def _give_up(self, member: Member) -> None:
         """Raise `GaveUp` where another start would end the same way."""
@@ -149,13 +150,6 @@ class Crew:
         self._ends.append(time.monotonic())
         if len(self._ends) == CRASHES and self._ends[-1] - self._ends[0] <= CRASH_SECONDS:
             raise GaveUp(f"cannot start: workers ended {CRASHES} times within {CRASH_SECONDS:.0f} seconds", 1)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     async def _watch(self) -> None:
         """Say which workers are silent, and kill those that will hardly come back."""

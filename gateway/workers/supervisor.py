@@ -13,7 +13,8 @@ from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
-from gateway.controls import Controls, first_of
+from gateway.controls import Controls
+from gateway.first_of import first_of
 from gateway.instances import build_plugins
 from gateway.listeners import addresses, bind
 from gateway.logs import configure
