@@ -129,7 +129,7 @@ class Daemon:
             live = self.live = await self._make_live(handler)
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
-            pinging = asyncio.create_task(_ping_watchdog())
+            pinging = asyncio.create_task(systemd.keep_watchdog())
             followed = partial(self._controls.reload, "storage.config")
             following = asyncio.create_task(live.managed.follow(followed))
             try:
@@ -285,11 +285,3 @@ class Daemon:
             log.warning("stopped without waiting for everything to be written")
         else:
             cleaning.result()
-
-
-async def _ping_watchdog() -> None:
-    """Tell systemd that the event loop runs; only the loop itself can."""
-    interval = systemd.watchdog_interval()
-    while interval is not None:
-        systemd.notify("WATCHDOG=1")
-        await asyncio.sleep(interval / 2)

@@ -68,7 +68,7 @@ class Supervisor:
             inherited = [self._shares.fd, *(sock.fileno() for sock in self._sockets)]
             self._crew = Crew(self._workers, inherited, self._handle, self._ended)
             running = asyncio.create_task(self._crew.run())
-            pinging = asyncio.create_task(self._ping_watchdog())
+            pinging = asyncio.create_task(systemd.keep_watchdog(lambda: self._crew.answering))
             try:
                 await self._supervise(running)
             finally:
@@ -195,11 +195,3 @@ class Supervisor:
             self._metrics.add({**last, "gauges": [], "process": process})
         if self._host is not None:
             self._host.lost(member.holder)
-
-    async def _ping_watchdog(self) -> None:
-        """Tell systemd that this process runs and its workers answer."""
-        interval = systemd.watchdog_interval()
-        while interval is not None:
-            if self._crew.answering:
-                systemd.notify("WATCHDOG=1")
-            await asyncio.sleep(interval / 2)
