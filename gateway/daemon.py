@@ -160,7 +160,7 @@ class Daemon:
         if self._managed is None:
             self._managed = build_managed(self._file, self._read, self._registry)
             await self._managed.store.open()
-            self._loaded = await self._managed.start()
+            self._loaded = await self._managed.load(again=False)
         return self._managed, self._loaded
 
     async def _make_live(self, handler: LogHandler) -> Live:
