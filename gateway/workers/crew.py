@@ -25,10 +25,10 @@ SILENT = 3.0
 """Seconds without a sign of life (there is one a second) after which nobody waits for a worker."""
 HUNG = 20.0
 """Seconds without a sign of life after which a worker is killed."""
-LOOK = 1.0
-"""Seconds between two looks at who is silent."""
 SLOW_START = 60.0
 """The same for one that does not serve yet."""
+LOOK = 1.0
+"""Seconds between two looks at who is silent."""
 
 
 class GaveUp(Exception):
