@@ -36,10 +36,6 @@ class Mover:
         self._closing = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="journal mover")
 
-    async def ended(self) -> None:
-        """Wait for the end, which only `close` or a bug brings."""
-        await self._task
-
     async def close(self, timeout: float = 5.0) -> None:
         """Move what is there, within ``timeout`` seconds and as long as the store takes it."""
         self._closing.set()
