@@ -75,11 +75,3 @@ class Controls:
                 systemd.notify("READY=1")
                 if waiting is not None:
                     reply(waiting, outcome)
-
-
-async def first_of(seconds: float, *events: asyncio.Event) -> None:
-    """Wait until one of the events is set, but not longer than ``seconds``."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()

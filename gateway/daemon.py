@@ -20,7 +20,8 @@ from gateway.app import make_app
 from gateway.build import build_managed, build_runtime, journal_folder
 from gateway.config.cautions import own_secrets
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
-from gateway.controls import Controls, first_of
+from gateway.controls import Controls
+from gateway.first_of import first_of
 from gateway.instances import build_plugins, installed
 from gateway.ledger.journal import Journal
 from gateway.listeners import CannotBind, Listeners
@@ -128,7 +129,7 @@ class Daemon:
             live = self.live = await self._make_live(handler)
             reloader = self._reloader = await self._make_reloader(live)
             runner = Runner(make_app(live, reloader), HURRY, lambda code: live.metrics.error("none", code))
-            pinging = asyncio.create_task(_ping_watchdog())
+            pinging = asyncio.create_task(systemd.keep_watchdog())
             followed = partial(self._controls.reload, "storage.config")
             following = asyncio.create_task(live.managed.follow(followed))
             try:
@@ -159,7 +160,7 @@ class Daemon:
         if self._managed is None:
             self._managed = build_managed(self._file, self._read, self._registry)
             await self._managed.store.open()
-            self._loaded = await self._managed.start()
+            self._loaded = await self._managed.load(again=False)
         return self._managed, self._loaded
 
     async def _make_live(self, handler: LogHandler) -> Live:
@@ -284,11 +285,3 @@ class Daemon:
             log.warning("stopped without waiting for everything to be written")
         else:
             cleaning.result()
-
-
-async def _ping_watchdog() -> None:
-    """Tell systemd that the event loop runs; only the loop itself can."""
-    interval = systemd.watchdog_interval()
-    while interval is not None:
-        systemd.notify("WATCHDOG=1")
-        await asyncio.sleep(interval / 2)

@@ -66,25 +66,27 @@ class ManagedConfig:
         self.clients: Mapping[str, KnownClient] = self.file.clients
         """Every client by id, as loaded last."""
 
-    async def start(self) -> Loaded:
-        """As `load`, with the file as it was read already."""
-        return await self._load(again=False)
+    async def load(self, *, again: bool = True) -> Loaded:
+        """The configuration as it is now; the file as it was read already unless ``again``. Of what is not
+        valid the last that was stays in effect, and `Loaded.refused` says why; clients and disabled keys are
+        taken over all the same."""
+        with suppress(StoreUnavailable):  # what was read last stays
+            with self._asking("read"):
+                document = await self.store.read()
+            self._version = document.version
+            with self._asking("parse"):
+                self.managed = await asyncio.to_thread(parse, document.data)
+        loaded = await asyncio.to_thread(self._compose, self.managed, again)
+        self.clients = loaded.clients
+        return loaded
 
-    async def load(self) -> Loaded:
-        """The configuration as it is now. Of what is not valid the last that was stays in effect, and
-        `Loaded.refused` says why; clients and disabled keys are taken over all the same."""
-        return await self._load(again=True)
-
-    async def update(self, change: Callable[[Managed], Managed]) -> Managed:
-        """Replace the document by what ``change`` makes of it; to be followed by a reload.
+    async def update(self, change: Callable[[Managed], Managed], *, always: bool = False) -> Managed:
+        """Replace the document by what ``change`` makes of it; to be followed by a reload. ``always``: write
+        also what is not changed.
 
         ``change`` may be called more than once, and what it raises is passed on. Raises `ConfigError` if the
         configuration would not be valid, and `StoreUnavailable`; nothing is changed then.
         """
-        return await self._update(change)
-
-    async def _update(self, change: Callable[[Managed], Managed], *, always: bool = False) -> Managed:
-        """As `update`; ``always``: write also what is not changed."""
         for _ in range(_ATTEMPTS):
             with self._asking("read"):
                 document = await self.store.read()
@@ -122,9 +124,9 @@ class ManagedConfig:
             return
         self._failures.pop("read", None)
         if self._to_be_remembered():
-            await self._update(lambda managed: replace(managed, clients_existed=True))
+            await self.update(lambda managed: replace(managed, clients_existed=True))
         elif self.unwritten is not None:
-            await self._update(lambda managed: managed, always=True)
+            await self.update(lambda managed: managed, always=True)
 
     @property
     def trouble(self) -> str | None:
@@ -148,17 +150,6 @@ class ManagedConfig:
             config = applied(self.file.values, overlay, self.vault, self.known)
         self.check(config)
         return config
-
-    async def _load(self, *, again: bool) -> Loaded:
-        with suppress(StoreUnavailable):  # what was read last stays
-            with self._asking("read"):
-                document = await self.store.read()
-            self._version = document.version
-            with self._asking("parse"):
-                self.managed = await asyncio.to_thread(parse, document.data)
-        loaded = await asyncio.to_thread(self._compose, self.managed, again)
-        self.clients = loaded.clients
-        return loaded
 
     def _compose(self, managed: Managed | None, again: bool) -> Loaded:
         refused = self._refresh(managed.overlay if managed is not None else {}, again)

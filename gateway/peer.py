@@ -55,6 +55,12 @@ def host_asked_for(request: web.Request, trusted: Sequence[str]) -> str:
     return request.headers.get("host", "").lower()
 
 
+def host_name(host: str) -> str:
+    """The name or address in a Host header, without its port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower().removesuffix(".")
+
+
 def _peer(request: web.Request) -> _Address | None:
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if isinstance(peer, tuple):

@@ -12,7 +12,9 @@ import orjson
 
 from gateway.api.record import Record
 from gateway.api.sink import Batch, Gathering, LogSink
+from gateway.complaint import Complaint
 from gateway.content import Content
+from gateway.first_of import first_of
 from gateway.logs import MAX_STRING, QUEUE_BYTES, QUEUE_LINES, SECRET, encode, rfc3339
 
 _logger = logging.getLogger("coo_llm.request_log")
@@ -21,7 +23,7 @@ _FLUSH_RECORDS = 200  # encoded in one turn of the event loop: half a millisecon
 _FLUSH_BYTES = 256 * 1024  # with content they go on to the sinks sooner, and are made in many turns
 _CONTENT_BYTES = 16 * 1024 * 1024
 """Of content that waits to become lines, what a stop can still take the time for; more is left out."""
-_COMPLAINT_SECONDS = 10.0
+_FAILED = "log sink failed; its lines are dropped"
 _AT_ONCE = Batch(size=1000, interval_seconds=0)
 _ONE_BY_ONE = Batch(size=1, interval_seconds=0)
 _VERSION, _ID, _CLIENT = b',"config_version":', b',"request_id":', b',"client":'
@@ -113,19 +115,11 @@ class RequestLog:
             await self._making
         await asyncio.gather(*(queue.close(timeout) for queue in self._queues.values()))
 
-    async def _pause(self) -> None:
-        """For an interval, or until this is closed."""
-        try:
-            async with asyncio.timeout(self._interval):
-                await self._closing.wait()
-        except TimeoutError:
-            pass
-
     async def _make_lines(self) -> None:
         """Every interval, of the records that have come by then. With those that come meanwhile it would
         never end, and hand over a line or two at a time."""
         while self._records:
-            await self._pause()
+            await first_of(self._interval, self._closing)
             due = len(self._records)
             while due > 0:
                 lines = await self._next_lines()
@@ -164,7 +158,7 @@ class SinkQueue:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
-        self._quiet_until = 0.0
+        self._complain = Complaint(_logger)
         self._task = asyncio.create_task(self._run(), name=f"log sink {name}")
 
     def put(self, lines: Sequence[bytes]) -> None:
@@ -194,7 +188,7 @@ class SinkQueue:
             async with asyncio.timeout(1.0):
                 await self._sink.close()
         except Exception as error:
-            self._complain(error)
+            self._complain(_FAILED, error, sink=self._name)
 
     async def _run(self) -> None:
         while not self._closing or self._lines:
@@ -214,18 +208,8 @@ class SinkQueue:
             await self._sink.write(lines)
         except Exception as error:
             self._dropped(self._name, len(lines))
-            self._complain(error)
+            self._complain(_FAILED, error, sink=self._name)
         except asyncio.CancelledError:
             self._dropped(self._name, len(lines) + len(self._lines))
             raise
         return len(lines)
-
-    def _complain(self, error: Exception) -> None:
-        """Log a sink's failure, but not each of a thousand."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _COMPLAINT_SECONDS
-            _logger.warning(
-                "log sink failed; its lines are dropped",
-                extra={"sink": self._name, "error": f"{type(error).__name__}: {error}"},
-            )

@@ -27,7 +27,6 @@ LINGER = 2.0
 """Seconds: for a request's head to arrive, between two requests, and to drain a body nobody wants."""
 LATECOMERS = 1.0
 """Seconds that a request may be on its way as we stop: a first one, or the next one behind an answer."""
-
 STALL = 60.0
 """Seconds in which a client with a full buffer must have read some of it."""
 
@@ -62,9 +61,9 @@ class Connection(RequestHandler):
         "_stall_timer",
         "begun",
         "held_back",
-        "left_unread",
         "on_eof",
         "on_writable",
+        "written",
     )
 
     def __init__(self, manager: Server, **settings: Any) -> None:
@@ -77,8 +76,8 @@ class Connection(RequestHandler):
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
         """The client waits to be asked for its body; if it never is, nobody knows what it sends next."""
-        self.left_unread = 0
-        """Bytes in a full buffer when it was last looked at; who writes on adds to them. 0: not looked at."""
+        self.written = 0
+        """Bytes of answers, counted before they go out; of one that aiohttp writes, once it is written."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the client reads again after the write buffer was full."""
         self.on_eof: Callable[[], None] | None = None
@@ -110,21 +109,21 @@ class Connection(RequestHandler):
         if self._stall_timer is None:
             self._watch_reader()
 
-    def _watch_reader(self) -> None:
-        """Drop a client that reads nothing at all; one that reads, however slowly, is served on."""
+    def _watch_reader(self, before: float = float("-inf")) -> None:
+        """Drop a client that reads nothing at all; one that reads, however slowly, is served on. ``before``:
+        bytes it had taken at the last look. They can seem fewer now, for TLS adds to those in the buffer."""
         self._stall_timer = None
         if self.transport is None or not self.writing_paused:
             return
-        left = self.transport.get_write_buffer_size()
-        if left == self.left_unread:
+        by_aiohttp = 0 if self._current_request is None else self._current_request.writer.output_size
+        taken = self.written + by_aiohttp - self.transport.get_write_buffer_size()
+        if taken <= before:
             self.transport.abort()
         else:
-            self.left_unread = left
-            self._stall_timer = self._loop.call_later(STALL, self._watch_reader)
+            self._stall_timer = self._loop.call_later(STALL, self._watch_reader, taken)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.left_unread = 0
         if self.on_writable is not None:
             self.on_writable()
 
@@ -274,10 +273,12 @@ class Connection(RequestHandler):
                     return False
                 if request.method == "HEAD":
                     payload = payload[: payload.index(b"\r\n\r\n") + 4]
+                self.written += len(payload)
                 self.transport.write(payload)
             return True
         await response.prepare(request)
         await response.write_eof()
+        self.written, writer.output_size = self.written + writer.output_size, 0
         self._keepalive = bool(response.keep_alive)
         return True
 

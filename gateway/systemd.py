@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 
 FIRST_FD = 3
 """SD_LISTEN_FDS_START: where inherited sockets begin."""
@@ -36,14 +37,21 @@ def extend_timeout(seconds: float) -> None:
 
 
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Seconds within which systemd expects each ``WATCHDOG=1``; None if it expects none of us.
-
-    Send it twice as often: see sd_watchdog_enabled(3).
-    """
+    """Seconds within which systemd expects each ``WATCHDOG=1``; None if it expects none of us."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     microseconds = _number(environ.get("WATCHDOG_USEC", ""))
     return microseconds / 1e6 if microseconds else None
+
+
+async def keep_watchdog(well: Callable[[], bool] = lambda: True) -> None:
+    """Tell systemd that all is ``well`` and, as only the event loop itself can, that it runs; twice as often
+    as is expected (see sd_watchdog_enabled(3)), until cancelled."""
+    interval = watchdog_interval()
+    while interval is not None:
+        if well():
+            notify("WATCHDOG=1")
+        await asyncio.sleep(interval / 2)
 
 
 def listen_sockets(

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from gateway.peer import client_address, host_asked_for, is_secure
+from gateway.peer import client_address, host_asked_for, host_name, is_secure
 
 PROXIES = ("10.0.0.0/8", "fd00::/8")
 
@@ -61,3 +61,19 @@ def test_only_a_trusted_proxy_says_how_it_was_asked(peer: str, believed: bool) -
     asked = request((peer, 1), x_forwarded_proto="https", x_forwarded_host="Gateway.example.com")
     assert is_secure(asked, PROXIES) is believed
     assert host_asked_for(asked, PROXIES) == ("gateway.example.com" if believed else "gw:2906")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("gw", "gw"),
+        ("GW.example.:2906", "gw.example"),
+        ("127.0.0.1:2906", "127.0.0.1"),
+        ("[::1]:2906", "::1"),
+        ("[::1]", "::1"),
+        ("localhost..", "localhost."),  # a name that there is not
+        ("", ""),
+    ],
+)
+def test_a_host_without_its_port(host: str, name: str) -> None:
+    assert host_name(host) == name

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.admin.access import is_admin, unserved
-from gateway.admin.callers import address_of, admit_login, check_csrf, find_session, told
+from gateway.admin.callers import address_of, admit_login, check_csrf, check_route, find_session, told
 from gateway.admin.errors import AdminError
 from gateway.admin.login import COOKIE, check_rate, post_login
 from gateway.admin.state import ADMIN, CALLER, Caller
@@ -40,12 +40,7 @@ async def _admit(request: web.Request) -> None:
         admit_login(request)
         return
     request[CALLER] = await _caller(request)
-    wrong = request.match_info.http_exception
-    if isinstance(wrong, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(wrong.allowed_methods))
-        raise AdminError(405, f"This admin call takes {allowed}.", headers={"allow": allowed})
-    if wrong is not None:
-        raise AdminError(404, "There is no such admin call.")
+    check_route(request, "admin call")
 
 
 async def _caller(request: web.Request) -> Caller:

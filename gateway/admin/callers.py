@@ -60,6 +60,16 @@ async def find_session(request: web.Request) -> Caller | None:
     return Caller(address, f"session:{session.id}", session)
 
 
+def check_route(request: web.Request, what: str) -> None:
+    """Refuse what there is no handler for; ``what``: such a thing, in words. Raises `AdminError` 404, 405."""
+    wrong = request.match_info.http_exception
+    if isinstance(wrong, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(wrong.allowed_methods))
+        raise AdminError(405, f"This {what} takes {allowed}.", headers={"allow": allowed})
+    if wrong is not None:
+        raise AdminError(404, f"There is no such {what}.")
+
+
 def check_csrf(request: web.Request, given: str) -> None:
     """Refuse a write that brings another token than that of its session. Raises `AdminError` 403."""
     right = csrf_token(request.cookies[COOKIE])

@@ -28,9 +28,9 @@ from gateway.request.fallback import fallbacks
 from gateway.request.operations import CHAT
 from gateway.request.plan import allowing_first
 from gateway.request.resolve import resolve
+from gateway.request.serve import take
 from gateway.request.transaction import Transaction
 from gateway.request.translate import prepared
-from gateway.routing.estimate import estimate_input
 from gateway.runtime import Live, Runtime
 
 MAX_TOKENS = 10**9
@@ -68,18 +68,14 @@ def _transaction(live: Live, call: web.Request, body: dict[str, Any]) -> Transac
     only(body, "model", "client", "messages", "input_tokens", "max_tokens", "stream")
     runtime = live.current
     tx = Transaction(call, live, runtime, _client(runtime, body), CHAT, call[REQUEST_ID])
-    tx.body = {"model": body.get("model"), "messages": body.get("messages", _HELLO)}
-    tx.body |= {name: body[name] for name in ("max_tokens", "stream") if name in body}
-    CHAT.check(tx.body)
-    tx.alias, tx.stream = tx.body["model"], bool(tx.body.get("stream"))
-    tx.asked = CHAT.asked_tokens(tx.body)
+    asked = {"model": body.get("model"), "messages": body.get("messages", _HELLO)}
+    asked |= {name: body[name] for name in ("max_tokens", "stream") if name in body}
+    take(tx, asked, orjson.dumps(asked))
     given = body.get("input_tokens")
-    if given is None:
-        tx.input_estimate = estimate_input(orjson.dumps(tx.body))
-    elif type(given) is int and 0 <= given <= MAX_TOKENS:
+    if given is not None:
+        if type(given) is not int or not 0 <= given <= MAX_TOKENS:
+            raise AdminError(400, f"input_tokens: must be a whole number from 0 to {MAX_TOKENS}.")
         tx.input_estimate = given
-    else:
-        raise AdminError(400, f"input_tokens: must be a whole number from 0 to {MAX_TOKENS}.")
     return tx
 
 

@@ -12,7 +12,7 @@ from gateway.admin.errors import AdminError
 from gateway.config.listen import Tcp, parse
 from gateway.config.schema_server import Server
 from gateway.keys import LIVE
-from gateway.peer import is_trusted_proxy
+from gateway.peer import host_name, is_trusted_proxy
 from gateway.request.errors import quoted
 
 _OWNED_BY_NOBODY = (".localhost", ".local", ".internal", ".home.arpa")
@@ -28,7 +28,7 @@ def check_host(request: web.Request) -> None:
     server = request.app[LIVE].current.config.server
     if request.secure or _by_unix_socket(request) or is_trusted_proxy(request, server.trusted_proxies):
         return
-    name = _name(request.headers.get("host", ""))
+    name = host_name(request.headers.get("host", ""))
     if not (_is_address(name) or name.endswith(_OWNED_BY_NOBODY) or name in _own_names(server)):
         raise AdminError(
             421,
@@ -45,12 +45,6 @@ def _own_names(server: Server) -> Iterator[str]:
         place = parse(address) if address is not None else None
         if isinstance(place, Tcp) and place.host is not None:
             yield place.host.lower()
-
-
-def _name(host: str) -> str:
-    """A Host header's name, without its port."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower().removesuffix(".")
 
 
 def _is_address(name: str) -> bool:

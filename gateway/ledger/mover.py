@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway.api import Record, Store, TooOld
 from gateway.complaint import Complaint
+from gateway.first_of import first_of
 from gateway.ledger.aside import put_late, reject, report
 from gateway.ledger.frame import decode, encode
 from gateway.ledger.journal import Journal
@@ -35,10 +36,6 @@ class Mover:
         self._closing = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="journal mover")
 
-    async def ended(self) -> None:
-        """Wait for the end, which only `close` or a bug brings."""
-        await self._task
-
     async def close(self, timeout: float = 5.0) -> None:
         """Move what is there, within ``timeout`` seconds and as long as the store takes it."""
         self._closing.set()
@@ -50,23 +47,16 @@ class Mover:
         backoff = BACKOFF[0]
         while self._journal.next() or not self._closing.is_set():
             await self._journal.due.wait()
-            await self._pause(GATHER)
+            await first_of(GATHER, self._closing)
             self._journal.due.clear()
             while not await self._move():
                 if self._closing.is_set():
                     return
-                await self._pause(random.uniform(backoff / 2, backoff))
+                await first_of(random.uniform(backoff / 2, backoff), self._closing)
                 backoff = min(backoff * 2, BACKOFF[1])
             backoff = BACKOFF[0]
             if self._journal.next():
                 self._journal.due.set()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            pass
 
     async def _move(self) -> bool:
         """Move as many as there are now; False if the store does not take them. Those that come meanwhile

@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.api import ApiError
 from gateway.clients import Client
 from gateway.keys import LIVE
+from gateway.peer import host_name
 
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _PROXY_HEADERS = ("forwarded", "via", "x-forwarded-")
@@ -101,8 +102,7 @@ def _is_loopback_address(text: str) -> bool:
 
 def _is_loopback_name(host: str) -> bool:
     """``host`` may have a port."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    name = name.lower().rstrip(".")
+    name = host_name(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

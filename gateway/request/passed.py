@@ -13,7 +13,7 @@ from gateway.request.checks import invalid
 from gateway.request.dispatch import ask
 from gateway.request.passed_answer import answering
 from gateway.request.resolve import resolve
-from gateway.request.serve import check_room, logged, read, take
+from gateway.request.serve import check_room, logged, take_request
 from gateway.request.transaction import Transaction
 from gateway.request.upload import receive
 from gateway.routing.estimate import tokens_of_text
@@ -26,12 +26,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 async def passed(tx: Transaction) -> web.StreamResponse:
     """Let a provider answer a JSON request as it is."""
-    check_room(tx)
-    body, raw = await read(tx)
-    if body.get("model") is None and tx.operation.default_model is not None:
-        body["model"] = tx.operation.default_model
-    take(tx, body, raw)
-    tx.units = tx.operation.units(body, tx.input_estimate)
+    await take_request(tx)
     return await ask(tx, resolve(tx), answering)
 
 

@@ -97,12 +97,10 @@ class Relay:
             self.started = self._connection.begun = True
             self._connection.on_eof = self._probe
             framed = self._make_head() + framed
+        self._connection.written += len(framed)
         transport.write(framed)
         self._last_write = self._loop.time()
-        if not self._connection.writing_paused:
-            return
-        if self._blocked:
-            self._connection.left_unread += len(framed)
+        if self._blocked or not self._connection.writing_paused:
             return
         self._blocked = True
         if self._on_blocked is not None:

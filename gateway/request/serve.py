@@ -118,9 +118,12 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     tx.body = body
     tx.input_estimate = estimate_input(raw)
     operation = tx.operation
+    if operation.default_model is not None and body.get("model") is None:
+        body["model"] = operation.default_model
     operation.check(body)
     tx.alias = body["model"]
     tx.asked = operation.asked_tokens(body)
+    tx.units = operation.units(body, tx.input_estimate)
     if operation.streams(body):
         tx.stream = True
         tx.include_usage = operation.dialect.wants_usage(body)

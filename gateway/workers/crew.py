@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from gateway.first_of import first_of
 from gateway.workers.channel import CallFailed, ChannelClosed
 from gateway.workers.member import Handle, Member
 
@@ -24,10 +25,10 @@ SILENT = 3.0
 """Seconds without a sign of life (there is one a second) after which nobody waits for a worker."""
 HUNG = 20.0
 """Seconds without a sign of life after which a worker is killed."""
-LOOK = 1.0
-"""Seconds between two looks at who is silent."""
 SLOW_START = 60.0
 """The same for one that does not serve yet."""
+LOOK = 1.0
+"""Seconds between two looks at who is silent."""
 
 
 class GaveUp(Exception):
@@ -122,7 +123,7 @@ class Crew:
                     raise
                 log.error("worker cannot be started", extra={"worker": number, "error": str(error)})
                 in_a_row = max(in_a_row, 1) + 1
-                await self._pause(_backoff(in_a_row))
+                await first_of(_backoff(in_a_row), self._stopping)
                 continue
             self._members[number] = member
             log.info("worker started", extra={"worker": number, "pid": member.process.pid})
@@ -138,7 +139,7 @@ class Crew:
             self._give_up(member)
             in_a_row = 1 if time.monotonic() - member.began >= STABLE else in_a_row + 1
             if in_a_row > 1:
-                await self._pause(_backoff(in_a_row))
+                await first_of(_backoff(in_a_row), self._stopping)
 
     def _give_up(self, member: Member) -> None:
         """Raise `GaveUp` where another start would end the same way."""
@@ -149,13 +150,6 @@ class Crew:
         self._ends.append(time.monotonic())
         if len(self._ends) == CRASHES and self._ends[-1] - self._ends[0] <= CRASH_SECONDS:
             raise GaveUp(f"cannot start: workers ended {CRASHES} times within {CRASH_SECONDS:.0f} seconds", 1)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     async def _watch(self) -> None:
         """Say which workers are silent, and kill those that will hardly come back."""

@@ -13,7 +13,8 @@ from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.config.cautions import own_secrets
 from gateway.config.problems import ConfigError, Problem
-from gateway.controls import Controls, first_of
+from gateway.controls import Controls
+from gateway.first_of import first_of
 from gateway.instances import build_plugins
 from gateway.listeners import addresses, bind
 from gateway.logs import configure
@@ -67,7 +68,7 @@ class Supervisor:
             inherited = [self._shares.fd, *(sock.fileno() for sock in self._sockets)]
             self._crew = Crew(self._workers, inherited, self._handle, self._ended)
             running = asyncio.create_task(self._crew.run())
-            pinging = asyncio.create_task(self._ping_watchdog())
+            pinging = asyncio.create_task(systemd.keep_watchdog(lambda: self._crew.answering))
             try:
                 await self._supervise(running)
             finally:
@@ -194,11 +195,3 @@ class Supervisor:
             self._metrics.add({**last, "gauges": [], "process": process})
         if self._host is not None:
             self._host.lost(member.holder)
-
-    async def _ping_watchdog(self) -> None:
-        """Tell systemd that this process runs and its workers answer."""
-        interval = systemd.watchdog_interval()
-        while interval is not None:
-            if self._crew.answering:
-                systemd.notify("WATCHDOG=1")
-            await asyncio.sleep(interval / 2)

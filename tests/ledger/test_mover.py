@@ -367,9 +367,10 @@ async def test_killed_at_any_step_the_store_has_each_record_once(
         journal = reopened(tmp_path)
         put(journal, *range(20))
         patch.setattr(owner, step, death)
-        mover = Mover(journal, store)
+        Mover(journal, store)
+        [task] = (task for task in asyncio.all_tasks() if task.get_name() == "journal mover")
         with pytest.raises(Killed):
-            await mover.ended()
+            await task
         crash(journal)
     async with moving(tmp_path, store) as journal:
         put(journal, 20)

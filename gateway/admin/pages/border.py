@@ -10,7 +10,7 @@ from multidict import MultiDictProxy
 from yarl import URL
 
 from gateway.admin.access import unserved
-from gateway.admin.callers import admit_login, check_csrf, find_session, told
+from gateway.admin.callers import admit_login, check_csrf, check_route, find_session, told
 from gateway.admin.errors import AdminError
 from gateway.admin.hosts import check_host
 from gateway.admin.pages.flash import see_other
@@ -88,11 +88,7 @@ async def _admit(request: web.Request) -> bool:
     request[CALLER] = caller
     if request.method not in SAFE:
         await _read_write(request)
-    if isinstance(match.http_exception, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(match.http_exception.allowed_methods))
-        raise AdminError(405, f"This page takes {allowed}.", headers={"allow": allowed})
-    if match.http_exception is not None:
-        raise web.HTTPNotFound
+    check_route(request, "page")
     return True
 
 
