@@ -134,6 +134,16 @@ async def test_an_error_is_known_however_its_body_ends() -> None:
     assert await run(whole(), flood) == Outcome(Kind.KEY, 401, str(MAX_ERROR_BODY))
 
 
+async def test_an_error_whose_body_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.request.attempt.ENDING", 0.02)
+    for attempt in (whole(), streamed([])):
+        outcome = await asyncio.wait_for(run(attempt, Scripted(429, b"1234", end=False)), 1.0)
+        assert outcome == Outcome(Kind.KEY, 429, "4")
+    monkeypatch.setattr("gateway.request.attempt.ENDING", FAR)
+    outcome = await asyncio.wait_for(run(whole(), Scripted(429, b"1234", end=False), 0.02), 1.0)
+    assert outcome == Outcome(Kind.KEY, 429, "4")
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "kind"),
     [
