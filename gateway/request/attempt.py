@@ -83,7 +83,7 @@ class Attempt(ABC):
         if not 200 <= status < 300:
             self._error_body = bytearray()
             self._bring_forward()
-        elif not self._accepts(headers.get("content-type", "")):
+        elif not self._accepts(headers.get("content-type", "").lower()):
             self._finish(
                 Outcome(Kind.FAILED, status, "The provider answered with an unexpected content type.")
             )
@@ -156,7 +156,7 @@ class Attempt(ABC):
 
     @abstractmethod
     def _accepts(self, content_type: str) -> bool:
-        """Whether an answer of this type may be what was asked for."""
+        """Whether an answer of this type, in lower case, may be what was asked for."""
 
     @abstractmethod
     def _take(self, data: bytes) -> None:
