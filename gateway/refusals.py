@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
 import orjson
 from aiohttp import HttpVersion10, HttpVersion11
-from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, LineTooLong
-from aiohttp.http_parser import RawRequestMessage
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
 from gateway.api.errors import ApiError
+from gateway.dialects.spoken import dialect_at
+from gateway.request_id import sane_request_id
+
+_MUCH = 2**30
+"""More bytes of a body than come at once: beyond as many a parser would pause the connection."""
 
 
 def unacceptable(message: RawRequestMessage) -> ApiError | None:
@@ -41,12 +48,31 @@ def broken_http(exc: BaseException | None) -> ApiError:
     return ApiError("invalid_request", "The request is not valid HTTP/1.1.")
 
 
-def refusal(error: ApiError, request_id: str) -> bytes:
-    """The whole answer; the connection ends with it."""
-    body = orjson.dumps(error.body())
+def undecodable_head(exc: BaseException | None, data: bytes) -> RawRequestMessage | None:
+    """The head in ``data`` at which the parser raised ``exc``, if that was for its content coding alone; None
+    also if it began before."""
+    if not isinstance(exc, ContentEncodingError):
+        return None
+    loop = asyncio.get_running_loop()
+    parser = HttpRequestParser(BaseProtocol(loop), loop, _MUCH, auto_decompress=False)
+    try:
+        messages, _, _ = parser.feed_data(data)
+    except HttpProcessingError:
+        return None
+    return messages[-1][0] if messages else None
+
+
+def refusal(error: ApiError, message: RawRequestMessage | None, request_id: str | None = None) -> bytes:
+    """The whole answer, in the dialect of the path in ``message``, if that is known; the connection ends with
+    it."""
+    dialect = dialect_at("" if message is None else message.url.path)
+    if request_id is None:
+        request_id = sane_request_id(None if message is None else message.headers.get("x-request-id"))
+    body = orjson.dumps(dialect.error_body(error, request_id))
+    own = "" if dialect.id_header is None else f"{dialect.id_header}: {request_id}\r\n"
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+        f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n{own}"
         f"x-coo-error-source: {error.source}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -16,7 +16,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
 from gateway.expected import Expected
-from gateway.refusals import broken_http, refusal, unacceptable
+from gateway.refusals import broken_http, refusal, unacceptable, undecodable_head
 from gateway.request_id import new_request_id
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Connection(RequestHandler):
         "_header_deadline",
         "_server",
         "_stall_timer",
+        "_undecodable",
         "begun",
         "held_back",
         "on_eof",
@@ -72,6 +73,7 @@ class Connection(RequestHandler):
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._undecodable: Any = None  # the head at which the parser gave up, if for its content coding alone
         self.begun = False
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
@@ -99,8 +101,9 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._messages or self._request_in_progress:
             self._cancel_header_deadline()
-            if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            if self._messages and isinstance(broken := self._messages[-1][0], _ErrInfo):
                 self._give_up_body()
+                self._undecodable = undecodable_head(broken.exc, data)
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
@@ -200,10 +203,10 @@ class Connection(RequestHandler):
             self._server.expected.discard(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(broken_http(message.exc))
+                self._refuse(broken_http(message.exc), self._undecodable)
                 break
             if (error := unacceptable(message)) is not None:
-                self._refuse(error)
+                self._refuse(error, message)
                 break
             if message.upgrade or self._server.leaving:  # an upgrade is never granted, and hides what follows
                 message = message._replace(should_close=True)
@@ -292,11 +295,9 @@ class Connection(RequestHandler):
             self.close()
 
     def _await_next(self) -> None:
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._next_keepalive_close_time = due = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
-            self._keepalive_handle = self._loop.call_at(
-                self._next_keepalive_close_time, self._process_keepalive
-            )
+            self._keepalive_handle = self._loop.call_at(due, self._process_keepalive)
         if self._server.leaving:
             self._await_last()
 
@@ -304,16 +305,15 @@ class Connection(RequestHandler):
         """The last resort: say that it is our fault, if nothing was said yet."""
         request_id = new_request_id()
         log.exception("internal error", extra={"request_id": request_id})
-        request = self._current_request
-        if request is not None and not self.begun and not request.writer.output_size:
-            self._refuse(ApiError("internal_error", f"Internal error; request id {request_id}."), request_id)
+        if (request := self._current_request) and not self.begun and not request.writer.output_size:
+            error = ApiError("internal_error", f"Internal error; request id {request_id}.")
+            self._refuse(error, request._message, request_id)
 
-    def _refuse(self, error: ApiError, request_id: str | None = None) -> None:
-        """Answer in JSON what broke HTTP itself; the connection ends with it."""
-        if self.transport is None:
-            return
-        self._server.on_refusal(error.code)
-        self.transport.write(refusal(error, request_id or new_request_id()))
+    def _refuse(self, error: ApiError, message: Any, request_id: str | None = None) -> None:
+        """Answer what broke HTTP itself, in JSON as its client knows it; the connection ends with it."""
+        if self.transport is not None:
+            self._server.on_refusal(error.code)
+            self.transport.write(refusal(error, message, request_id))
 
     def _head_overdue(self) -> None:
         self._header_deadline = None

@@ -12,6 +12,9 @@ import pytest
 from aiohttp import web
 
 from gateway import runner, server
+from gateway.api.errors import ApiError
+from gateway.dialects.messages.inbound.client import MESSAGES
+from gateway.dialects.openai_client import CHAT
 from gateway.runner import Runner
 from gateway.server import Direct, Server
 
@@ -202,6 +205,35 @@ async def test_broken_http_is_answered_in_json_and_closed(served: Served, reques
     assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
     assert b"aaaa" not in body and b"xchunked" not in body
     assert served.seen == []
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [(b"Content-Encoding: br", 415), (b"Content-Encoding: zstd", 415), (b"Expect: x", 417)],
+)
+@pytest.mark.parametrize("before", [b"", b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_what_is_refused_by_its_head_is_told_in_the_words_of_its_path(
+    served: Served, field: bytes, status: int, before: bytes
+) -> None:
+    for path, dialect in ((b"/v1/messages", MESSAGES), (b"/v1/chat/completions", CHAT)):
+        message = b"POST %b HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n%b\r\nContent-Length: 2\r\n\r\n{}"
+        answers = await talk(served.port, before + message % (path, field))
+        got = answers[answers.rindex(b"HTTP/1.1 ") :]
+        head, _, body = got.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"\r\nx-request-id: mine\r\n" in head
+        assert (b"\r\nrequest-id: mine\r\n" in head) is (dialect is MESSAGES)
+        assert json.loads(body).keys() == dialect.error_body(ApiError("invalid_request", ""), "mine").keys()
+
+
+async def test_a_head_whose_beginning_had_come_before_is_refused_as_any(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n")
+    await asyncio.sleep(0.05)
+    writer.write(b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}")
+    got = await reader.read()
+    writer.close()
+    assert got.startswith(b"HTTP/1.1 415 ")
 
 
 async def test_too_long_lines_and_too_many_headers_say_so(served: Served) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.api import Usage
 from gateway.dialects import lenient
-from gateway.dialects.sse import Splitter
+from gateway.dialects.sse import whole_events
 
 _LARGEST = 10**12  # no answer has more tokens: a larger figure is a mistake
 _NANO = 10**9
@@ -99,7 +99,7 @@ def _encoded_anew(raw: bytes, cost_nano: int | None) -> bytes:
         value = lenient.loads(raw)
         set_cost(value, cost_nano)
         return orjson.dumps(value)
-    event = Splitter().feed(raw)[0]
+    event = whole_events(raw)[0]
     value = lenient.loads(event.data)
     set_cost(value if "usage" in value else value.get("response", value), cost_nano)
     named = b"event: %b\n" % event.name if event.name else b""

@@ -112,3 +112,9 @@ class Splitter:
             elif field == b"event":
                 name = value
         return Event(raw, name, b"\n".join(values))
+
+
+def whole_events(data: bytes) -> list[Event]:
+    """The events of bytes that hold all of them: the LF of a last CR is not waited for."""
+    splitter = Splitter()
+    return splitter.feed(data) + splitter.finish()

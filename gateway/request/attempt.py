@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 MAX_ERROR_BODY = 64 * 1024
 ENDING = 5.0
-"""Seconds that the upstream's body may take to end once the answer in it is complete."""
+"""Seconds that the upstream's body may take to end if it is an error, or once its answer is complete."""
 CLOSING = 0.25
 """The same after the last event: most end it at once, and their connection can be used again."""
 MAX_HELD = 1024 * 1024
@@ -82,10 +82,18 @@ class Attempt(ABC):
                 break
         if not 200 <= status < 300:
             self._error_body = bytearray()
-        elif not self._accepts(headers.get("content-type", "")):
+            self._bring_forward()
+        elif not self._accepts(headers.get("content-type", "").lower()):
             self._finish(
                 Outcome(Kind.FAILED, status, "The provider answered with an unexpected content type.")
             )
+
+    def _bring_forward(self) -> None:
+        """An error's status says almost all: the others must not wait as long for it as for an answer."""
+        if self._timer is not None:
+            due = min(self._timer.when(), self._loop.time() + ENDING)
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._overdue)
 
     def on_data(self, data: bytes) -> None:
         if self._ended.done():
@@ -148,7 +156,7 @@ class Attempt(ABC):
 
     @abstractmethod
     def _accepts(self, content_type: str) -> bool:
-        """Whether an answer of this type may be what was asked for."""
+        """Whether an answer of this type, in lower case, may be what was asked for."""
 
     @abstractmethod
     def _take(self, data: bytes) -> None:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import re
-
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.api import ApiError
+from gateway.dialects.spoken import dialect_at
 from gateway.keys import CLIENT, LIVE, REQUEST_ID
 from gateway.request.authenticate import authenticate
 from gateway.request.cors import allow_origin, preflight
 from gateway.request.errors import error_response, internal, quoted
 from gateway.request.head import line
-from gateway.request.operations import dialect_at
-from gateway.request_id import new_request_id
+from gateway.request_id import sane_request_id
 from gateway.server import Direct
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _CLIENT_PATHS = ("/v1/", "/api/v1/")
 
 
 @web.middleware
 async def border(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id; turn whatever is raised into an answer in its client's dialect."""
-    given = request.headers.get("x-request-id")
-    request_id = given if given is not None and _SANE_ID(given) else new_request_id()
-    request[REQUEST_ID] = request_id
+    request[REQUEST_ID] = request_id = sane_request_id(request.headers.get("x-request-id"))
     cors = request.app[LIVE].current.config.server.cors
     response: web.StreamResponse | None = preflight(request, cors) if cors.enabled else None
     try:

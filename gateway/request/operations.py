@@ -108,15 +108,3 @@ SPEECH = _passed(
 TRANSCRIPTIONS = _passed("transcriptions", check_common, _speaking("transcriptions"))
 TRANSLATIONS = _passed("translations", check_common, _speaking("translations"))
 RERANK = _passed("rerank", check_rerank, _speaking("rerank"), writes=False, streams=_never, units=_searches)
-
-_DIALECTS: Mapping[str, ClientDialect] = {"/v1/messages": anthropic_client.MESSAGES}
-"""What clients speak at a path, and below it, if it is not OpenAI's chat."""
-
-
-def dialect_at(path: str) -> ClientDialect:
-    """The dialect of whoever sent a request to ``path``, which may be none of ours."""
-    path = path.removeprefix("/api")
-    for root, dialect in _DIALECTS.items():
-        if path == root or path.startswith(f"{root}/"):
-            return dialect
-    return openai_client.CHAT

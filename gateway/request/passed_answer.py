@@ -112,7 +112,7 @@ class EventAnswer(OpaqueAnswer):
 
     @property
     def _has_json(self) -> bool:
-        return isinstance(self._attempt, EventAttempt) and "json" in self._attempt.content_type
+        return isinstance(self._attempt, EventAttempt) and "json" in self._attempt.content_type.lower()
 
     def _deliver(self, chunks: list[Chunk]) -> None:
         if self._has_json and self._relay.started:  # with a comment: what follows has to be an event

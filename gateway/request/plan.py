@@ -258,7 +258,8 @@ class Plan:
         unsupported = next((reason for reason in self._barred.values() if reason), None)
         wait = shortest_rest({*self._targets, *self._tried}, self._refusals)
         error = exhausted(self._tx, self._targets, self._failure, wait, unsupported)
-        if error.status >= 429 and (self._last is not None or error.code == "upstream_auth_error"):
+        retried = error.status >= 429 or error.status == 409  # by SDKs
+        if retried and (self._last is not None or error.code == "upstream_auth_error"):
             error.headers["x-should-retry"] = "false"
         return error
 

@@ -14,7 +14,7 @@ from gateway.dialects import lenient
 from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost
 from gateway.dialects.client import Asked, ClientDialect, Encoder
 from gateway.dialects.lenient import Joiner
-from gateway.dialects.sse import Splitter
+from gateway.dialects.sse import whole_events
 from gateway.request.dropped import told
 from gateway.request.errors import from_outcome
 from gateway.request.transaction import Transaction
@@ -95,7 +95,7 @@ class Bridge(Translation):
         if chunk.value is not None:
             yield chunk.value
             return
-        for event in Splitter().feed(chunk.raw):
+        for event in whole_events(chunk.raw):
             if event.data:
                 yield self._joiner.loads(event.data)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +94,8 @@ class Connection(asyncio.Protocol):
 
     def _send_pieces(self) -> None:
         """Go on with the form, until it has gone out or the upstream has enough, and let others have their
-        turns meanwhile."""
+        turns meanwhile. An answer that comes before all is sent is heard first: the upstream may close the
+        connection behind it, and whatever is written then resets it."""
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -100,6 +103,8 @@ class Connection(asyncio.Protocol):
             for _ in range(PIECES):
                 if self._pieces is None or self._clogged:
                     return
+                if self._unheard():
+                    break
                 if piece := next(self._pieces, b""):
                     self.transport.write(piece)
                 else:
@@ -108,6 +113,18 @@ class Connection(asyncio.Protocol):
         except OSError as exc:  # of the disk that the form is on
             log.error("an upload cannot be read back", extra={"error": str(exc)})
             self._fail(UpstreamFailure(FailureKind.RESET, "The upload could not be read back."))
+
+    def _unheard(self) -> bool:
+        """Whether the event loop is about to read something, be it the end."""
+        assert self._exchange is not None
+        if self._exchange.paused:
+            return False
+        sock = self.transport.get_extra_info("socket")
+        if sock is None:  # TLS has lost it, and will say so
+            return True
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
         """Close the socket at once. The receiver, if there is one, hears nothing more."""
@@ -162,10 +179,24 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the event loop."""
+        if error is not None:
+            self._hear_out()
         self._end(clean=error is None)
         self._pool.unregister(self)
         # The parser holds our callbacks: without this every connection would wait for the cycle collector.
         del self._parser
+
+    def _hear_out(self) -> None:
+        """Read what the socket still holds. After an error in writing the event loop does not, and it may be
+        the answer of an upstream that did not want to read all of the request. What TLS holds is lost."""
+        if self.origin.scheme == "https":
+            return
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        try:
+            while self._exchange is not None and (data := os.read(descriptor, MUCH // 2)):
+                self.data_received(data)
+        except OSError:
+            pass  # nothing more is there
 
     def _end(self, clean: bool) -> None:
         exchange = self._exchange

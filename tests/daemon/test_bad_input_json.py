@@ -196,6 +196,13 @@ async def test_a_coded_body_is_read(stand: Stand, coding: str) -> None:
     assert "content-encoding" not in stand.upstream.requests[-1].headers
 
 
+async def test_a_coded_body_without_its_trailer_is_read(stand: Stand) -> None:
+    """docs/api.rst says so: aiohttp's decoder does not miss it."""
+    cut = gzip.compress(TEXT)[:-8]
+    assert (await exchange(stand.port, chat(cut, [("Content-Encoding", "gzip")]))).status == 200
+    assert stand.upstream.requests[-1].json() == HELLO
+
+
 @pytest.mark.parametrize(
     ("coding", "body", "status", "code"),
     [

@@ -77,8 +77,9 @@ async def test_a_sound_that_breaks_off_is_cut_off(nasty: NastyServer, tmp_path: 
         sound(),
         answer(200, b"{}"),
         answer(200, b"<html>", {"Content-Type": "text/html"}),
+        answer(200, b"<html>", {"Content-Type": "Text/HTML"}),
     ],
-    ids=["500", "429", "reset", "empty", "json", "html"],
+    ids=["500", "429", "reset", "empty", "json", "html", "HTML"],
 )
 async def test_what_fails_before_the_first_byte_is_not_seen(
     nasty: NastyServer, tmp_path: Path, first: tuple[Step, ...], request: pytest.FixtureRequest
@@ -150,13 +151,16 @@ async def test_events_that_break_off_end_with_an_error(nasty: NastyServer, tmp_p
         assert (await reported(gateway)).error == "upstream_error"
 
 
-async def test_json_in_place_of_events_after_a_comment(nasty: NastyServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON"])
+async def test_json_in_place_of_events_after_a_comment(
+    nasty: NastyServer, tmp_path: Path, content_type: str
+) -> None:
     waited = asyncio.Event()
 
     async def wait(peer: Any) -> None:
         await waited.wait()
 
-    nasty.default = (wait, *answer(200, b'{"created": 1,\n "data": []}'))
+    nasty.default = (wait, *answer(200, b'{"created": 1,\n "data": []}', {"Content-Type": content_type}))
     config = configured(upstream(nasty.url), server={"sse_keepalive": "20ms"})
     body = {"model": "m", "prompt": "x", "stream": True}
     async with (

@@ -89,6 +89,14 @@ async def test_a_rate_limit_of_the_provider_is_not_asked_for_again(
 
 
 @each_provider
+async def test_a_conflict_is_not_asked_for_again(kind: str, world: World, client: AsyncOpenAI) -> None:
+    world.fakes[kind].script += [Fault(409)] * 5
+    with pytest.raises(openai.ConflictError):
+        await chat(client, CHAT[kind])
+    assert len(world.fakes[kind].requests) == 1
+
+
+@each_provider
 async def test_a_failing_provider_is_asked_as_often_as_the_gateway_is_told_to(
     kind: str, world: World, client: AsyncOpenAI
 ) -> None:

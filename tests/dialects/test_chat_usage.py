@@ -160,6 +160,7 @@ def test_an_escaped_key_and_an_event_of_several_lines() -> None:
     assert orjson.loads(with_cost(b'{"\\u0075sage":{"prompt_tokens":1}}', 1))["usage"]["cost"] == 1e-9
     event = with_cost(b'data: {"usage":\ndata: {"prompt_tokens":1}}\n\n', 1)
     assert event == b'data: {"usage":{"prompt_tokens":1,"cost":0.000000001}}\n\n'
+    assert with_cost(b'data: {"usage":{"cost":7}}\r\r', 10**9) == b'data: {"usage":{"cost":1}}\n\n'
 
 
 def test_a_value_without_usage_gets_no_cost() -> None:

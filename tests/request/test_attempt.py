@@ -60,10 +60,16 @@ class Plain:
 class Scripted:
     """A client whose exchange plays a script to the receiver."""
 
-    def __init__(self, *script: bytes | int | UpstreamFailure, end: bool = True) -> None:
+    def __init__(
+        self,
+        *script: bytes | int | UpstreamFailure,
+        end: bool = True,
+        content_type: str = "text/event-stream, application/json",
+    ) -> None:
         """An int is a status; what comes first is one, or stands behind a 200."""
         self._script = script
         self._end = end
+        self._content_type = content_type
         self.exchange = Exchange(b"", b"", cast(Receiver, None), 1.0)
 
     async def send(self, request: Upstream, receiver: Receiver, connect_timeout: float) -> Exchange:
@@ -73,7 +79,7 @@ class Scripted:
     def _play(self, receiver: Receiver) -> None:
         for step in self._script:
             if isinstance(step, int):
-                receiver.on_head(step, {"content-type": "text/event-stream, application/json"})
+                receiver.on_head(step, {"content-type": self._content_type})
             elif isinstance(step, bytes):
                 receiver.on_data(step)
             else:
@@ -132,6 +138,25 @@ async def test_an_error_is_known_however_its_body_ends() -> None:
     assert await run(whole(), Scripted(401, b"1234", end=False), 0.01) == Outcome(Kind.KEY, 401, "4")
     flood = Scripted(401, b" " * MAX_ERROR_BODY, end=False)
     assert await run(whole(), flood) == Outcome(Kind.KEY, 401, str(MAX_ERROR_BODY))
+
+
+async def test_media_types_are_compared_without_case() -> None:
+    assert await run(whole(), Scripted(200, b"x", content_type="Application/JSON")) is None
+    for content_type in ("Text/Event-Stream; Charset=UTF-8", "Application/JSON"):
+        assert await run(streamed([]), Scripted(200, b"TEXT", content_type=content_type)) is None
+    for attempt in (whole(), streamed([])):
+        outcome = await run(attempt, Scripted(200, b"x", content_type="Text/HTML"))
+        assert outcome is not None and outcome.kind is Kind.FAILED
+
+
+async def test_an_error_whose_body_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.request.attempt.ENDING", 0.02)
+    for attempt in (whole(), streamed([])):
+        outcome = await asyncio.wait_for(run(attempt, Scripted(429, b"1234", end=False)), 1.0)
+        assert outcome == Outcome(Kind.KEY, 429, "4")
+    monkeypatch.setattr("gateway.request.attempt.ENDING", FAR)
+    outcome = await asyncio.wait_for(run(whole(), Scripted(429, b"1234", end=False), 0.02), 1.0)
+    assert outcome == Outcome(Kind.KEY, 429, "4")
 
 
 @pytest.mark.parametrize(

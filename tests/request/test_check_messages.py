@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api import ApiError
-from gateway.request.operations import CHAT, COUNT_TOKENS, MESSAGES, dialect_at
+from gateway.dialects.spoken import dialect_at
+from gateway.request.operations import CHAT, COUNT_TOKENS, MESSAGES
 from tests.dialects.messages.inbound.turns import bodies
 
 USER = {"role": "user", "content": "Hi"}

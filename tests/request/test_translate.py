@@ -110,6 +110,15 @@ def test_the_events_of_a_stream_are_told_once() -> None:
     assert found.unpaid([Chunk(raw)], None, told) is told
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_of_a_stream_may_end_in_any_way(end: bytes) -> None:
+    found = made(MESSAGES, OpenAI(), stream=True)
+    value = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    event = b"data: %b%b%b" % (orjson.dumps(value), end, end)
+    told = b"".join([found.encode(Chunk(raw), None, None) for raw in (event, event * 2)])
+    assert told.count(b"message_start\n") == 1 and told.count(b"text_delta") == 3
+
+
 def test_halves_of_a_character_are_joined_on_the_way() -> None:
     found = made(MESSAGES, OpenAI(), stream=True)
     value = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}

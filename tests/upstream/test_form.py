@@ -39,8 +39,12 @@ class Form:
 
 
 async def send(client: Client, server: Server, form: Form) -> Notes:
+    return await send_to(client, server.request().url, form)
+
+
+async def send_to(client: Client, url: str, form: Form) -> Notes:
     notes = Notes()
-    request = Upstream("POST", server.request().url, [("content-type", form.content_type)], b"", form=form)
+    request = Upstream("POST", url, [("content-type", form.content_type)], b"", form=form)
     await client.send(request, notes, 5)
     return notes
 
