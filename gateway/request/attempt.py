@@ -63,6 +63,9 @@ class Attempt(ABC):
             return await self._ended
         except UpstreamFailure as failure:
             return outcome_of(failure, self.status)
+        except Exception:  # a plugin's bug fails its attempt, and nothing else
+            log.exception("request could not be sent")
+            return Outcome(Kind.FAILED, self.status, "The request could not be sent.")
         finally:
             self._timer.cancel()
             if self._exchange is not None:

@@ -124,9 +124,8 @@ class WholeAnswer:
         self._attempt: WholeAttempt | None = None
 
     def attempt(self, choice: Choice) -> Attempt:
-        target = choice.target
         self._choice = choice
-        self._attempt = WholeAttempt(target, target.service.plugin.reader(choice.translation.call))
+        self._attempt = WholeAttempt(choice.target, choice.reader)
         return self._attempt
 
     def response(self) -> Direct:
@@ -183,7 +182,7 @@ class StreamAnswer:
         self._choice = choice
         self._attempt = self.attempt_type(
             target,
-            target.service.plugin.reader(choice.translation.call),
+            choice.reader,
             deliver=self._deliver,
             idle=target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),

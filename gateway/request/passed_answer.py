@@ -8,7 +8,7 @@ import orjson
 
 from gateway.api import ApiError, Chunk
 from gateway.dialects import lenient
-from gateway.dialects.passed import TEXT_FORMATS
+from gateway.dialects.passed import SPOKEN_TO, TEXT_FORMATS
 from gateway.request.account import close_books
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.dispatch import StreamAnswer, WholeAnswer
@@ -58,10 +58,11 @@ class TypedAnswer(WholeAnswer):
     """Sent in one piece, as what it says it is."""
 
     def attempt(self, choice: Choice) -> Attempt:
-        target = choice.target
+        tx = self._tx
         self._choice = choice
-        self._attempt = TypedAttempt(target, target.service.plugin.reader(choice.translation.call))
-        self._attempt.text = self._tx.body.get("response_format") in TEXT_FORMATS
+        self._attempt = TypedAttempt(choice.target, choice.reader)
+        # Of other operations it may be anything, even what no set can be asked for.
+        self._attempt.text = tx.operation.name in SPOKEN_TO and tx.body.get("response_format") in TEXT_FORMATS
         return self._attempt
 
     def response(self) -> Direct:
