@@ -30,6 +30,10 @@ class Redactor:
         """Whether a piece of an answer, which is JSON, holds the secret."""
         return self._in_json is not None and self._in_json in data
 
+    def tail(self, data: bytes) -> bytes:
+        """The end of a piece of an answer, in which the secret may begin: to be put before the next one."""
+        return data[1 - len(self._in_json) :] if self._in_json is not None else b""
+
     def in_text(self, text: str) -> bool:
         """Whether ``text`` holds the secret in any form."""
         return any(form in text for form in self._forms)

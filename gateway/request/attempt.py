@@ -49,6 +49,8 @@ class Attempt(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._headers: Mapping[str, str] = {}
         self._error_body: bytearray | None = None
+        self._tail = b""
+        """The end of what was read so far: our key may be cut in two."""
         self.reader = reader
         self.status = 0
         self.request_id: str | None = None
@@ -98,10 +100,12 @@ class Attempt(ABC):
             if len(self._error_body) >= MAX_ERROR_BODY:
                 self._diagnose()
             return
-        if self._redactor.in_answer(data):
+        seen = self._tail + data
+        if self._redactor.in_answer(seen):
             log.error("a provider sent the gateway's key back")
             self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
             return
+        self._tail = self._redactor.tail(seen)
         try:
             self._take(data)
         except Exception:  # a plugin's bug fails its attempt, and nothing else
