@@ -21,6 +21,8 @@ ENDING = 5.0
 """Seconds that the upstream's body may take to end once the answer in it is complete."""
 CLOSING = 0.25
 """The same after the last event: most end it at once, and their connection can be used again."""
+MAX_TYPE = 128
+"""Characters of a content type that is passed on."""
 MAX_HELD = 1024 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content. Those of a response repeat
 instructions and tools twice."""
@@ -74,6 +76,12 @@ class Attempt(ABC):
                 self._exchange.abort()
             # Let go of each other: garbage that waits for the collector is memory that is never warm.
             self._exchange = self._timer = None
+
+    @property
+    def content_type(self) -> str:
+        """What the answer is by its own account, as far as that can be passed on."""
+        given = self._headers.get("content-type", "")
+        return given if len(given) <= MAX_TYPE and given.isascii() and given.isprintable() else ""
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status

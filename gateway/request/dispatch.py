@@ -117,6 +117,7 @@ class WholeAnswer:
     started = False
     first_token: float | None = None
     content_type = "application/json"
+    attempt_type = WholeAttempt
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -125,7 +126,7 @@ class WholeAnswer:
 
     def attempt(self, choice: Choice) -> Attempt:
         self._choice = choice
-        self._attempt = WholeAttempt(choice.target, choice.reader)
+        self._attempt = self.attempt_type(choice.target, choice.reader)
         return self._attempt
 
     def response(self) -> Direct:
