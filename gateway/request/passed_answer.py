@@ -10,6 +10,7 @@ from gateway.dialects.passed import SPOKEN_TO, TEXT_FORMATS
 from gateway.request.account import close_books
 from gateway.request.attempt import StreamAttempt, WholeAttempt
 from gateway.request.dispatch import StreamAnswer, WholeAnswer
+from gateway.request.ending import streamed
 from gateway.request.head import EVENTS, stream_head
 from gateway.request.relay import ByteRelay, sent
 from gateway.request.transaction import Transaction, relay_to
@@ -58,9 +59,7 @@ class PassedAnswer(StreamAnswer):
         if self._events:
             return super().response()
         self._tx.status = 200
-        close_books(self._tx)
-        self._relay.end(b"")
-        return sent(self._tx.http)
+        return streamed(self._tx, self._relay, b"")
 
     def broken(self, error: ApiError) -> Direct:
         if self._events:
