@@ -25,7 +25,7 @@ WORTHWHILE = 0.02
 SOON = 1.0
 """Seconds after which to come again, where nobody knows when a key gets free."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
-_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
+_PASSING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
 """Failures after which a key is as good as before once it has rested."""
 
 
@@ -87,7 +87,7 @@ class Plan:
         self._last = outcome
         self._failure = more_hopeful(self._failure, outcome)
         self._deadline = self._tx.deadline
-        if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
+        if outcome.kind not in _PASSING:  # a key that rests refuses by itself, as long as it does
             self._tried.add(target)
         if outcome.kind is Kind.CALLER or billed(self._tx, outcome):
             raise self._exhausted()
@@ -96,7 +96,7 @@ class Plan:
 
     def _worth_waiting(self) -> bool:
         """Whether a key that gets room would be asked."""
-        return self._last is None or (self._last.kind in _RESTING and self._left > 0)
+        return self._last is None or (self._last.kind in _PASSING and self._left > 0)
 
     async def _try(self) -> Choice | None:
         return await self._from_pool() or await self._from_fallbacks()
