@@ -253,19 +253,20 @@ class StreamAttempt(Attempt):
         patience = CLOSING if getattr(self.reader, "done", False) else ENDING
         if self._idle > patience:
             self._idle = patience
-            self._last_event = self._loop.time()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(min(self._last_event + patience, self._latest), self._overdue)
+            self._watch()
 
     def _commit(self) -> None:
         self.committed = True
+        self._watch()
+        held, self._held = self._held, []
+        self._deliver(held)
+
+    def _watch(self) -> None:
+        """From now on, wait as long as a stream may stay silent."""
         self._last_event = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(self._last_event + self._idle, self._latest), self._overdue)
-        held, self._held = self._held, []
-        self._deliver(held)
 
     def _overdue(self) -> None:
         now = self._loop.time()

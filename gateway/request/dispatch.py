@@ -91,7 +91,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     try:
         outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
     except asyncio.CancelledError:
-        judge.cancelled(tx, choice, began, attempt.status)
+        judge.cut_short(tx, choice, began, attempt.status, judge.CANCELLED)
         await settle(tx, choice, attempt.reader)
         tx.partial = True
         raise
@@ -99,7 +99,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     if outcome is None:
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     elif outcome.kind is Kind.TIMEOUT and left < FAIR * limit and _over(began + left):
-        judge.cut_short(tx, choice, began, attempt.status)
+        judge.cut_short(tx, choice, began, attempt.status, judge.OVERDUE)
     else:
         judge.failed(tx, choice, began, outcome, attempt.status)
     paid = outcome is None or answer.committed or billed(tx, outcome)
