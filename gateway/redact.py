@@ -20,15 +20,24 @@ REMOVED = "[removed]"
 class Redactor:
     """Looks for one secret."""
 
-    __slots__ = ("_forms", "_in_json")
+    __slots__ = ("_forms", "_in_json", "_overlap")
 
     def __init__(self, secret: str) -> None:
         self._forms = _forms(secret) if len(secret) >= MIN_LENGTH else ()
-        self._in_json = orjson.dumps(secret)[1:-1] if len(secret) >= MIN_IN_ANSWERS else None
+        found = _in_json(secret) if len(secret) >= MIN_IN_ANSWERS else set()
+        self._in_json = tuple(form.encode() for form in found)
+        self._overlap = max(map(len, self._in_json), default=0) - 1
 
     def in_answer(self, data: bytes) -> bool:
         """Whether a piece of an answer, which is JSON, holds the secret."""
-        return self._in_json is not None and self._in_json in data
+        for form in self._in_json:  # noqa: SIM110  # a generator takes longer than the search
+            if form in data:
+                return True
+        return False
+
+    def tail(self, data: bytes) -> bytes:
+        """The end of a piece of an answer, in which the secret may begin: to be put before the next one."""
+        return data[-self._overlap :] if self._in_json else b""
 
     def in_text(self, text: str) -> bool:
         """Whether ``text`` holds the secret in any form."""
@@ -51,10 +60,16 @@ class Redactor:
         return text
 
 
+def _in_json(secret: str) -> set[str]:
+    """The secret as most write it in JSON, as PHP does and as .NET does."""
+    plain = orjson.dumps(secret).decode()[1:-1]
+    return {plain, plain.replace("/", r"\/"), plain.replace("+", r"\u002B")}
+
+
 def _forms(secret: str) -> tuple[str, ...]:
     """The secret as it is, in JSON, in a URL, and in base64 wherever it begins in a longer text."""
     raw = secret.encode()
-    forms = {secret, orjson.dumps(secret).decode()[1:-1], quote(secret, safe=""), quote(secret)}
+    forms = {secret, *_in_json(secret), quote(secret, safe=""), quote(secret)}
     for offset in range(3):
         code = base64.b64encode(bytes(offset) + raw).decode().rstrip("=")
         # The first characters and the last one also depend on what stands beside the secret.

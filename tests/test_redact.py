@@ -65,5 +65,17 @@ def test_answers_are_searched_for_long_keys_only() -> None:
     assert not Redactor("sk-no-key-required").in_answer(b"use sk-no-key-required")
 
 
+@pytest.mark.parametrize(("sign", "escape"), [("/", r"\/"), ("+", r"\u002B")], ids=["PHP", "dotnet"])
+def test_a_key_is_found_however_json_writes_its_signs(sign: str, escape: str) -> None:
+    key = "AbCdEfGh/0123456789+klmnop=="
+    told = f'{{"x":"{key.replace(sign, escape)}"}}'.encode()
+    assert orjson.loads(told) == {"x": key}
+    knowing = Redactor(key)
+    assert knowing.in_answer(told)
+    assert not knowing.in_answer(told.replace(b"0123", b"3210"))
+    assert knowing.in_answer(knowing.tail(told[:-4]) + told[-4:])
+    assert knowing.without(told.decode()) == '{"x":"[removed]"}'
+
+
 def test_it_does_not_show_what_it_looks_for() -> None:
     assert "CANARY" not in repr(Redactor(SECRET))

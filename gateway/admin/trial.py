@@ -54,8 +54,8 @@ async def try_key(live: Live, target: Target) -> Trial:
     except Unsupported as unsupported:
         return Trial(key.id, False, 0, 0.0, f"This provider cannot be tried: {unsupported}.")
     upstream.headers.extend(service.headers)
-    taken = await live.store.reserve(key.state.meter, _TOKENS, force=True)
     attempt = WholeAttempt(target, provider.reader(call))
+    taken = await live.store.reserve(key.state.meter, _TOKENS, force=True)
     began = time.monotonic()
     try:
         outcome = await attempt.run(

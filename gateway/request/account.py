@@ -20,13 +20,15 @@ BEHIND = 2
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
     """Settle the key's reservation with what was used; None: nothing was."""
     used = 0
-    if reader is not None:
-        usage = tx.usage = _used(tx, reader)
-        tx.cost = cost(tx, choice.target.prices, usage)
-        if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
-            tx.live.memory.outputs.learn(choice.target.label, usage.completion)
-        used = usage.total
-    await tx.live.store.settle(choice.reservation, used)
+    try:
+        if reader is not None:
+            usage = tx.usage = _used(tx, reader)
+            tx.cost = cost(tx, choice.target.prices, usage)
+            if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
+                tx.live.memory.outputs.learn(choice.target.label, usage.completion)
+            used = usage.total
+    finally:  # a plugin's bug in counting must not keep the slot
+        await tx.live.store.settle(choice.reservation, used)
     if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try
         tx.live.queue.wake()
 

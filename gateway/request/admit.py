@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from gateway.api import ApiError, Refusal, Reservation
 from gateway.catalog import Target
 from gateway.request.budget import worst_cost
-from gateway.request.head import usd
-from gateway.request.transaction import Transaction, go_duration
+from gateway.request.head import go_duration, usd
+from gateway.request.transaction import Transaction
 
 _CODES = {
     "requests": "rate_limit_exceeded",

@@ -21,6 +21,8 @@ ENDING = 5.0
 """Seconds that the upstream's body may take to end if it is an error, or once its answer is complete."""
 CLOSING = 0.25
 """The same after the last event: most end it at once, and their connection can be used again."""
+MAX_TYPE = 128
+"""Characters of a content type that is passed on."""
 MAX_HELD = 1024 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content. Those of a response repeat
 instructions and tools twice."""
@@ -49,6 +51,8 @@ class Attempt(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._headers: Mapping[str, str] = {}
         self._error_body: bytearray | None = None
+        self._tail = b""
+        """The end of what was read so far: our key may be cut in two."""
         self.reader = reader
         self.status = 0
         self.request_id: str | None = None
@@ -63,12 +67,21 @@ class Attempt(ABC):
             return await self._ended
         except UpstreamFailure as failure:
             return outcome_of(failure, self.status)
+        except Exception:  # a plugin's bug fails its attempt, and nothing else
+            log.exception("request could not be sent")
+            return Outcome(Kind.FAILED, self.status, "The request could not be sent.")
         finally:
             self._timer.cancel()
             if self._exchange is not None:
                 self._exchange.abort()
             # Let go of each other: garbage that waits for the collector is memory that is never warm.
             self._exchange = self._timer = None
+
+    @property
+    def content_type(self) -> str:
+        """What the answer is by its own account, as far as that can be passed on."""
+        given = self._headers.get("content-type", "")
+        return given if len(given) <= MAX_TYPE and given.isascii() and given.isprintable() else ""
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
@@ -103,10 +116,12 @@ class Attempt(ABC):
             if len(self._error_body) >= MAX_ERROR_BODY:
                 self._diagnose()
             return
-        if self._redactor.in_answer(data):
+        seen = self._tail + data
+        if self._redactor.in_answer(seen):
             log.error("a provider sent the gateway's key back")
             self._finish(Outcome(Kind.INVALID, self.status, "The provider's answer held our key."))
             return
+        self._tail = self._redactor.tail(seen)
         try:
             self._take(data)
         except Exception:  # a plugin's bug fails its attempt, and nothing else
@@ -246,19 +261,20 @@ class StreamAttempt(Attempt):
         patience = CLOSING if getattr(self.reader, "done", False) else ENDING
         if self._idle > patience:
             self._idle = patience
-            self._last_event = self._loop.time()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(min(self._last_event + patience, self._latest), self._overdue)
+            self._watch()
 
     def _commit(self) -> None:
         self.committed = True
+        self._watch()
+        held, self._held = self._held, []
+        self._deliver(held)
+
+    def _watch(self) -> None:
+        """From now on, wait as long as a stream may stay silent."""
         self._last_event = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(self._last_event + self._idle, self._latest), self._overdue)
-        held, self._held = self._held, []
-        self._deliver(held)
 
     def _overdue(self) -> None:
         now = self._loop.time()

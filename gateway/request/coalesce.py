@@ -13,10 +13,11 @@ from aiohttp import web
 from gateway.api import ApiError, Kind, Outcome, Source, Usage
 from gateway.request.account import close_books
 from gateway.request.admit import admit_unbilled
+from gateway.request.ending import streamed
 from gateway.request.entry import Entry, give
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import stream_head
-from gateway.request.relay import Relay, sent
+from gateway.request.relay import Relay
 from gateway.request.tape import Tape
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
@@ -203,6 +204,4 @@ def _break(tx: Transaction, relay: Relay, error: ApiError) -> Direct:
 
 def _end(tx: Transaction, relay: Relay, events: bytes) -> Direct:
     tx.usage, tx.cost = Usage(), 0
-    close_books(tx)
-    relay.end(events)
-    return sent(tx.http)
+    return streamed(tx, relay, events)

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from gateway.api import ApiError, Source, Usage
 from gateway.catalog import Target
-from gateway.request.account import close_books
 from gateway.request.admit import admit_unbilled
 from gateway.request.dispatch import dispatch
-from gateway.request.head import head, line
+from gateway.request.ending import whole
+from gateway.request.head import line
 from gateway.request.resolve import resolve
 from gateway.request.serve import take_request
 from gateway.request.transaction import Transaction
@@ -49,10 +49,5 @@ async def _counted(tx: Transaction, targets: Sequence[Target]) -> web.StreamResp
 
 def _estimated(tx: Transaction) -> Direct:
     tx.usage, tx.cost = Usage(), 0
-    tx.status = 200
     body = orjson.dumps({"input_tokens": tx.input_estimate})
-    if tx.content is not None:
-        tx.content.answered(body)
-    lines = tx.headers() + line("x-coo-estimated", "true")
-    close_books(tx)
-    return Direct(200, head(tx.http, 200, len(body), lines) + body)
+    return whole(tx, body, line("x-coo-estimated", "true"))

@@ -11,14 +11,15 @@ from aiohttp import web
 from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
-from gateway.request.account import charged, close_books, cost, settle
+from gateway.request.account import charged, cost, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
+from gateway.request.ending import streamed, whole
 from gateway.request.errors import draining, from_outcome, internal
-from gateway.request.head import head, line, stream_head, usd
+from gateway.request.head import line, stream_head, usd
 from gateway.request.local import sender_of
 from gateway.request.plan import WORTHWHILE, Choice, Plan, billed
-from gateway.request.relay import Relay, sent
+from gateway.request.relay import Relay
 from gateway.request.transaction import Transaction, relay_to
 from gateway.server import Direct
 
@@ -90,7 +91,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     try:
         outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
     except asyncio.CancelledError:
-        judge.cancelled(tx, choice, began, attempt.status)
+        judge.cut_short(tx, choice, began, attempt.status, judge.CANCELLED)
         await settle(tx, choice, attempt.reader)
         tx.partial = True
         raise
@@ -98,7 +99,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
     if outcome is None:
         judge.succeeded(tx, choice, began, answer.first_token or time.monotonic(), attempt.status)
     elif outcome.kind is Kind.TIMEOUT and left < FAIR * limit and _over(began + left):
-        judge.cut_short(tx, choice, began, attempt.status)
+        judge.cut_short(tx, choice, began, attempt.status, judge.OVERDUE)
     else:
         judge.failed(tx, choice, began, outcome, attempt.status)
     paid = outcome is None or answer.committed or billed(tx, outcome)
@@ -117,6 +118,7 @@ class WholeAnswer:
     started = False
     first_token: float | None = None
     content_type = "application/json"
+    attempt_type = WholeAttempt
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -124,9 +126,8 @@ class WholeAnswer:
         self._attempt: WholeAttempt | None = None
 
     def attempt(self, choice: Choice) -> Attempt:
-        target = choice.target
         self._choice = choice
-        self._attempt = WholeAttempt(target, target.service.plugin.reader(choice.translation.call))
+        self._attempt = self.attempt_type(choice.target, choice.reader)
         return self._attempt
 
     def response(self) -> Direct:
@@ -136,15 +137,8 @@ class WholeAnswer:
         body = b"".join([encode(chunk, tx.usage, tx.cost) for chunk in attempt.chunks])
         if tx.tape is not None:
             tx.tape.write(choice.translation.unpaid(attempt.chunks, tx.usage, body))
-        if tx.content is not None:
-            tx.content.answered(body)
-        lines = tx.headers()
-        if tx.cost is not None:
-            lines += line("x-coo-cost", usd(tx.cost))
-        tx.status = 200
-        close_books(tx)
-        start = head(tx.http, 200, len(body), lines, content_type=self.content_type)
-        return Direct(200, start + body)
+        lines = line("x-coo-cost", usd(tx.cost)) if tx.cost is not None else ""
+        return whole(tx, body, lines, self.content_type)
 
     def broken(self, error: ApiError) -> Direct:
         raise error
@@ -183,7 +177,7 @@ class StreamAnswer:
         self._choice = choice
         self._attempt = self.attempt_type(
             target,
-            target.service.plugin.reader(choice.translation.call),
+            choice.reader,
             deliver=self._deliver,
             idle=target.service.timeouts.idle,
             latest=loop.time() + tx.deadline - time.monotonic(),
@@ -226,22 +220,18 @@ class StreamAnswer:
         if tx.content is not None:
             tx.content.streamed(last)
         tx.status = 200
-        close_books(tx)
-        self._relay.end(last)
-        return sent(tx.http)
+        return streamed(tx, self._relay, last)
 
     def broken(self, error: ApiError) -> Direct:
         """End a begun stream with its one error event, and without its proper end."""
         tx = self._tx
         tx.fail(error, 200)
         tx.partial = self.committed
-        close_books(tx)
         if self._choice is not None:
             events = self._choice.translation.broken(error, tx.request_id)
         else:
             events = tx.operation.dialect.error_event(error, tx.request_id)
-        self._relay.end(events)
-        return sent(tx.http)
+        return streamed(tx, self._relay, events)
 
     def close(self) -> None:
         """Let go of the connection, however the request ended."""

@@ -10,9 +10,9 @@ import orjson
 from gateway.api import Usage
 from gateway.catalog import Target
 from gateway.dialects import lenient
-from gateway.request.account import close_books
-from gateway.request.head import head, line, stream_head, usd
-from gateway.request.relay import Relay, sent
+from gateway.request.ending import streamed, whole
+from gateway.request.head import line, stream_head, usd
+from gateway.request.relay import Relay
 from gateway.request.transaction import Transaction
 from gateway.server import Direct
 
@@ -64,21 +64,14 @@ def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
     """Answer ``tx`` with what another request brought: it costs nothing and uses no tokens."""
     tx.target, tx.dropped, tx.clamped = target, entry.dropped, entry.clamped
     tx.usage, tx.cost = Usage(), 0
-    tx.status = 200
-    if tx.content is not None:
-        tx.content.answered(entry.body)
-    if tx.stream:
-        return _stream(tx, entry)
-    lines = tx.headers() + line("x-coo-cost", usd(0))
-    close_books(tx)
-    return Direct(200, head(tx.http, 200, len(entry.body), lines) + entry.body)
+    return _stream(tx, entry) if tx.stream else whole(tx, entry.body, line("x-coo-cost", usd(0)))
 
 
 def _stream(tx: Transaction, entry: Entry) -> Direct:
     dialect = tx.operation.dialect
     events = dialect.as_stream(lenient.loads(entry.body), tx.include_usage)
     relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), dialect.keepalive, 0)
-    tx.first_token = time.monotonic()
-    close_books(tx)
-    relay.end(events)
-    return sent(tx.http)
+    if tx.content is not None:
+        tx.content.answered(entry.body)
+    tx.status, tx.first_token = 200, time.monotonic()
+    return streamed(tx, relay, events)

@@ -40,15 +40,13 @@ _BY_KIND = {
 others may hold what only the operator should see."""
 
 MAX_ECHO = 64
+_NOISE = 1e-6
+"""Seconds that sums of clock readings are wrong by: too little to wait a second longer for."""
 
 
 def quoted(text: str) -> str:
     """A piece of the input as an error may repeat it: printable, and not more than is needed to find it."""
     return repr(text if len(text) <= MAX_ECHO else f"{text[: MAX_ECHO - 1]}…")
-
-
-_NOISE = 1e-6
-"""Seconds that sums of clock readings are wrong by: too little to wait a second longer for."""
 
 
 def from_outcome(outcome: Outcome) -> ApiError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, web
@@ -50,6 +51,20 @@ def usd(nano: int) -> str:
     """Nano-dollars as a plain decimal number of dollars."""
     text = f"{nano / 10**9:.9f}" if abs(nano) < 2**53 else f"{nano // 10**9}.{nano % 10**9:09d}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def go_duration(seconds: float) -> str:
+    """A duration as OpenAI's rate-limit headers write it: ``12ms``, ``1s``, ``6m0s``."""
+    return f"{round(seconds * 1000)}ms" if seconds < 1 else _whole_seconds(round(seconds))
+
+
+@lru_cache(4096)
+def _whole_seconds(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _connection(request: web.Request, close: bool) -> str:

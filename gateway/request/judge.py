@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 _UNHEALTHY = frozenset({Kind.OVERLOADED, Kind.FAILED, Kind.TIMEOUT, Kind.INVALID})
 CANCELLED = "cancelled"
+OVERDUE = Kind.TIMEOUT.name.lower()
 
 
 def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float, status: int) -> None:
@@ -51,16 +52,11 @@ def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, stat
     _note(tx, target, now - began, outcome.status or status, outcome.kind.name.lower())
 
 
-def cut_short(tx: Transaction, choice: Choice, began: float, status: int) -> None:
-    """The deadline of the whole request came long before the provider's own: that says nothing of the key."""
+def cut_short(tx: Transaction, choice: Choice, began: float, status: int, outcome: str) -> None:
+    """What says nothing of the key: the client went away (`CANCELLED`), or the deadline of the whole request
+    came long before the provider's own (`OVERDUE`)."""
     choice.target.state.circuit.on_neutral(choice.ticket)
-    _note(tx, choice.target, time.monotonic() - began, status, Kind.TIMEOUT.name.lower())
-
-
-def cancelled(tx: Transaction, choice: Choice, began: float, status: int) -> None:
-    """The client went away: nobody's fault."""
-    choice.target.state.circuit.on_neutral(choice.ticket)
-    _note(tx, choice.target, time.monotonic() - began, status, CANCELLED)
+    _note(tx, choice.target, time.monotonic() - began, status, outcome)
 
 
 def _note(tx: Transaction, target: Target, seconds: float, status: int, outcome: str) -> None:

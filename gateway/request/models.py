@@ -8,12 +8,10 @@ from aiohttp import web
 from gateway.api import ApiError
 from gateway.catalog import Pool
 from gateway.clients import Client
-from gateway.request.account import close_books
 from gateway.request.checks import MAX_MODEL_NAME
+from gateway.request.ending import whole
 from gateway.request.errors import quoted
-from gateway.request.head import head
 from gateway.request.transaction import Transaction
-from gateway.server import Direct
 
 CREATED = 1_700_000_000
 """Models have no birthday here; OpenAI's schema wants one."""
@@ -23,7 +21,7 @@ async def list_models(tx: Transaction) -> web.StreamResponse:
     """``GET /v1/models``."""
     names = tx.runtime.catalog.names()
     data = [_model(name, pool) for name, pool in sorted(names.items()) if _usable(tx.client, name, pool)]
-    return _answer(tx, {"object": "list", "data": data})
+    return whole(tx, orjson.dumps({"object": "list", "data": data}))
 
 
 async def get_model(tx: Transaction) -> web.StreamResponse:
@@ -32,7 +30,7 @@ async def get_model(tx: Transaction) -> web.StreamResponse:
     pool = tx.runtime.catalog.names().get(name)
     if pool is None or not _usable(tx.client, name, pool):
         raise ApiError("model_not_found", f"The model {quoted(name)} does not exist.", param="model")
-    return _answer(tx, _model(name, pool))
+    return whole(tx, orjson.dumps(_model(name, pool)))
 
 
 def _usable(client: Client, name: str, pool: Pool) -> bool:
@@ -42,10 +40,3 @@ def _usable(client: Client, name: str, pool: Pool) -> bool:
 def _model(name: str, pool: Pool) -> dict[str, object]:
     owners = sorted({target.provider for target in pool.targets})
     return {"id": name, "object": "model", "created": CREATED, "owned_by": ",".join(owners)}
-
-
-def _answer(tx: Transaction, value: object) -> Direct:
-    body = orjson.dumps(value)
-    tx.status = 200
-    close_books(tx)
-    return Direct(200, head(tx.http, 200, len(body), tx.headers()) + body)

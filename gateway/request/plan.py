@@ -10,7 +10,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.api import ApiError, Kind, Outcome, Refusal, Reservation, Unsupported, Upstream
+from gateway.api import ApiError, Kind, Outcome, Reader, Refusal, Reservation, Unsupported, Upstream
 from gateway.catalog import Target
 from gateway.request.exhausted import disabled, exhausted, more_hopeful, shortest_rest
 from gateway.request.fallback import fallbacks
@@ -25,7 +25,7 @@ WORTHWHILE = 0.02
 SOON = 1.0
 """Seconds after which to come again, where nobody knows when a key gets free."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
-_RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
+_PASSING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
 """Failures after which a key is as good as before once it has rested."""
 
 
@@ -36,6 +36,8 @@ class Choice:
     target: Target
     translation: Translation
     upstream: Upstream
+    reader: Reader
+    """Of the answer."""
     reservation: Reservation
     ticket: int
     """Of its circuit, to report the outcome with."""
@@ -85,7 +87,7 @@ class Plan:
         self._last = outcome
         self._failure = more_hopeful(self._failure, outcome)
         self._deadline = self._tx.deadline
-        if outcome.kind not in _RESTING:  # a key that rests refuses by itself, as long as it does
+        if outcome.kind not in _PASSING:  # a key that rests refuses by itself, as long as it does
             self._tried.add(target)
         if outcome.kind is Kind.CALLER or billed(self._tx, outcome):
             raise self._exhausted()
@@ -94,7 +96,7 @@ class Plan:
 
     def _worth_waiting(self) -> bool:
         """Whether a key that gets room would be asked."""
-        return self._last is None or (self._last.kind in _RESTING and self._left > 0)
+        return self._last is None or (self._last.kind in _PASSING and self._left > 0)
 
     async def _try(self) -> Choice | None:
         return await self._from_pool() or await self._from_fallbacks()
@@ -182,6 +184,9 @@ class Plan:
             translated, upstream, dropped = prepared(tx, target)
             if dropped and self._policy.on_lossy == "refuse":
                 raise Unsupported(dropped[0], "it would be lost on the way to this provider")
+            upstream.headers.extend(target.service.headers)
+            reader = target.service.plugin.reader(translated.call)
+            # All that a plugin does beforehand is done: its bug would keep what is reserved from here on.
             tokens = tx.demand.input_tokens + tx.demand.output_tokens
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):
@@ -190,7 +195,7 @@ class Plan:
                 subject = target.meter.subject.removeprefix("key:")
                 tx.live.metrics.rate_limited("key", subject, reservation.kind)
                 return None
-            choice = Choice(target, translated, upstream, reservation, ticket)
+            choice = Choice(target, translated, upstream, reader, reservation, ticket)
         except Unsupported as unsupported:
             self._barred[target.service.id] = unsupported
             return None
@@ -200,7 +205,6 @@ class Plan:
         key = target.secret.state
         if key.near_limit or max(target.meter.request_share, target.meter.token_share) >= NEAR_LIMIT:
             self._note_near_limit(target)
-        upstream.headers.extend(target.service.headers)
         tx.clamped = tx.asked[0] if tx.asked is not None and translated.call.max_tokens is not None else None
         tx.dropped = dropped
         return choice

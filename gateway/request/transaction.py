@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +15,7 @@ from gateway.api.usage import NO_UNITS
 from gateway.catalog import Pool, Target
 from gateway.clients import Client
 from gateway.content import Content
-from gateway.request.head import line
+from gateway.request.head import go_duration, line
 from gateway.request.operations import Operation
 from gateway.request.relay import RecordedRelay, Relay
 from gateway.request.tape import Tape
@@ -147,17 +146,3 @@ def relay_to(tx: Transaction, make_head: Callable[[], bytes]) -> Relay:
     if tx.content is None:
         return Relay(tx.http, make_head, filler, keepalive)
     return RecordedRelay(tx.content, tx.http, make_head, filler, keepalive)
-
-
-def go_duration(seconds: float) -> str:
-    """A duration as OpenAI's rate-limit headers write it: ``12ms``, ``1s``, ``6m0s``."""
-    return f"{round(seconds * 1000)}ms" if seconds < 1 else _whole_seconds(round(seconds))
-
-
-@lru_cache(4096)
-def _whole_seconds(seconds: int) -> str:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -12,6 +12,7 @@ import pytest
 from gateway.admin import trial
 from gateway.admin.keystate import standing, together
 from gateway.api import Kind, Outcome
+from gateway_providers.echo import Echo
 from gateway_stores.memory import MemoryConfigStore
 from tests.admin.calling import ECHO, PROVIDER_KEYS, administered, call
 from tests.daemon.running import Gateway, openai, running
@@ -159,6 +160,14 @@ async def test_a_key_that_does_not_answer_has_failed_in_time(
         assert [one["ok"] for one in body["results"]] == [False, False]
         assert all("in time" in one["error"] for one in body["results"])
         assert all(key["in_flight"] == 0 for key in (await keys(gateway)).values())
+
+
+async def test_a_trial_that_meets_a_plugins_bug_keeps_no_slot(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Echo, "reader")
+    assert (await call(gateway, "POST /providers/up/test"))[0] == 500
+    assert all(key["in_flight"] == 0 for key in (await keys(gateway)).values())
 
 
 @pytest.mark.parametrize("body", [{"model": ""}, {"model": 7}, {"url": "http://evil.example"}])

@@ -16,7 +16,17 @@ from tests.daemon.stand import ADMIN, BEARER, HELLO, KEY, chat
 from tests.fakes.chat import chat_answer, chat_stream_events, error_body
 from tests.fakes.daemon import Daemon
 from tests.fakes.nasty import NastyServer, Step
-from tests.fakes.steps import answer, broken_stream, redirect, stream, truncated
+from tests.fakes.steps import (
+    LAST_CHUNK,
+    answer,
+    broken_stream,
+    chunks,
+    open_stream,
+    redirect,
+    send,
+    stream,
+    truncated,
+)
 
 SHAPED = "sk-proj-CANARY-0123456789-abcdefghij"
 ODD = 'CANARY/with+"signs"/0123456789/klmnop'
@@ -54,6 +64,12 @@ def echoes(key: str) -> Iterator[tuple[str, tuple[Step, ...]]]:
     yield "truncated", truncated(orjson.dumps({"x": key, "y": " " * 50}))
     yield "answer", answer(200, chat_answer(key))
     yield "stream", stream([*chat_stream_events()[:1], *chat_stream_events([key])[1:]])
+    for size in (1, len(key) - 1):
+        body = chat_answer(key)
+        pieces = chunks(*(body[at : at + size] for at in range(0, len(body), size)))
+        open_json = open_stream({"Content-Type": "application/json"})
+        yield f"answer in pieces of {size}", (open_json, pieces, send(LAST_CHUNK))
+        yield f"stream in pieces of {size}", stream(chat_stream_events(["Hello", key]), cut=size)
     yield "broken event", stream([b"data: {" + key.encode() + b"\n\n"])
     yield "broken stream", broken_stream([b": " + key.encode() + b"\n\n"])
 

@@ -95,10 +95,10 @@ async def run(attempt: Attempt, client: Scripted, seconds: float = FAR) -> Outco
     return outcome
 
 
-def target(broken: str) -> Target:
+def target(broken: str, redactor: Redactor = NO_SECRET) -> Target:
     """As much of one as an attempt looks at."""
     service = SimpleNamespace(plugin=Plugin(broken=broken == "diagnose"), headroom={})
-    return cast(Target, SimpleNamespace(service=service, secret=SimpleNamespace(redactor=NO_SECRET)))
+    return cast(Target, SimpleNamespace(service=service, secret=SimpleNamespace(redactor=redactor)))
 
 
 def whole(broken: str = "") -> WholeAttempt:
@@ -113,6 +113,32 @@ def streamed(delivered: list[Chunk], broken: str = "", idle: float = FAR) -> Str
         idle=idle,
         latest=asyncio.get_running_loop().time() + FAR,
     )
+
+
+KEY = "sk-CANARY-0123456789-abcdef"
+
+
+@pytest.mark.parametrize("before", [b"", b"x" * 500])
+@pytest.mark.parametrize("at", [[1], [13], [len(KEY) - 1], [5, 6, 20], list(range(1, len(KEY)))])
+async def test_our_key_is_found_however_it_is_cut(at: list[int], before: bytes) -> None:
+    delivered: list[Chunk] = []
+    key = KEY.encode()
+    pieces = [key[start:end] for start, end in zip([0, *at], [*at, None], strict=True)]
+    pieces[0] = before + pieces[0]
+    knowing = target("", Redactor(KEY))
+    for attempt in (
+        WholeAttempt(knowing, cast(Reader, Plain())),
+        StreamAttempt(knowing, cast(Reader, Plain()), deliver=delivered.extend, idle=FAR, latest=2**40),
+    ):
+        outcome = await run(attempt, Scripted(200, b"HELLO", *pieces))
+        assert outcome is not None and (outcome.kind, outcome.status) == (Kind.INVALID, 200)
+    assert key not in b"".join(chunk.raw for chunk in delivered)
+
+
+async def test_what_only_looks_like_our_key_passes() -> None:
+    for secret in (KEY, ""):
+        attempt = WholeAttempt(target("", Redactor(secret)), cast(Reader, Plain()))
+        assert await run(attempt, Scripted(200, KEY[:9].encode(), b"-", KEY[9:].encode(), b"sk", b"")) is None
 
 
 @pytest.mark.parametrize("broken", ["feed", "finish"])
