@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from gateway.api import Site, StoreUnavailable
+from gateway_stores.facts import Untold, pass_on
 from gateway_stores.file_host import Host
-from gateway_stores.hearing import pass_on
 from gateway_stores.quota import (
     Answer,
     Ask,
@@ -32,8 +32,7 @@ class Link:
     def __init__(self) -> None:
         self._site = Site()
         self._host: Host | None = None
-        self._told: list[tuple[str, str, float]] = []
-        """Facts on their way to the supervisor."""
+        self._untold = Untold()
         self._heard = 0
         """The number of the last fact that was heard."""
         self._poke = asyncio.Event()
@@ -56,7 +55,7 @@ class Link:
             await self._host.close()
         if self._polling is not None:
             self._polling.cancel()
-            if self._told:
+            if self._untold:
                 with suppress(StoreUnavailable):
                     await self._poll()
 
@@ -75,7 +74,7 @@ class Link:
         if self._host is not None:
             self._host.tell(self._site.holder, name, value, seconds)
         else:
-            self._told.append((name, value, seconds))
+            self._untold.add(name, value, seconds)
             self._poke.set()
 
     async def _keep_polling(self) -> None:
@@ -89,16 +88,13 @@ class Link:
 
     async def _poll(self) -> None:
         """Tell and hear. What could not be told is told with the next poll."""
-        told, self._told = self._told, []
         try:
-            answer = await self._ask({"told": told, "since": self._heard})
-            facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
-            self._heard = int(answer["number"])
-        except BaseException as error:
-            self._told = told + self._told
-            if isinstance(error, _NONSENSE):
-                raise StoreUnavailable("the supervisor answered what makes no sense") from error
-            raise
+            with self._untold.telling() as told:
+                answer = await self._ask({"told": told, "since": self._heard})
+                facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
+                self._heard = int(answer["number"])
+        except _NONSENSE as error:
+            raise StoreUnavailable("the supervisor answered what makes no sense") from error
         pass_on(self._site, facts)
 
     async def _ask(self, message: dict[str, Any]) -> Any:
