@@ -79,6 +79,15 @@ class KeyState:
         full = max(self.meter.request_share, self.meter.token_share) >= 1
         return KeyStatus.LIMITED if full else KeyStatus.ACTIVE
 
+    def free(self, now: float) -> None:
+        """Forget all that keeps it from being used or counts against it, but its windows."""
+        self.meter.cooled_until = 0.0
+        self.penalty = KeyPenalty()
+        self.last_error = self.last_error_at = None
+        for model in self.models.values():
+            model.circuit.forget(now)
+            model.health.forget_errors()
+
 
 @dataclass(slots=True)
 class Memory:
@@ -108,9 +117,8 @@ class Memory:
             self.store.share(key.meter.subject, value, seconds)
 
     def free(self, key: KeyState, now: float) -> None:
-        """Forget, here and in the other processes, all that keeps a key from being used or counts against
-        it, but its windows."""
-        self._free(key, now)
+        """`KeyState.free`, here and in the other processes."""
+        key.free(now)
         self.store.share(key.meter.subject, "free", FREE_SECONDS)
 
     def hear(self, name: str, value: str, seconds: float) -> None:
@@ -125,7 +133,7 @@ class Memory:
         elif (key := self.keys.get(name)) is not None:
             word, _, rejections = value.partition(" ")
             if word == "free":
-                self._free(key, now)
+                key.free(now)
             else:
                 self._cool(key, now + seconds)
             if word == "disabled" and rejections.isdecimal():
@@ -173,10 +181,3 @@ class Memory:
         longer = until > key.meter.cooled_until
         key.meter.cooled_until = max(key.meter.cooled_until, until)
         return longer
-
-    def _free(self, key: KeyState, now: float) -> None:
-        key.meter.cooled_until = 0.0
-        key.penalty = KeyPenalty()
-        for model in key.models.values():
-            model.circuit.forget(now)
-            model.health.forget_errors()

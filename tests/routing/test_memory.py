@@ -153,6 +153,7 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     two.hear([("key:p/k", "disabled 3", 60.0), ("circuit:m:key:p/k", "open", 15.0)])
     for process in pair:
         process.model.health.record_failure(now)
+        process.key.last_error, process.key.last_error_at = "Rejected.", 1_700_000_000.0
     one.memory.free(one.key, now)
     facts = one.said()
     assert facts == [("key:p/k", "free", FREE_SECONDS)]
@@ -161,6 +162,8 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     assert not two.key.penalty.disabled(now)
     assert two.model.circuit.state(now) is CircuitState.CLOSED
     assert [process.model.health.error_rate(now) for process in pair] == [0.0, 0.0]
+    assert [process.key.last_error for process in pair] == [None, None]
+    assert [process.key.last_error_at for process in pair] == [None, None]
 
 
 def test_a_freed_key_has_no_failures_behind_it(pair: tuple[Process, Process]) -> None:
