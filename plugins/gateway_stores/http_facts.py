@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.api import Site, StoreUnavailable
+from gateway_stores.census import Census
 from gateway_stores.facts import Fact, Untold, pass_on
 from gateway_stores.http_client import HttpClient, Missing
 
@@ -18,6 +19,7 @@ class FactExchange:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
         self._site = Site()
+        self.census = Census()
         self._untold = Untold()
         self._since = 0
         self._task: asyncio.Task[None] | None = None
@@ -48,10 +50,11 @@ class FactExchange:
         except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
             self._site.failed("share")
         else:
-            pass_on(self._site, heard)
+            pass_on(self._site, self.census.hear(heard))
 
     async def _exchange(self) -> list[Fact]:
         """Facts that cannot be posted stay for the next time, for as long as they hold."""
+        self.census.tell(self._site.holder, self._untold)
         with self._untold.telling() as told:
             facts = [{"name": name, "value": value, "seconds": seconds} for name, value, seconds in told]
             body = {"holder": self._site.holder, "since": self._since, "facts": facts}

@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from gateway.api import Site, StoreUnavailable, Trouble
+from gateway_stores.census import Census
 from gateway_stores.facts import Untold, pass_on
 from gateway_stores.redis_link import Call, Link, Script
 
@@ -27,6 +28,7 @@ class RedisFacts:
         self._link = link
         self._base = base
         self._site = Site()
+        self.census = Census()
         self._untold = Untold()
         self._heard = "0"
         self._task: asyncio.Task[None] | None = None
@@ -74,6 +76,7 @@ class RedisFacts:
         self.trouble = Trouble(reason, self.trouble.since if self.trouble else time.time())
 
     async def _exchange(self) -> None:
+        self.census.tell(self._site.holder, self._untold)
         with self._untold.telling() as facts:
             said = [part for name, value, seconds in facts for part in (name, value, repr(seconds))]
             call = Call(SCRIPT, self._base, (self._heard, self._site.holder, *said))
@@ -81,4 +84,5 @@ class RedisFacts:
         self._heard = heard.decode()
         parts = iter(part.decode(errors="replace") for part in found)
         others = zip(parts, parts, parts, strict=True)
-        pass_on(self._site, [(name, value, float(seconds)) for name, value, seconds in others])
+        facts = [(name, value, float(seconds)) for name, value, seconds in others]
+        pass_on(self._site, self.census.hear(facts))
