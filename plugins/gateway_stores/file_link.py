@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Site, StoreUnavailable
+from gateway.api import Site, StoreUnavailable, Trouble
 from gateway_stores.facts import Untold, pass_on
 from gateway_stores.file_host import Host
 from gateway_stores.quota import (
@@ -37,6 +37,7 @@ class Link:
         """The number of the last fact that was heard."""
         self._poke = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
+        self._trouble: Trouble | None = None
 
     async def open(self, site: Site, host: Host | None) -> None:
         """Hear what still holds. Raises `OSError` where the host cannot begin."""
@@ -58,6 +59,11 @@ class Link:
             if self._untold:
                 with suppress(StoreUnavailable):
                     await self._poll()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the host's file, in a worker as of the last poll."""
+        return self._trouble if self._host is None else self._host.trouble
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """As `Authority.exchange`."""
@@ -93,6 +99,8 @@ class Link:
                 answer = await self._ask({"told": told, "since": self._heard})
                 facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
                 self._heard = int(answer["number"])
+                trouble = answer.get("trouble")
+                self._trouble = Trouble(*trouble) if trouble else None
         except _NONSENSE as error:
             raise StoreUnavailable("the supervisor answered what makes no sense") from error
         pass_on(self._site, facts)
@@ -114,4 +122,5 @@ def answer(host: Host, holder: str, message: bytes) -> bytes:
         number, facts = host.news(holder, asked["since"])
     except _NONSENSE as error:
         raise ValueError("not a message of the file store") from error
-    return orjson.dumps({"number": number, "facts": facts})
+    trouble = host.trouble and tuple(host.trouble)
+    return orjson.dumps({"number": number, "facts": facts, "trouble": trouble})
