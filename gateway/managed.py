@@ -94,8 +94,9 @@ class ManagedConfig:
             after = change(before)
             if after == before and not always:
                 return before
-            if after.overlay != before.overlay:
-                after = replace(after, overlay=resealed(after.overlay, self.vault))
+            settings = after.overlay != before.overlay
+            after = replace(after, overlay=resealed(after.overlay, self.vault))
+            if settings:
                 await asyncio.to_thread(self.combined, after.overlay)
             try:
                 with self._asking("write"):

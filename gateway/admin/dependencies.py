@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.api import StoreUnavailable, Trouble
 from gateway.audit import AuditLog
+from gateway.peers import Answers
 from gateway.runtime import Live
 
 TOPIC = "admin.dependencies"
@@ -40,13 +41,14 @@ def standing(live: Live, audit: AuditLog | None) -> dict[str, Any]:
 
 async def everywhere(live: Live) -> tuple[list[dict[str, Any]], int]:
     """Every dependency, in trouble where it is for one of the processes; and all requests in flight."""
-    parts = await live.peers.gather(TOPIC)
+    parts = await live.peers.broadcast(TOPIC, None)  # with patience: who is only busy is not to be missing
     found = _together([part["dependencies"] for part in parts])
     if found["storage.config"]["status"] == "ok":
         type = found["storage.config"]["type"]
         found["storage.config"] = _dependency("storage.config", type, await _silence(live))
     sinks = _losing([part["lost"] for part in parts])
-    return [*found.values(), *sinks], sum(part["in_flight"] for part in parts)
+    silent = [_dependency("workers", "processes", _silent(parts, live))] if live.site.workers > 1 else []
+    return [*found.values(), *silent, *sinks], sum(part["in_flight"] for part in parts)
 
 
 def _together(parts: Sequence[Sequence[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -57,6 +59,21 @@ def _together(parts: Sequence[Sequence[dict[str, Any]]]) -> dict[str, dict[str, 
             if one["name"] not in found or one["status"] != "ok":
                 found[one["name"]] = one
     return found
+
+
+def _silent(parts: Answers, live: Live) -> Trouble | None:
+    """What is wrong where not every worker answered."""
+    missing = live.site.workers - len(parts)
+    if not parts.whole:
+        return Trouble("The supervisor does not answer: this is how one worker alone sees it.", 0.0)
+    if missing <= 0:
+        return None
+    verb = "does" if missing == 1 else "do"
+    return Trouble(
+        f"{missing} of {live.site.workers} workers {verb} not answer: see the log. What counts for all is "
+        "without them; one that hangs, or has ended, is replaced within half a minute.",
+        0.0,
+    )
 
 
 def _losing(parts: Sequence[Json]) -> Iterator[dict[str, Any]]:

@@ -66,7 +66,6 @@ async def reset(state: AdminState, id: str, key: str, note: Note) -> dict[str, A
     stay: they are its limits. Raises `AdminError` 404."""
     service, found = _key(state.live, id, key)
     state.live.memory.free(found.state, time.monotonic())
-    found.state.last_error = found.state.last_error_at = None
     note(f"{service.id}/{found.id}: reset")
     return await _as_known_here(state.live, found)
 

@@ -40,10 +40,10 @@ def failed(tx: Transaction, choice: Choice, began: float, outcome: Outcome, stat
         target.state.circuit.on_failure(now, choice.ticket)
     else:
         target.state.circuit.on_neutral(choice.ticket)
+    key.last_error, key.last_error_at = outcome.message, time.time()
     seconds = key.penalty.on_failure(outcome, now)
     if seconds > 0:
         tx.live.memory.cool(key, seconds, now)
-    key.last_error, key.last_error_at = outcome.message, time.time()
     if outcome.kind in (Kind.KEY, Kind.QUOTA):
         log.error(
             "provider rejected key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -19,6 +20,8 @@ from gateway.routing.penalty import KeyPenalty
 
 FREE_SECONDS = 60.0
 """For so long a process that starts hears that a key was freed; longer than it takes to hear of it."""
+MAX_WORDS = 500
+"""So long are the words of an error at most that others are told."""
 MAX_MODELS = 64
 """Models of one key that are told apart; the rest share one state, as callers can make names up."""
 
@@ -79,14 +82,24 @@ class KeyState:
         full = max(self.meter.request_share, self.meter.token_share) >= 1
         return KeyStatus.LIMITED if full else KeyStatus.ACTIVE
 
+    def free(self, now: float) -> None:
+        """Forget all that keeps it from being used or counts against it, but its windows."""
+        self.meter.cooled_until = 0.0
+        self.penalty = KeyPenalty()
+        self.last_error = self.last_error_at = None
+        for model in self.models.values():
+            model.circuit.forget(now)
+            model.health.forget_errors()
+
 
 @dataclass(slots=True)
 class Memory:
     """Every key seen since the start. States are found by identity, never by place in the file.
 
     What one process finds out about a key is shared with the others as a fact (`Store.share`), by the key's
-    subject: ``cooling``, ``disabled N`` (N rejections in a row) or ``free``; by ``circuit:MODEL:`` and the
-    subject: ``open`` or ``closed``. It holds for the seconds given.
+    subject: ``cooling``, ``disabled N`` (N rejections in a row) or ``free``, the first two with the error
+    that was the reason in a second line (when, a space, its words); by ``circuit:MODEL:`` and the subject:
+    ``open`` or ``closed``. It holds for the seconds given.
     """
 
     store: Store
@@ -105,12 +118,13 @@ class Memory:
         if self._cool(key, now + seconds):
             disabled = key.penalty.disabled(now)
             value = f"disabled {key.penalty.rejections}" if disabled else "cooling"
+            if key.last_error is not None:
+                value += f"\n{key.last_error_at} {key.last_error[:MAX_WORDS]}"
             self.store.share(key.meter.subject, value, seconds)
 
     def free(self, key: KeyState, now: float) -> None:
-        """Forget, here and in the other processes, all that keeps a key from being used or counts against
-        it, but its windows."""
-        self._free(key, now)
+        """`KeyState.free`, here and in the other processes."""
+        key.free(now)
         self.store.share(key.meter.subject, "free", FREE_SECONDS)
 
     def hear(self, name: str, value: str, seconds: float) -> None:
@@ -123,11 +137,15 @@ class Memory:
                 circuit = self.model(key, model).circuit
                 circuit.open(now, seconds) if value == CircuitState.OPEN else circuit.close(now)
         elif (key := self.keys.get(name)) is not None:
-            word, _, rejections = value.partition(" ")
+            said, _, error = value.partition("\n")
+            word, _, rejections = said.partition(" ")
             if word == "free":
-                self._free(key, now)
+                key.free(now)
             else:
                 self._cool(key, now + seconds)
+                at, _, words = error.partition(" ")
+                with suppress(ValueError):  # none was told
+                    key.last_error_at, key.last_error = float(at), words
             if word == "disabled" and rejections.isdecimal():
                 key.penalty.disable(now + seconds, int(rejections))
 
@@ -173,10 +191,3 @@ class Memory:
         longer = until > key.meter.cooled_until
         key.meter.cooled_until = max(key.meter.cooled_until, until)
         return longer
-
-    def _free(self, key: KeyState, now: float) -> None:
-        key.meter.cooled_until = 0.0
-        key.penalty = KeyPenalty()
-        for model in key.models.values():
-            model.circuit.forget(now)
-            model.health.forget_errors()

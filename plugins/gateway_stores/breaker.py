@@ -22,8 +22,6 @@ class Breaker:
 
     def __init__(self, name: str) -> None:
         self.open = False
-        self.reached = False
-        """At least once since the start."""
         self.probe_at = 0.0
         """Loop time of the next attempt while it is open."""
         self._name = name
@@ -52,7 +50,7 @@ class Breaker:
         if self._said:
             self._said = False
             log.info("the store keeps the limits again", extra={"store": self._name})
-        self.open, self.reached = False, True
+        self.open = False
         self._failures, self._trouble = 0, None
 
     def trouble(self) -> Trouble | None:

@@ -79,8 +79,7 @@ class FileStore(Leasing):
     def trouble(self) -> Trouble | None:
         """The first there is."""
         troubles = [lane.trouble for lane in (self._ledger, self._reports, self._cache)]
-        if self._host is not None:
-            troubles.append(self._host.trouble)
+        troubles.append(self._link.trouble)
         if not self._site.supervises:
             troubles.append(self._windows.trouble())
         return next((trouble for trouble in troubles if trouble is not None), None)

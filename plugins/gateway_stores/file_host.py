@@ -178,6 +178,8 @@ class Host:
                 state["windows"] |= self._state(subjects[start : start + AT_ONCE])["windows"]
                 await asyncio.sleep(0)
             await self._file.snapshot(state)
+            if self.trouble is not None:
+                log.info("windows are written to disk again", extra={"path": self._path})
             self.trouble = None
         except OSError as error:
             self._note(error)
@@ -188,5 +190,6 @@ class Host:
         self._failed("reserve")
         self._retry_at = self._clock() + RETRY_SECONDS
         if self.trouble is None:
-            message = f"{words(self._path, error)}; windows are kept in memory only"
-            self.trouble = Trouble(message, time.time())
+            reason = words(self._path, error)
+            self.trouble = Trouble(f"{reason}; windows are kept in memory only", time.time())
+            log.error("windows are kept in memory only", extra={"path": self._path, "error": reason})

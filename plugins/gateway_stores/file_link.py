@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from gateway.api import Site, StoreUnavailable
+from gateway.api import Site, StoreUnavailable, Trouble
+from gateway_stores.facts import Untold, pass_on
 from gateway_stores.file_host import Host
-from gateway_stores.hearing import pass_on
 from gateway_stores.quota import (
     Answer,
     Ask,
@@ -32,12 +32,12 @@ class Link:
     def __init__(self) -> None:
         self._site = Site()
         self._host: Host | None = None
-        self._told: list[tuple[str, str, float]] = []
-        """Facts on their way to the supervisor."""
+        self._untold = Untold()
         self._heard = 0
         """The number of the last fact that was heard."""
         self._poke = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
+        self._trouble: Trouble | None = None
 
     async def open(self, site: Site, host: Host | None) -> None:
         """Hear what still holds. Raises `OSError` where the host cannot begin."""
@@ -56,9 +56,14 @@ class Link:
             await self._host.close()
         if self._polling is not None:
             self._polling.cancel()
-            if self._told:
+            if self._untold:
                 with suppress(StoreUnavailable):
                     await self._poll()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the host's file, in a worker as of the last poll."""
+        return self._trouble if self._host is None else self._host.trouble
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """As `Authority.exchange`."""
@@ -75,7 +80,7 @@ class Link:
         if self._host is not None:
             self._host.tell(self._site.holder, name, value, seconds)
         else:
-            self._told.append((name, value, seconds))
+            self._untold.add(name, value, seconds)
             self._poke.set()
 
     async def _keep_polling(self) -> None:
@@ -89,16 +94,15 @@ class Link:
 
     async def _poll(self) -> None:
         """Tell and hear. What could not be told is told with the next poll."""
-        told, self._told = self._told, []
         try:
-            answer = await self._ask({"told": told, "since": self._heard})
-            facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
-            self._heard = int(answer["number"])
-        except BaseException as error:
-            self._told = told + self._told
-            if isinstance(error, _NONSENSE):
-                raise StoreUnavailable("the supervisor answered what makes no sense") from error
-            raise
+            with self._untold.telling() as told:
+                answer = await self._ask({"told": told, "since": self._heard})
+                facts = [(str(name), str(value), float(seconds)) for name, value, seconds in answer["facts"]]
+                self._heard = int(answer["number"])
+                trouble = answer.get("trouble")
+                self._trouble = Trouble(*trouble) if trouble else None
+        except _NONSENSE as error:
+            raise StoreUnavailable("the supervisor answered what makes no sense") from error
         pass_on(self._site, facts)
 
     async def _ask(self, message: dict[str, Any]) -> Any:
@@ -118,4 +122,5 @@ def answer(host: Host, holder: str, message: bytes) -> bytes:
         number, facts = host.news(holder, asked["since"])
     except _NONSENSE as error:
         raise ValueError("not a message of the file store") from error
-    return orjson.dumps({"number": number, "facts": facts})
+    trouble = host.trouble and tuple(host.trouble)
+    return orjson.dumps({"number": number, "facts": facts, "trouble": trouble})

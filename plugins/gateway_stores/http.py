@@ -71,7 +71,8 @@ class HttpStore(Leasing):
 
     @cached_property
     def _windows(self) -> LeasedWindows:
-        return LeasedWindows(HttpAuthority(self._client), self.clock, self._client.name)
+        authority = HttpAuthority(self._client)
+        return LeasedWindows(authority, self.clock, self._client.name, self._facts.census)
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell the others with the next poll."""

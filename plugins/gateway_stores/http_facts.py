@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from gateway.api import Site, StoreUnavailable
-from gateway_stores.hearing import pass_on
+from gateway_stores.census import Census
+from gateway_stores.facts import Fact, Untold, pass_on
 from gateway_stores.http_client import HttpClient, Missing
 
 POLL_SECONDS = 0.25
@@ -19,8 +19,8 @@ class FactExchange:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
         self._site = Site()
-        self._mine: dict[str, tuple[str, float]] = {}
-        """By name: value, and until when it holds (monotonic seconds)."""
+        self.census = Census()
+        self._untold = Untold()
         self._since = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -37,7 +37,7 @@ class FactExchange:
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell the others with the next poll."""
-        self._mine[name] = value, time.monotonic() + seconds
+        self._untold.add(name, value, seconds)
 
     async def _run(self) -> None:
         while True:
@@ -45,19 +45,20 @@ class FactExchange:
             await self._poll()
 
     async def _poll(self) -> None:
-        """Facts that cannot be posted stay for the next time, for as long as they hold."""
-        now = time.monotonic()
-        sent = {name: fact for name, fact in self._mine.items() if fact[1] > now}
-        facts = [
-            {"name": name, "value": value, "seconds": until - now} for name, (value, until) in sent.items()
-        ]
-        body = {"holder": self._site.holder, "since": self._since, "facts": facts}
         try:
+            heard = await self._exchange()
+        except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
+            self._site.failed("share")
+        else:
+            pass_on(self._site, self.census.hear(heard))
+
+    async def _exchange(self) -> list[Fact]:
+        """Facts that cannot be posted stay for the next time, for as long as they hold."""
+        self.census.tell(self._site.holder, self._untold)
+        with self._untold.telling() as told:
+            facts = [{"name": name, "value": value, "seconds": seconds} for name, value, seconds in told]
+            body = {"holder": self._site.holder, "since": self._since, "facts": facts}
             answer = await self._client.call(("facts",), body, timeout=POLL_SECONDS)
             heard = [(str(one["name"]), str(one["value"]), float(one["seconds"])) for one in answer["facts"]]
             self._since = int(answer["next"])
-        except (StoreUnavailable, Missing, TypeError, KeyError, ValueError):
-            self._site.failed("share")
-            return
-        self._mine = {name: fact for name, fact in self._mine.items() if sent.get(name) is not fact}
-        pass_on(self._site, heard)
+        return heard

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Tally, Trouble
 from gateway_stores.breaker import Breaker
+from gateway_stores.census import Census
 from gateway_stores.lease_rota import Rota
 from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
 from gateway_stores.meter import PARALLEL_WAIT
@@ -39,15 +40,20 @@ class LeasedWindows:
 
     A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
     `survey` and `trouble`. ``name`` says in messages to the operator where the authority is
-    (``redis at cache:6379``).
+    (``redis at cache:6379``), ``census`` how many processes are at it, if there may be others than workers.
     """
 
     def __init__(
-        self, authority: Authority, clock: Callable[[], float] = time.monotonic, name: str = "the store"
+        self,
+        authority: Authority,
+        clock: Callable[[], float] = time.monotonic,
+        name: str = "the store",
+        census: Census | None = None,
     ) -> None:
         self._authority = authority
         self._clock = clock
         self._breaker = Breaker(name)
+        self._census = census or Census()
         self._site = Site()
         self._meters: WeakValueDictionary[str, LeasedMeter] = WeakValueDictionary()
         """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
@@ -56,7 +62,6 @@ class LeasedWindows:
         self._queued: dict[LeasedMeter, None] = {}
         """Those that somebody waits for."""
         self._delay = 0.0
-        self._most_holders = 1
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -206,7 +211,6 @@ class LeasedWindows:
             now = self._clock()
             for meter, ask, answer in zip(meters, asks, answers, strict=True):
                 meter.answered(ask, answer, now)
-                self._most_holders = max(self._most_holders, answer.holders)
         except TimeoutError:
             self._failed(f"no answer within {PATIENCE * 1000:.0f} ms", late=True)
             return False
@@ -300,8 +304,10 @@ class LeasedWindows:
         if self._site.on_trouble == "closed":
             raise StoreUnavailable("The limits cannot be checked: the store that keeps them does not answer.")
         if self._site.on_trouble == "local":
-            sharers = max(self._site.workers, meter.holders or self._most_holders)
-            refusal = meter.refusal(tokens, cost, now, sharers if self._breaker.reached else 2 * sharers)
+            sharers = max(self._site.workers, self._census.count, meter.holders)
+            if not meter.holders:  # never heard of it: others may have used much of it, and may be more
+                sharers *= 2
+            refusal = meter.refusal(tokens, cost, now, sharers)
             if refusal is not None:
                 return refusal
         taken = meter.take(tokens, cost, now, force=True)

@@ -13,6 +13,7 @@ from gateway.api import (
     Record,
     Site,
     StoreUnavailable,
+    TooOld,
     Total,
     Trouble,
 )
@@ -46,6 +47,8 @@ class RedisStore(Leasing):
         self._address = parse_address(self.addr, self.password, self.database)
         self._link = Link(self._address, self.timeout)
         self._site = Site()
+        self._refuses: Trouble | None = None
+        """Why it took no records last; None if it did."""
         self._ledger = RedisLedger(self._link, f"{{{self.prefix}:ledger}}")
         self._facts = RedisFacts(self._link, f"{{{self.prefix}:facts}}")
         self.run_by(None)
@@ -54,7 +57,7 @@ class RedisStore(Leasing):
         """Take the time from ``clock`` in place of Redis; for tests, before the first meter is made."""
         self._cache = RedisCache(self._link, f"{{{self.prefix}:cache}}", clock)
         authority = RedisAuthority(self._link, self.prefix, clock)
-        self._leased = LeasedWindows(authority, clock or time.monotonic, "redis")
+        self._leased = LeasedWindows(authority, clock or time.monotonic, "redis", self._facts.census)
 
     @property
     def _windows(self) -> LeasedWindows:
@@ -74,7 +77,7 @@ class RedisStore(Leasing):
 
     def trouble(self) -> Trouble | None:
         """What is wrong with Redis or the way there."""
-        return self._windows.trouble() or self._facts.trouble
+        return self._windows.trouble() or self._facts.trouble or self._refuses
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell all other processes, within a quarter of a second."""
@@ -82,7 +85,15 @@ class RedisStore(Leasing):
 
     async def append(self, records: Sequence[Record]) -> None:
         """Keep and count the records that are new."""
-        await self._counted("append", self._ledger.append(records))
+        try:
+            await self._counted("append", self._ledger.append(records))
+        except StoreUnavailable as error:
+            self._refuses = Trouble(str(error), self._refuses.since if self._refuses else time.time())
+            raise
+        except TooOld:
+            self._refuses = None
+            raise
+        self._refuses = None
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""

@@ -8,7 +8,8 @@ import time
 from typing import Final
 
 from gateway.api import Site, StoreUnavailable, Trouble
-from gateway_stores.hearing import pass_on
+from gateway_stores.census import Census
+from gateway_stores.facts import Untold, pass_on
 from gateway_stores.redis_link import Call, Link, Script
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ class RedisFacts:
         self._link = link
         self._base = base
         self._site = Site()
-        self._unsent: dict[str, tuple[str, float]] = {}
-        """Value and, by the loop's clock, when it no longer holds."""
+        self.census = Census()
+        self._untold = Untold()
         self._heard = "0"
         self._task: asyncio.Task[None] | None = None
         self.trouble: Trouble | None = None
@@ -46,12 +47,12 @@ class RedisFacts:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        if self._unsent:
+        if self._untold:
             await self._attempt()
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Say something at the next occasion."""
-        self._unsent[name] = value, asyncio.get_running_loop().time() + seconds
+        self._untold.add(name, value, seconds)
 
     async def _run(self) -> None:
         while True:
@@ -75,17 +76,13 @@ class RedisFacts:
         self.trouble = Trouble(reason, self.trouble.since if self.trouble else time.time())
 
     async def _exchange(self) -> None:
-        now = asyncio.get_running_loop().time()
-        sent, self._unsent = self._unsent, {}
-        facts = [(name, value, repr(until - now)) for name, (value, until) in sent.items() if until > now]
-        said = [part for fact in facts for part in fact]
-        try:
+        self.census.tell(self._site.holder, self._untold)
+        with self._untold.telling() as facts:
+            said = [part for name, value, seconds in facts for part in (name, value, repr(seconds))]
             call = Call(SCRIPT, self._base, (self._heard, self._site.holder, *said))
             [[heard, *found]] = await self._link.run([call], WITHIN)
-        except BaseException:
-            self._unsent = sent | self._unsent  # to be said again: hearing it twice does no harm
-            raise
         self._heard = heard.decode()
         parts = iter(part.decode(errors="replace") for part in found)
         others = zip(parts, parts, parts, strict=True)
-        pass_on(self._site, [(name, value, float(seconds)) for name, value, seconds in others])
+        facts = [(name, value, float(seconds)) for name, value, seconds in others]
+        pass_on(self._site, self.census.hear(facts))

@@ -414,13 +414,23 @@ async def test_it_comes_back_after_a_restart_with_the_master_key_and_not_without
     assert "not in effect" in capfd.readouterr().err
 
 
-async def test_the_master_key_can_be_replaced(tmp_path: Path, store: MemoryConfigStore) -> None:
+@pytest.mark.parametrize(
+    ("call", "change"),
+    [
+        ("config", {"policy": {"priority": "cost"}}),
+        ("clients", {"id": "two"}),
+        ("providers/openai/keys/second/disable", None),
+    ],
+)
+async def test_the_master_key_can_be_replaced(
+    tmp_path: Path, store: MemoryConfigStore, call: str, change: Any
+) -> None:
     patch = {"llm_providers": [{"id": "openai", "api_keys": [{"id": "second", "key": NEW_KEY}]}]}
     async with running(keyed(), tmp_path, config_store=store) as gateway:
         await gateway.admin("POST", "config", patch)
     both = {**STORAGE, "master_key": f"the new master key,{STORAGE['master_key']}"}
     async with running({**keyed(), "storage": both}, tmp_path, config_store=store) as gateway:
-        await gateway.admin("POST", "config", {"policy": {"priority": "cost"}})  # any change seals anew
+        assert (await gateway.admin("POST", call, change))[0] < 300  # any change seals anew
     new = {**STORAGE, "master_key": "the new master key"}
     async with running({**keyed(), "storage": new}, tmp_path, config_store=store) as gateway:
         assert len(gateway.live.current.catalog.services["openai"].keys) == 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from gateway.api import Filter
-from tests.daemon.running import ADMIN_KEY, KEY, configured, running, until
+from tests.daemon.running import ADMIN_KEY, HELLO, KEY, Gateway, configured, running, until
 from tests.fakes.redis_server import RedisServer
 
 ECHO: dict[str, Any] = {"id": "echo", "type": "echo", "model": "m"}
@@ -35,6 +36,38 @@ async def test_two_gateways_share_a_limit_and_a_ledger(own_redis: RedisServer, t
         assert await other.records(10) == records
         [total] = await other.live.store.totals(Filter(), [])
         assert (total.requests, total.errors) == (10, 5)
+
+
+async def status(gateway: Gateway, key: str) -> int:
+    """What a chat with this key is answered with."""
+    url, body = f"{gateway.url}/v1/chat/completions", {"model": "m", "messages": HELLO}
+    async with gateway.session.post(url, json=body, headers={"authorization": f"Bearer {key}"}) as response:
+        return response.status
+
+
+async def test_without_redis_gateways_that_serve_different_clients_keep_to_a_limit_together(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    configs = []
+    for folder in folders:
+        folder.mkdir()
+        configs.append(shared(own_redis, folder, req_per_min=60))
+        configs[-1]["api_keys"] += [
+            {"id": name, "key": name, "limits": {"req_per_min": 1000}} for name in ("b", "c")
+        ]
+    async with (
+        running(configs[0], folders[0]) as a,
+        running(configs[1], folders[1]) as b,
+        running(configs[2], folders[2]) as c,
+    ):
+        for gateway, key in ((a, KEY), (b, "b"), (c, "c")):
+            assert await status(gateway, key) == 200
+        await asyncio.sleep(1.0)  # by then each has heard that the others are there
+        own_redis.kill()
+        answers = [(await gateway.ask())[0] for gateway in (a, b, c) for _ in range(61)]
+        assert set(answers) == {200, 429}
+        assert 30 <= 1 + answers.count(200) <= 60
 
 
 async def test_traffic_goes_on_without_redis_and_its_records_arrive(

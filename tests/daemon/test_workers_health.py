@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from tests.daemon.children import children
 from tests.daemon.running import ADMIN
 from tests.daemon.working import Working, eventually, lines_of, settings, working
 
@@ -21,6 +26,33 @@ async def told(running: Working) -> list[Any]:
         async with running.session.get(f"{running.daemon.url}/admin/v1/health", headers=ADMIN) as response:
             answers.append(await response.json())
     return answers
+
+
+async def test_a_worker_that_hangs_is_missing(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        for health in await told(running):
+            assert health["status"] == "ok"
+            [workers] = [one for one in health["dependencies"] if one["name"] == "workers"]
+            assert workers["status"] == "ok"
+        _, victim = children(running.daemon.pid)
+        victim.send(signal.SIGSTOP)
+        try:
+            health = await told_by_whom_is_well(running)
+        finally:
+            victim.send(signal.SIGCONT)
+        [workers] = [one for one in health["dependencies"] if one["status"] != "ok"]
+        assert workers["name"] == "workers"
+        assert workers["message"].startswith("1 of 2 workers does not answer")
+
+
+async def told_by_whom_is_well(running: Working) -> Any:
+    """The health, over the first connection that a worker takes which is not stopped."""
+    url, patience = f"{running.daemon.url}/admin/v1/health", aiohttp.ClientTimeout(4.0)
+    for _ in range(5):
+        with suppress(TimeoutError):
+            async with running.session.get(url, headers=ADMIN, timeout=patience) as response:
+                return await response.json()
+    raise AssertionError("neither worker answers")
 
 
 async def test_lines_that_workers_have_lost_are_added_up(tmp_path: Path) -> None:

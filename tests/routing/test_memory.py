@@ -132,6 +132,20 @@ def test_a_rejected_key_rests_everywhere_and_longer_each_time(pair: tuple[Proces
     assert two.key.penalty.on_failure(rejected, now + 100) == 120.0
 
 
+@pytest.mark.parametrize(
+    "outcome", [Outcome(Kind.KEY, 401, "Rejected:\nno"), Outcome(Kind.LIMITED, 429, "Slow")]
+)
+def test_why_a_key_rests_is_known_everywhere(pair: tuple[Process, Process], outcome: Outcome) -> None:
+    one, two = pair
+    now = time.monotonic()
+    one.key.last_error, one.key.last_error_at = outcome.message, 1_700_000_000.5
+    two.key.last_error, two.key.last_error_at = "Another", 1_600_000_000.0
+    one.memory.cool(one.key, one.key.penalty.on_failure(outcome, now), now)
+    two.hear(one.said())
+    assert (two.key.last_error, two.key.last_error_at) == (outcome.message, 1_700_000_000.5)
+    assert two.key.penalty.disabled(now) == one.key.penalty.disabled(now)
+
+
 def test_a_circuit_opens_and_closes_everywhere(pair: tuple[Process, Process]) -> None:
     one, two = pair
     now = time.monotonic()
@@ -153,6 +167,7 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     two.hear([("key:p/k", "disabled 3", 60.0), ("circuit:m:key:p/k", "open", 15.0)])
     for process in pair:
         process.model.health.record_failure(now)
+        process.key.last_error, process.key.last_error_at = "Rejected.", 1_700_000_000.0
     one.memory.free(one.key, now)
     facts = one.said()
     assert facts == [("key:p/k", "free", FREE_SECONDS)]
@@ -161,6 +176,8 @@ def test_a_freed_key_is_free_everywhere(pair: tuple[Process, Process]) -> None:
     assert not two.key.penalty.disabled(now)
     assert two.model.circuit.state(now) is CircuitState.CLOSED
     assert [process.model.health.error_rate(now) for process in pair] == [0.0, 0.0]
+    assert [process.key.last_error for process in pair] == [None, None]
+    assert [process.key.last_error_at for process in pair] == [None, None]
 
 
 def test_a_freed_key_has_no_failures_behind_it(pair: tuple[Process, Process]) -> None:
@@ -180,6 +197,7 @@ def test_a_freed_key_has_no_failures_behind_it(pair: tuple[Process, Process]) ->
         ("circuit:", "open"),
         ("what", "?"),
         ("key:p/k", "disabled x"),
+        ("key:p/k", "cooling\nx y"),
     ],
 )
 def test_what_it_does_not_know_does_no_harm(name: str, value: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, Trouble
 from gateway_stores.authority import WindowAuthority
+from gateway_stores.census import Census
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.memory import MemoryStore
 from gateway_stores.quota import Answer, Ask
@@ -44,13 +45,15 @@ class NearAuthority:
 class LeasedStore(MemoryStore):
     """What a store does with `LeasedWindows`."""
 
-    def __init__(self, windows: WindowAuthority, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, windows: WindowAuthority, clock: Callable[[], float], census: Census | None = None
+    ) -> None:
         super().__init__()
         self.__post_init__()
         self.shared = True
         self.clock = clock
         self.authority = NearAuthority(windows, clock)
-        self.windows = LeasedWindows(self.authority, clock, "the test's authority")
+        self.windows = LeasedWindows(self.authority, clock, "the test's authority", census)
 
     async def open(self, site: Site) -> None:
         await self.windows.open(site)

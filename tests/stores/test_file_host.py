@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Site, StoreUnavailable
+from gateway.api import Site, StoreUnavailable, Trouble
 from gateway.api.testing.clock import ManualClock
 from gateway_stores import file_host, file_link, file_state
 from gateway_stores.file_host import AT_ONCE, RETRY_SECONDS, Host
@@ -138,7 +138,24 @@ async def test_facts_hold_until_their_time_is_over(disk: Disk) -> None:
     assert (await disk.host()).news("b", 0)[1] == [("open:key:p/k", "1", 50.0)]
 
 
-async def test_a_full_disk_is_trouble_until_it_is_not(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def told_to_a_worker(host: Host) -> Trouble | None:
+    """What one that asks now takes for the host's trouble."""
+
+    async def answered(message: bytes) -> bytes:
+        return file_link.answer(host, "worker", message)
+
+    link = Link()
+    await link.open(Site(ask=answered), None)
+    trouble = link.trouble
+    await link.close()
+    await asyncio.sleep(0.01)  # by then it polls no more
+    return trouble
+
+
+async def test_a_full_disk_is_trouble_until_it_is_not(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     host = await disk.host()
 
     def full(*_: object) -> int:
@@ -154,10 +171,16 @@ async def test_a_full_disk_is_trouble_until_it_is_not(disk: Disk, monkeypatch: p
         assert "No space left on device" in host.trouble.message
         assert disk.path in host.trouble.message
         assert used(host) == 3
+        assert await told_to_a_worker(host) == host.trouble
     disk.clock.advance(RETRY_SECONDS)
     host.exchange([ask(1, "b")])
     await settled(host)
     assert host.trouble is None
+    assert await told_to_a_worker(host) is None
+    assert [(line.levelname, line.message) for line in caplog.records] == [
+        ("ERROR", "windows are kept in memory only"),
+        ("INFO", "windows are written to disk again"),
+    ]
     assert set(disk.failed) == {"reserve"}
     assert used(await disk.host()) == 3
 
@@ -236,7 +259,9 @@ async def test_a_fact_waits_for_a_supervisor_that_does_not_answer(disk: Disk) ->
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         one.down = False
-    assert host.news("", 0)[1] == [("cool:k", "429", 30.0)]
+    [(name, value, seconds)] = host.news("", 0)[1]
+    assert (name, value) == ("cool:k", "429")
+    assert 25.0 < seconds <= 30.0
 
 
 @pytest.mark.parametrize("message", [b"", b"[]", b"{}", b'{"asks":[{}]}', b'{"told":[1],"since":0}'])

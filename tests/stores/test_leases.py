@@ -15,6 +15,7 @@ from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import granted, refused, used
 from gateway_stores.authority import WindowAuthority
+from gateway_stores.census import Census
 from gateway_stores.leases import PATIENCE
 from gateway_stores.quota import Answer
 from tests.stores.leased import EPOCH, LeasedStore
@@ -29,11 +30,12 @@ class Holders:
         self.clock = clock
         self.failures: list[str] = []
         self._authority = WindowAuthority()
+        self.census = Census(clock)
         self._opened = 0
 
     @asynccontextmanager
     async def store(self, site: Site | None = None) -> AsyncIterator[LeasedStore]:
-        store = LeasedStore(self._authority, self.clock)
+        store = LeasedStore(self._authority, self.clock, self.census)
         site = site or Site()
         site.holder, site.failed = f"holder {self._opened}", self.failures.append
         self._opened += 1
@@ -211,6 +213,24 @@ def test_each_admits_its_share_of_what_was_left(reached: bool, share: int) -> No
                     assert not isinstance(refusal, Refusal) or 0 < refusal.retry_after <= 61.0
 
     played(test)()
+
+
+@played
+async def test_the_share_is_one_among_all_at_the_store_whatever_they_use(holders: Holders) -> None:
+    holders.census.hear([(f"process:{number}", "here", 60.0) for number in range(2)])
+    async with holders.store() as here, holders.store() as there, holders.store() as idle:
+        limits = Limits(requests=61)
+        await granted(here, here.meter("client:a", limits))
+        await granted(there, there.meter("client:b", limits))
+        await asyncio.sleep(0.3)
+        found = []
+        for store in (here, there, idle):
+            store.authority.delay = refuse
+            meter = store.meter("client:a", limits)
+            answers = [await store.reserve(meter, 0) for _ in range(61)]
+            found.append(sum(not isinstance(answer, Refusal) for answer in answers))
+        assert 19 <= found[0] <= 21
+        assert found[1:] == [61 // 6, 61 // 6], "of what it never heard of it takes half of its share"
 
 
 @played

@@ -171,6 +171,7 @@ async def test_a_server_that_refuses(own_redis: RedisServer, harm: str) -> None:
                 await store.append([plain(1)])
             for words in mend:
                 session(*words)
+            await until_healed(lambda: store.append([plain(1)]))
             await until(lambda: store.trouble() is None)
     assert await used(own_redis) == 10
 
@@ -202,6 +203,23 @@ async def test_records_whose_reply_is_lost_are_counted_once(own_redis: RedisServ
         await until_healed(lambda: store.append(records))
         assert len(await store.requests(Filter(), 1000)) == 150
         assert (await store.totals(Filter(), []))[0].requests == 150
+
+
+async def test_records_that_it_takes_none_of_are_trouble_until_it_does(own_redis: RedisServer) -> None:
+    async with gateway(own_redis.address) as store:
+        own_redis.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreUnavailable):
+            await store.append([plain(1)])
+        trouble = store.trouble()
+        assert trouble is not None
+        assert own_redis.address in trouble.message
+        assert await store.requests(Filter(), 10) == []
+        with pytest.raises(StoreUnavailable):
+            await store.append([plain(1)])
+        assert store.trouble() == trouble
+        own_redis.command("CONFIG", "SET", "maxmemory", "0")
+        await store.append([plain(1)])
+        assert store.trouble() is None
 
 
 async def test_records_are_kept_where_others_put_something(own_redis: RedisServer) -> None:

@@ -1,16 +1,19 @@
-"""Facts that were heard are passed on, each for itself, and whatever goes wrong once is tried again."""
+"""Facts wait until the others can be reached, for as long as they hold; what others told is passed on, each
+for itself; and whatever goes wrong once is tried again."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Any
 
+import orjson
 import pytest
 
-from gateway.api import Site
+from gateway.api import Site, StoreUnavailable
 from gateway_stores import file_link
-from gateway_stores.hearing import pass_on
+from gateway_stores.facts import Untold, pass_on
 from gateway_stores.http_client import HttpClient
 from gateway_stores.http_facts import FactExchange
 from gateway_stores.redis_facts import RedisFacts
@@ -107,3 +110,43 @@ async def test_file_facts_go_on_after_any_answer() -> None:
     await until(lambda: bool(ears.heard))
     await link.close()
     assert ears.heard[0] == ("name", "value")
+
+
+async def test_a_worker_tells_late_only_what_still_holds_and_for_no_longer() -> None:
+    told: list[list[Any]] = []
+    reachable = False
+
+    async def ask(message: bytes) -> bytes:
+        if not reachable:
+            raise StoreUnavailable("the supervisor does not answer")
+        told.extend(orjson.loads(message)["told"])
+        return b'{"facts": [], "number": 0}'
+
+    link = file_link.Link()
+    await link.open(Site(ask=ask), None)
+    link.share("short", "cooling", 0.3)
+    link.share("long", "cooling", 60.0)
+    link.share("changed", "cooling", 60.0)
+    await asyncio.sleep(0.5)
+    link.share("changed", "free", 60.0)
+    reachable = True
+    await until(lambda: len(told) > 1)
+    await link.close()
+    assert [fact[:2] for fact in told] == [["long", "cooling"], ["changed", "free"]]
+    assert told[0][2] <= 59.5 < told[1][2] <= 60.0
+
+
+def test_facts_that_were_not_told_wait_but_for_those_with_a_later_value() -> None:
+    untold = Untold()
+    for name, value in (("a", "1"), ("b", "1"), ("c", "1"), ("a", "2")):
+        untold.add(name, value, 60.0)
+    with pytest.raises(OSError), untold.telling() as facts:
+        assert [fact[:2] for fact in facts] == [("b", "1"), ("c", "1"), ("a", "2")]
+        untold.add("b", "2", 60.0)
+        raise OSError
+    with untold.telling() as facts:
+        assert [fact[:2] for fact in facts] == [("c", "1"), ("a", "2"), ("b", "2")]
+        untold.add("c", "2", 60.0)
+    with untold.telling() as facts:
+        assert [fact[:2] for fact in facts] == [("c", "2")]
+    assert not untold

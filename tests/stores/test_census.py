@@ -1,0 +1,51 @@
+"""How many processes are at a store is known from what they tell, and not forgotten while it is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.api.testing.clock import ManualClock
+from gateway_stores.census import EVERY, LASTS, Census
+from gateway_stores.facts import Fact, Untold
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def told(census: Census, holder: str) -> list[Fact]:
+    """What a process tells now of itself."""
+    untold = Untold()
+    census.tell(holder, untold)
+    with untold.telling() as facts:
+        return facts
+
+
+def test_each_tells_the_others_from_time_to_time_and_counts_them(clock: ManualClock) -> None:
+    here, there = Census(clock), Census(clock)
+    assert here.count == 1
+    for _ in range(2):
+        facts = told(there, "there")
+        assert here.hear([*facts, ("other", "1", 9.0)]) == [("other", "1", 9.0)]
+        assert here.count == 2
+        assert told(there, "there") == []
+        clock.advance(EVERY)
+    for _ in range(int(LASTS / EVERY)):
+        here.hear([])
+        clock.advance(EVERY)
+    here.hear([])
+    assert here.count == 1
+
+
+def test_while_nothing_is_heard_nobody_is_forgotten(clock: ManualClock) -> None:
+    here, there = Census(clock), Census(clock)
+    here.hear(told(there, "there"))
+    clock.advance(10 * LASTS)
+    assert here.count == 2
+    here.hear([])
+    assert here.count == 2, "the others get time to say that they are there"
+    for _ in range(7):
+        clock.advance(LASTS / 6)
+        here.hear([])
+    assert here.count == 1
