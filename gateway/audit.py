@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from gateway.api.folders import make_private_folder
 from gateway.logs import encode
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ class AuditLog:
         self._lock = threading.Lock()
 
     def open(self) -> None:
-        """Create the file and its directory. Raises `OSError` where they cannot be."""
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        """Create the file and its directories. Raises `OSError` where they cannot be."""
+        make_private_folder(Path(self.path).parent)
         os.close(self._open())
 
     def append(self, entry: Mapping[str, Any]) -> None:

@@ -45,6 +45,12 @@ def test_a_chain_goes_on_after_a_restart(log: AuditLog) -> None:
     assert stat.S_IMODE(Path(log.path).stat().st_mode) == 0o600
 
 
+def test_directories_that_were_missing_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "logs"
+    AuditLog(str(folder / "audit.log")).open()
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (folder, folder.parent)] == [0o700, 0o700]
+
+
 def test_processes_and_threads_share_a_file(log: AuditLog) -> None:
     log.open()
     context = multiprocessing.get_context("spawn")

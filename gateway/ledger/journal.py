@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.api import Record
+from gateway.api.folders import make_private_folder
 from gateway.complaint import Complaint
 from gateway.ledger.claim import Claim
 from gateway.ledger.segment import Batch, Entry, Segment
@@ -50,7 +51,7 @@ class Journal:
     def open(self) -> None:
         """Begin the first file. Raises `OSError` with its name if it cannot be written."""
         if self.folder is not None:
-            make_private(self.folder)
+            make_private_folder(self.folder)
             self.restore()
 
     def close(self) -> None:
@@ -194,14 +195,8 @@ class Journal:
     def _create(self) -> Segment:
         assert self.folder is not None
         if self.claim is None or not self.claim.holds():
-            make_private(self.folder)
+            make_private_folder(self.folder)
             if self.claim is not None:
                 self.claim.release()
             self.claim = Claim.make(self.folder)
         return Segment.create(self.claim.next_path())
-
-
-def make_private(folder: Path) -> None:
-    """The folder and those above it, as far as they are missing, for nobody but us. Raises `OSError`."""
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)

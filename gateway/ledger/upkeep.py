@@ -8,9 +8,10 @@ import logging
 import os
 from pathlib import Path
 
+from gateway.api.folders import make_private_folder
 from gateway.complaint import Complaint
 from gateway.ledger.claim import Claim, names
-from gateway.ledger.journal import Journal, make_private
+from gateway.ledger.journal import Journal
 from gateway.ledger.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def _sync(fd: int, path: Path, dirty: bool) -> None:
 
 def _probe(folder: Path) -> None:
     """Raises `OSError` unless something can be written."""
-    make_private(folder)
+    make_private_folder(folder)
     path = folder / f"{os.getpid()}.probe"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:

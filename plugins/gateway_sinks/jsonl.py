@@ -11,6 +11,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.api.folders import make_private_folder
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -127,21 +130,14 @@ def _fitting(lines: Sequence[bytes], room: int) -> int:
 
 
 def _open(path: str) -> tuple[int, tuple[int, int]]:
-    _make_directory(os.path.dirname(path))
+    with suppress(NotADirectoryError):  # as opening the file says, with its name
+        make_private_folder(Path(path).parent)
     fd = os.open(path, _FLAGS, 0o600)
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file", path)
     return fd, (found.st_dev, found.st_ino)
-
-
-def _make_directory(path: str) -> None:
-    """Every missing directory private, not only the last as with `os.makedirs`."""
-    if path and not os.path.isdir(path):
-        _make_directory(os.path.dirname(path))
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
 
 
 def _look(path: str) -> os.stat_result | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from gateway_stores.quota import BUCKETS, Answer, Ask, Span, Use
+from gateway_stores.quota import BUCKETS, Answer, Ask, Use
 
 LINGER = 60.0
 """Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
@@ -220,7 +220,11 @@ class WindowAuthority:
         _count(subject, holder, ask.uses, now)
         holder.held = {kind: amount for kind, amount in ask.held.items() if amount > 0}
         holder.until = now + ask.ttl
-        others = {kind: _held_by_others(subject, holder, kind, span, now) for kind, span in ask.spans.items()}
+        rest = [other for other in subject.holders.values() if other is not holder]
+        others = {
+            kind: sum(other.holds(kind, span.seconds, now) for other in rest)
+            for kind, span in ask.spans.items()
+        }
         free = {
             kind: span.limit - subject.used(kind) - others[kind] - holder.held.get(kind, 0)
             for kind, span in ask.spans.items()
@@ -252,12 +256,6 @@ def _count(subject: _Subject, holder: _Holder, uses: Iterable[Use], now: float) 
                 window.count(now - max(use.age, 0.0), use.amount)
     for window in subject.windows.values():
         window.slide(now)
-
-
-def _held_by_others(subject: _Subject, asking: _Holder | None, kind: str, span: Span, now: float) -> int:
-    return sum(
-        other.holds(kind, span.seconds, now) for other in subject.holders.values() if other is not asking
-    )
 
 
 def _granted(ask: Ask, free: Mapping[str, int]) -> dict[str, int]:

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import orjson
 
 from gateway.api import Conflict, Document, StoreUnavailable
-from gateway_stores.file_disk import make_folder_of, open_private, sync_directory_of, words
+from gateway.api.folders import make_private_folder
+from gateway_stores.file_disk import open_private, sync_directory_of, words
 
 _Stamp = tuple[int, int, int]
 
@@ -49,7 +51,7 @@ class FileConfigStore:
 
     def _prepare(self) -> None:
         try:
-            make_folder_of(self.path)
+            make_private_folder(Path(self.path).parent)
             with self._locked():
                 pass
         except OSError as error:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from gateway.api import (
     Dimension,
@@ -17,8 +18,9 @@ from gateway.api import (
     Total,
     Trouble,
 )
+from gateway.api.folders import make_private_folder
 from gateway_stores import file_cache, file_ledger, file_link, file_totals
-from gateway_stores.file_disk import make_folder_of, words
+from gateway_stores.file_disk import words
 from gateway_stores.file_host import Host
 from gateway_stores.file_lane import Lane
 from gateway_stores.file_lock import FileLock
@@ -141,7 +143,7 @@ class FileStore(Leasing):
         """Be the one daemon that uses these files, and see to it that they can be used; False if the database
         was damaged."""
         try:
-            make_folder_of(self.path)
+            make_private_folder(Path(self.path).parent)
             self._lock.acquire()
             return make_ready(self.path)
         except BlockingIOError:

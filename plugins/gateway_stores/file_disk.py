@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import time
-from pathlib import Path
 
 LITTLE_ROOM = 1_000_000
 """Bytes below which a disk that is not full may be why SQLite fails."""
@@ -36,15 +34,6 @@ def sync_directory_of(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def make_folder_of(path: str) -> None:
-    """Make the directory that ``path`` is in, its owner's alone, unless it is there."""
-    folder = Path(path).absolute().parent
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from None
 
 
 def words(path: str, error: Exception) -> str:

@@ -150,19 +150,16 @@ def read(data: bytes) -> Record | None:
 def _remains(connection: sqlite3.Connection, id: str) -> Record:
     """What is known of a record that cannot be read: what is searched and summed."""
     log.error("a usage record is damaged: only what is summed of it is known", extra={"record": id})
-    [row] = connection.execute("SELECT * FROM requests WHERE id = ?", [id])
-    _, time, request_id, client, provider, key, model, status, error, _, *tokens, cost, total_ms, _, us = row
-    found = Record(time, "", request_id, client, "", "", provider or None, key or None, model or None)
-    found.id, found.status, found.error, found.cost_nano_usd, found.total_ms = (
-        id,
-        status,
-        error,
-        cost,
-        total_ms,
+    cursor = connection.execute(
+        "SELECT id, time, request_id, client, nullif(provider, '') AS provider, nullif(key, '') AS key, "
+        "nullif(model, '') AS model, status, error, input_tokens, cached_tokens, output_tokens, "
+        "reasoning_tokens, cost_nano AS cost_nano_usd, first_token_us / 1000.0 AS first_token_ms, total_ms "
+        "FROM requests WHERE id = ?",
+        [id],
     )
-    found.input_tokens, found.cached_tokens, found.output_tokens, found.reasoning_tokens = tokens
-    found.first_token_ms = None if us is None else us / 1000
-    return found
+    [row] = cursor
+    known = {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+    return Record(config_version="", operation="", alias="", **known)
 
 
 def _ending(connection: sqlite3.Connection, filter: Filter, before: str) -> Filter:

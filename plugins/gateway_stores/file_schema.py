@@ -7,8 +7,9 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+from gateway.api.folders import make_private_folder
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
-from gateway_stores.file_disk import make_folder_of, open_private
+from gateway_stores.file_disk import open_private
 from gateway_stores.file_transaction import transaction
 
 SPANS = (86_400, 3_600, 60)
@@ -106,7 +107,7 @@ def make_private(path: str) -> None:
     One that is there is not opened: who closes a file gives up all locks that its process has on it, those of
     SQLite's other connections too, and the next process to look at the database takes its log away from them.
     Raises `OSError` also where a symbolic link stands in its place."""
-    make_folder_of(path)
+    make_private_folder(Path(path).parent)
     for suffix in ("", "-wal", "-shm"):
         if Path(path + suffix).is_symlink():
             raise OSError(f"{path + suffix}: is a symbolic link; name the file itself")

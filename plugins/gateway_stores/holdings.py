@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import inf
 
 from gateway.api import Limits
-from gateway_stores.meter import MINUTE
 from gateway_stores.pool import Pool
 from gateway_stores.quota import Answer, Span
 from gateway_stores.slots import Slots
+from gateway_stores.window import limited
 
 TTL = 60.0
 """Seconds for which what is held may be used; renewed at half of it."""
@@ -30,15 +30,9 @@ class Holdings:
     def change(self, limits: Limits) -> None:
         """Go on with other limits; a window that stays limited keeps what was used."""
         known, self.pools = self.pools, {}
-        for kind, limit, seconds in (
-            ("requests", limits.requests, MINUTE),
-            ("tokens", limits.tokens, MINUTE),
-            ("session", limits.session, limits.session_seconds),
-            ("budget", limits.budget, limits.budget_seconds),
-        ):
-            if limit:
-                self.pools[kind] = pool = known.get(kind) or Pool(kind, limit, seconds)
-                pool.change(limit, seconds)
+        for kind, limit, seconds in limited(limits):
+            self.pools[kind] = pool = known.get(kind) or Pool(kind, limit, seconds)
+            pool.change(limit, seconds)
         self.slots.change(limits.parallel)
         self.ttl = SLOT_TTL if limits.parallel else TTL
 

@@ -37,9 +37,13 @@ class Leasing:
 
     def tallies(self, meter: Meter) -> list[Tally]:
         """How its windows stand, as far as this process knows."""
-        assert isinstance(meter, LeasedMeter)
-        return meter.tallies()
+        return _leased(meter).tallies()
 
     async def survey(self, meters: Sequence[Meter]) -> list[list[Tally]]:
         """The same by the authority's word, many at once."""
-        return await self._windows.survey([meter for meter in meters if isinstance(meter, LeasedMeter)])
+        return await self._windows.survey([_leased(meter) for meter in meters])
+
+
+def _leased(meter: Meter) -> LeasedMeter:
+    assert isinstance(meter, LeasedMeter)
+    return meter

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import inf
 
 from gateway.api import Limits, Meter, Reading, Refusal
-from gateway_stores.window import Bucket, Window
+from gateway_stores.window import Bucket, Window, limited
 
-MINUTE = 60.0
 PARALLEL_WAIT = 1.0
 """Seconds to tell who finds every slot taken: nobody knows when one gets free."""
 
@@ -63,15 +62,9 @@ class WindowMeter:
         self.limits = limits
         known = self._windows
         self._windows = {}
-        for kind, limit, seconds in (
-            ("requests", limits.requests, MINUTE),
-            ("tokens", limits.tokens, MINUTE),
-            ("session", limits.session, limits.session_seconds),
-            ("budget", limits.budget, limits.budget_seconds),
-        ):
-            if limit:
-                self._windows[kind] = window = known.get(kind) or Window(limit, seconds)
-                window.change(limit, seconds)
+        for kind, limit, seconds in limited(limits):
+            self._windows[kind] = window = known.get(kind) or Window(limit, seconds)
+            window.change(limit, seconds)
         self._requests = self._windows.get("requests")
         self._shortest = min((window.seconds for window in self._windows.values()), default=inf)
         self.request_share = 0.0

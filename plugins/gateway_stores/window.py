@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
+from gateway.api import Limits
+
+MINUTE = 60.0
 BUCKETS = 120
 """How finely a window is cut: a bucket takes what arrives within this part of it."""
 
@@ -84,3 +88,15 @@ class Window:
         for bucket in self.buckets:
             bucket.leaves += seconds - self.seconds
         self.limit, self.seconds, self.width = limit, seconds, seconds / self.cuts
+
+
+def limited(limits: Limits) -> Iterator[tuple[str, int, float]]:
+    """The windows that these stand for, in one order: kind, limit, seconds."""
+    for kind, limit, seconds in (
+        ("requests", limits.requests, MINUTE),
+        ("tokens", limits.tokens, MINUTE),
+        ("session", limits.session, limits.session_seconds),
+        ("budget", limits.budget, limits.budget_seconds),
+    ):
+        if limit:
+            yield kind, limit, seconds

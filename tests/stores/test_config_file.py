@@ -76,6 +76,14 @@ async def test_it_is_private(store: FileConfigStore, path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+async def test_directories_that_were_missing_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "lib"
+    store = FileConfigStore(str(folder / "config.json"))
+    await store.open()
+    await store.close()
+    assert [one.stat().st_mode & 0o777 for one in (folder, folder.parent)] == [0o700, 0o700]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for others")
 async def test_what_root_writes_is_the_service_s(store: FileConfigStore, path: Path) -> None:
     await store.write(b"{}", "")

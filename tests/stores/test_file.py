@@ -38,6 +38,12 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "data" / "store.db")
 
 
+async def test_directories_that_were_missing_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "lib"
+    async with opened(str(folder / "store.db")):
+        assert [one.stat().st_mode & 0o777 for one in (folder, folder.parent)] == [0o700, 0o700]
+
+
 def test_what_undoes_a_statement_is_no_file(path: str) -> None:
     """An INSERT of many rows into a table that has some would make one, and write pages to it."""
     made: set[str] = set()
