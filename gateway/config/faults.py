@@ -31,8 +31,20 @@ _RANGES: Mapping[str, tuple[str, str]] = {
 _KINDS: Mapping[str, str] = {
     "model_type": "must be a mapping (name: value)",
     "dict_type": "must be a mapping (name: value)",
+    "dataclass_type": "must be a mapping (name: value)",
     "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "set_type": "must be a list",
+    "frozen_set_type": "must be a list",
 }
+_TYPES: Mapping[str, str] = {
+    "string": "must be text: put it in quotes",
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "finite": "must be a number",
+    "bool": "must be true or false",
+}
+"""By how pydantic's name of the error begins."""
 _MAX_SHOWN = 60
 
 
@@ -52,14 +64,14 @@ def explain(error: ValidationError, root: Any, section: type[Section] = Config) 
         path = tuple(step for step in one["loc"] if step != "[key]")
         if one["type"] == "missing" and path[-1] in _filled_in(path, section):
             continue  # what it would have been filled in from is at fault
-        yield _explain(one, path, _written(root, path), section_at(section, path))
+        yield _explain(one, path, written(root, path), section_at(section, path))
 
 
 def _filled_in(path: Path, section: type[Section]) -> frozenset[str]:
     return DERIVED.get(section_at(section, path).__name__, frozenset()) - {"type"}
 
 
-def _written(root: Any, path: Path) -> Any:
+def written(root: Any, path: Path) -> Any:
     """The value as it was read, before the models touched it; of a short form the whole."""
     for step in path:
         if isinstance(root, dict):
@@ -70,11 +82,17 @@ def _written(root: Any, path: Path) -> Any:
 
 
 def _explain(one: ErrorDetails, path: Path, value: Any, section: type[Section]) -> Fault:
-    kind, ctx = one["type"], one.get("ctx", {})
+    kind = one["type"]
     if kind == "missing":
         return Fault(path, _missing(path))
     if kind == "extra_forbidden":
         return Fault(path, f"unknown setting{hint(str(path[-1]), section.model_fields)}")
+    return wrong(one, path, value)
+
+
+def wrong(one: ErrorDetails, path: Path, value: Any) -> Fault:
+    """What is wrong with a ``value`` that is there and allowed to be."""
+    kind, ctx = one["type"], one.get("ctx", {})
     if kind in _KINDS:
         return Fault(path, _KINDS[kind], _kind(value))
     if kind == "literal_error":
@@ -90,12 +108,13 @@ def _explain(one: ErrorDetails, path: Path, value: Any, section: type[Section]) 
 
 
 def _message(kind: str, ctx: Mapping[str, Any]) -> str:
-    if kind == "value_error":
+    if kind in ("value_error", "assertion_error"):
         return str(ctx["error"])
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(ctx["pattern"], f"must match {ctx['pattern']}")
-    if kind == "string_type":
-        return "must be text: put it in quotes"
+    family, _, what = kind.partition("_")
+    if family in _TYPES and what in ("type", "parsing", "from_float", "number"):
+        return _TYPES[family]
     return f"is not valid ({kind.replace('_', ' ')})"
 
 

@@ -10,11 +10,18 @@ from typing import Any, NamedTuple
 Path = tuple[str | int, ...]
 
 _BARE = re.compile(r"[\w-]+")
+_STEP = re.compile(r'"(.*?)"(?=\.|$)|([^.]+)')
 
 
 def render(path: Path) -> str:
     """The path as a person reads it: ``llm_providers.0.models.1.name``, names with dots in quotes."""
     return ".".join(str(step) if _BARE.fullmatch(str(step)) else f'"{step}"' for step in path)
+
+
+def steps(rendered: str) -> Path:
+    """The path that was rendered; a name of digits alone is taken for an index."""
+    found = (match.groups() for match in _STEP.finditer(rendered))
+    return tuple(quoted or (int(bare) if bare.isdecimal() else bare) for quoted, bare in found)
 
 
 class Fault(NamedTuple):

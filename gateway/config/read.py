@@ -20,7 +20,7 @@ from gateway.config.known import Known
 from gateway.config.legacy import Modern, modernise
 from gateway.config.managed import Managed
 from gateway.config.masked import revealed
-from gateway.config.problems import ConfigError, Fault, Problem, render
+from gateway.config.problems import ConfigError, Fault, Problem, render, steps
 from gateway.config.roster import KnownClient, roster
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
@@ -136,10 +136,11 @@ def _validated(document: Document, modern: Modern, known: Known | None) -> Confi
         faults += explain(error, document.value)
     found = draft(document.value)
     faults += check(found, known)
+    if known:
+        faults += (Fault(steps(one.path), one.message, one.got) for one in known.refused(found))
     problems = _merge(document, modern, faults)
-    if config is None or problems:  # else plugins speak up when they are made
-        said = known.refused(found) if known else ()
-        raise ConfigError([*problems, *(one for one in said if not _broken(one.path, problems))])
+    if config is None or problems:
+        raise ConfigError(problems)
     return config
 
 

@@ -52,16 +52,16 @@ policy: {algorithm: hybird, retry: {max_attempts: none}}
         "server.listen",
         "server.drain_timeout",
         "server.lisen",
+        "llm_providers.0.rate",
+        "llm_providers.0.token_ms",
         "llm_providers.1.api_keys.0",
         "llm_providers.2.id",
         "llm_providers.2.type",
         "api_keys.0.allowed_providers.0",
         "policy.retry.max_attempts",
         "policy.algorithm",
-        "llm_providers.0.rate",
-        "llm_providers.0.token_ms",
     ]
-    assert "NOT_SET" in lines[3]
+    assert "NOT_SET" in lines[5]
 
 
 async def test_errors_of_plugins_are_told_beside_others(tmp_path: Path) -> None:
@@ -76,14 +76,15 @@ policy: {algorithm: zz}
     done = await check(tmp_path, text)
     lines = done.err.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
-        "llm_providers.1.type",
-        "policy.algorithm",
         "llm_providers.0.bogus",
+        "llm_providers.1.type",
         "logging.providers.0.endpoint",
         "logging.providers.1.name",
         "storage.config.bogus",
-        "storage.runtime",
+        "storage.runtime.addr",
+        "policy.algorithm",
     ]
+    assert [line.split(" [line ")[1] for line in lines] == ["3]", "4]", "5]", "5]", "6]", "6]", "7]"]
 
 
 async def test_every_error_of_plugins_at_once(tmp_path: Path) -> None:
@@ -101,9 +102,11 @@ llm_providers:
         "llm_providers.0.token_ms",
         "llm_providers.0.replly",
         "llm_providers.1.failure_rate",
-        "logging.providers.0",
+        "logging.providers.0.secret",
         "logging.providers.1.color",
     }
+    assert [line.split(" [line ")[1] for line in lines] == ["3]", "3]", "5]", "5]", "6]"]
+    assert 'llm_providers.0.token_ms: must be a number (got "slow") [line 5]' in lines
     assert any('did you mean "reply"?' in line for line in lines)
     assert any('(got "slow")' in line for line in lines)
 
@@ -113,9 +116,9 @@ llm_providers:
     ("section", "settings", "said"),
     [
         ("runtime", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
-        ("runtime", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+        ("runtime", '{type: redis, addr: "ftp://x"}', ".addr: must be host:6379, "),
         ("config", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
-        ("config", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+        ("config", '{type: redis, addr: "ftp://x"}', ".addr: must be host:6379, "),
     ],
 )
 async def test_settings_of_a_store(
