@@ -42,6 +42,8 @@ class Problem:
     """Counted from 1; None where there is none."""
     message: str
     got: str | None = None
+    advice: str = ""
+    """What to do about it, where the rest does not say."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}" if self.path else self.text
@@ -51,7 +53,8 @@ class Problem:
         """All of it but the path."""
         got = f" (got {self.got})" if self.got is not None else ""
         line = f" [line {self.line}]" if self.line is not None else ""
-        return f"{self.message}{got}{line}"
+        advice = f". {self.advice}" if self.advice else ""
+        return f"{self.message}{got}{line}{advice}"
 
 
 class ConfigError(Exception):
