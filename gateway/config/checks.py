@@ -22,9 +22,9 @@ from gateway.config.schema import (
     StoreSection,
 )
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
+from gateway.config.schema_providers import NEED_KEYS
 from gateway.config.suggest import hint, nearest
 
-_NEED_KEYS = frozenset({"openai", "claude", "gemini"})
 _SURELY_MEANT = 0.8
 """So close to a setting of ours that it is none of a plugin's."""
 _S = TypeVar("_S", bound=Section)
@@ -134,7 +134,7 @@ def _providers(found: Draft) -> Iterator[Fault]:
         given = provider.api_keys
         keys = (((*path, "api_keys", i), key.id) for i, key in enumerate(given) if key not in given[:i])
         yield from _unique(keys, "id", "a key of this id (or this very key)")
-        if provider.type in _NEED_KEYS and not provider.api_keys:
+        if provider.type in NEED_KEYS and not provider.api_keys:
             yield Fault((*path, "api_keys"), f"is required: {provider.type} takes no request without a key")
         if provider.type == "custom" and provider.base_url is None:
             yield Fault((*path, "base_url"), "is required: custom has no address of its own")

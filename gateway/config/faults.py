@@ -15,6 +15,7 @@ from gateway.config.masked import is_secret, without_userinfo
 from gateway.config.problems import Fault, Path
 from gateway.config.schema import DERIVED, Config
 from gateway.config.schema_clients import TARGET
+from gateway.config.schema_providers import NEED_KEYS
 from gateway.config.section import Section, section_at
 from gateway.config.substitute import Substituted
 from gateway.config.suggest import hint
@@ -45,6 +46,7 @@ _TYPES: Mapping[str, str] = {
     "bool": "must be true or false",
 }
 """By how pydantic's name of the error begins."""
+_KEYLESS = "leave api_keys out for a server that wants none"
 _MAX_SHOWN = 60
 
 
@@ -64,7 +66,16 @@ def explain(error: ValidationError, root: Any, section: type[Section] = Config) 
         path = tuple(step for step in one["loc"] if step != "[key]")
         if one["type"] == "missing" and path[-1] in _filled_in(path, section):
             continue  # what it would have been filled in from is at fault
-        yield _explain(one, path, written(root, path), section_at(section, path))
+        value = written(root, path)
+        fault = _explain(one, path, value, section_at(section, path))
+        yield fault._replace(message=f"{fault.message}; {_KEYLESS}") if _keyless(root, path, value) else fault
+
+
+def _keyless(root: Any, path: Path, value: Any) -> bool:
+    """Whether it is an empty key where none is needed."""
+    if value != "" or path[:1] != ("llm_providers",) or path[2:3] != ("api_keys",):
+        return False
+    return written(root, path[:2]).get("type") not in NEED_KEYS
 
 
 def _filled_in(path: Path, section: type[Section]) -> frozenset[str]:

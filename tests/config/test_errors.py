@@ -142,6 +142,10 @@ def test_one_thing_wrong(load: Load, text: str, expected: str) -> None:
         ),
         ("{type: openai, api_keys: ['${EMPTY}']}", "api_keys.0.key: is empty (got …)"),
         (
+            "{type: groq, api_keys: ['']}",
+            "api_keys.0.key: is empty; leave api_keys out for a server that wants none (got …)",
+        ),
+        (
             "{type: echo, base_url: 'https://me:canary@host'}",
             'base_url: must be a URL without user, query or fragment (got "https://…@host")',
         ),
