@@ -140,6 +140,10 @@ def _check(path: str) -> int:
     try:
         loaded = read(path, known=installed(registry))
         build_plugins(loaded.config, registry)  # which check their own settings
+        if (tls := loaded.config.server.tls) is not None:
+            from gateway.listeners import context_of
+
+            context_of(tls)
     except ConfigError as error:
         complain(error)
         return INVALID

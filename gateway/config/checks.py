@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from gateway.config import listen
 from gateway.config.known import Known
 from gateway.config.problems import Fault, Path
 from gateway.config.schema import (
@@ -18,6 +19,7 @@ from gateway.config.schema import (
     ProviderConfig,
     RuntimeStore,
     Section,
+    Server,
     Sink,
     StoreSection,
 )
@@ -41,6 +43,7 @@ class Draft:
     sinks: dict[Path, Sink] = field(default_factory=dict)
     stores: dict[Path, StoreSection] = field(default_factory=dict)
     policy: Policy | None = None
+    server: Server | None = None
     workers: object = 1
     """``server.workers`` as it is given."""
     misspelt: list[Fault] = field(default_factory=list)
@@ -60,6 +63,7 @@ def draft(root: dict[str, Any]) -> Draft:
     found.stores |= _sound(ConfigStore, config_store)
     found.stores |= _sound(RuntimeStore, runtime_store)
     found.workers = _at(root, ("server", "workers"))
+    found.server = _sound(Server, [((), root.get("server") or {})]).get(())
     found.policy = _sound(Policy, [((), root.get("policy") or {})]).get(())
     for kind, entries in (
         (ProviderConfig, providers),
@@ -73,6 +77,8 @@ def draft(root: dict[str, Any]) -> Draft:
 def check(found: Draft, known: Known | None) -> Iterator[Fault]:
     """Every fault between the settings; names of plugins only where it is known which there are."""
     yield from found.misspelt
+    if found.server:
+        yield from _addresses(found.server)
     yield from _providers(found)
     yield from _clients(found)
     yield from _stores(found)
@@ -125,6 +131,13 @@ def _unique(names: Iterable[tuple[Path, str]], last: str, what: str) -> Iterator
         if name in seen:
             yield Fault((*path, last), f"there is {what} already; each must be unique")
         seen.add(name)
+
+
+def _addresses(server: Server) -> Iterator[Fault]:
+    apart = server.admin_listen
+    if apart is not None and listen.clash(listen.parse(server.listen), listen.parse(apart)):
+        message = "is where server.listen listens: leave it out to serve both there, or name another port"
+        yield Fault(("server", "admin_listen"), message)
 
 
 def _providers(found: Draft) -> Iterator[Fault]:

@@ -26,6 +26,11 @@ def errors(load: Load, text: str, **environ: str) -> list[str]:
             'server.allow_anonymous: must be true or false (got "no") [line 2]',
         ),
         ("server: {max_body_mb: 0}", "server.max_body_mb: must be at least 1 (got 0) [line 2]"),
+        (
+            'server: {listen: "127.0.0.1:1", admin_listen: ":1"}',
+            "server.admin_listen: is where server.listen listens: leave it out to serve both there,"
+            " or name another port [line 2]",
+        ),
         ("server: {tls: {cert_file: a}}", "server.tls.key_file: is required [line 2]"),
         (
             "server: {admin_api_key: 12345678}",

@@ -132,6 +132,12 @@ async def test_settings_of_a_store(
     assert len(done.err.splitlines()) == 1
 
 
+async def test_a_certificate_that_cannot_be_read_is_told_before_the_start(tmp_path: Path) -> None:
+    done = await check(tmp_path, f"{ECHO}server: {{tls: {{cert_file: not-there.pem, key_file: key.pem}}}}\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "server.tls: cannot read not-there.pem\n"
+
+
 async def test_a_store_that_does_not_import(tmp_path: Path) -> None:
     env = installed(tmp_path, "[coo_llm.stores]\nacme = acme_store:Acme\n", acme_store="import not_there\n")
     (tmp_path / "c.yaml").write_text(f"{ECHO}storage: {{runtime: {{type: acme}}}}\n")
