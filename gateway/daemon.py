@@ -19,6 +19,7 @@ from gateway.api import Site
 from gateway.app import make_app
 from gateway.build import build_managed, build_runtime, journal_folder
 from gateway.config.cautions import own_secrets
+from gateway.config.problems import opening
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls, first_of
 from gateway.instances import build_plugins, installed
@@ -158,7 +159,8 @@ class Daemon:
         """
         if self._managed is None:
             self._managed = build_managed(self._file, self._read, self._registry)
-            await self._managed.store.open()
+            with opening("storage.config"):
+                await self._managed.store.open()
             self._loaded = await self._managed.start()
         return self._managed, self._loaded
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,3 +78,16 @@ def gather(*makes: Callable[[], Any]) -> list[Any]:
     if problems:
         raise ConfigError(problems)
     return made
+
+
+@contextmanager
+def opening(setting: str) -> Iterator[None]:
+    """An `OSError` within says which ``setting`` names what cannot be opened; but not where another daemon
+    has it open, who says enough."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as exc:
+        reason = str(exc) if exc.filename is None else f"{exc.filename}: {exc.strerror}"
+        raise OSError(f"{setting}: {reason}") from exc

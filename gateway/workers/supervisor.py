@@ -12,7 +12,7 @@ import orjson
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.config.cautions import own_secrets
-from gateway.config.problems import ConfigError, Problem
+from gateway.config.problems import ConfigError, Problem, opening
 from gateway.controls import Controls, first_of
 from gateway.instances import build_plugins
 from gateway.listeners import addresses, bind
@@ -88,7 +88,8 @@ class Supervisor:
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
             site.cache_entries = self._loaded.config.policy.cache.max_entries
-            await store.open(site)
+            with opening("storage.runtime"):
+                await store.open(site)
 
     async def _supervise(self, running: asyncio.Task[None]) -> None:
         """Wait until it is time to stop. Raises what ``running`` raises."""

@@ -199,24 +199,27 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: s
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    "section",
+    ("setting", "section"),
     [
-        "storage: {config: {type: memory}, journal: file/journal}",
-        "storage: {config: {type: memory}, runtime: {type: file, path: file/db}}",
-        "storage: {config: {type: file, path: file/config.json}, runtime: {type: memory}}",
-        "storage: {config: {type: memory}, runtime: {type: memory}}\nlogging: {audit: {path: file/audit}}",
+        ("storage.journal", "storage: {config: {type: file}, journal: file/journal}"),
+        ("storage.runtime", "storage: {config: {type: file}, runtime: {type: file, path: file/db}}"),
+        ("storage.config", "storage: {config: {type: file, path: file/config.json}}"),
+        ("logging.audit.path", "storage: {config: {type: file}}\nlogging: {audit: {path: file/audit}}"),
     ],
 )
-async def test_state_that_cannot_be_written(tmp_path: Path, section: str) -> None:
+async def test_state_that_cannot_be_written(tmp_path: Path, setting: str, section: str, workers: int) -> None:
     (tmp_path / "file").write_text("")
-    server = "server: {listen: '127.0.0.1:0', admin_api_key: 0123456789abcdef}\n"
+    server = f"server: {{listen: '127.0.0.1:0', admin_api_key: 0123456789abcdef, workers: {workers}}}\n"
     (tmp_path / "c.yaml").write_text(f"{ECHO}{server}{section}\n")
     (tmp_path / "c.yaml").chmod(0o600)
     done = await coo_llm("-c", "c.yaml", folder=tmp_path)
     assert done.code == 1
     assert [line for line in done.err.splitlines() if "Errno" in line or "Traceback" in line] == []
-    path, reason = done.err.splitlines()[-1].removeprefix("cannot start: ").split(": ")
+    said = done.err.splitlines()[-1].removeprefix("cannot start: ")
+    named, path, reason = said.split(": ")
+    assert named == setting
     assert (tmp_path / path).is_relative_to(tmp_path / "file")
     assert reason in ("Not a directory", "File exists")
 
