@@ -66,7 +66,12 @@ class Content(NamedTuple):
 
     data: bytes
     mode: int
-    """Its permissions, as in `os.stat_result.st_mode`."""
+    """Its kind and permissions, as in `os.stat_result.st_mode`."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it can be read again: a pipe, as of a shell's ``<(…)``, cannot."""
+        return stat.S_ISREG(self.mode)
 
 
 def read(

@@ -40,7 +40,7 @@ HURRIED = 3.0
 class Supervisor:
     """Serves nothing itself. What workers ask it by is in `_handle`."""
 
-    def __init__(self, path: str, beginning: Beginning, registry: Registry, workers: int) -> None:
+    def __init__(self, path: str | None, beginning: Beginning, registry: Registry, workers: int) -> None:
         self._loaded = beginning.loaded
         plugins = build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
