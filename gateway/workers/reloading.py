@@ -89,7 +89,8 @@ class Reloading:
             return Reloaded(errors=told(exc.errors)), True
         answers = await crew.ask("apply", pack(content), APPLY_SECONDS)
         results = [orjson.loads(answer) for answer in answers.values()]
-        errors = [error for one in results for error in one["result"]["errors"]]
+        told_by_each = (error for one in results for error in one["result"]["errors"])
+        errors = list({orjson.dumps(error): error for error in told_by_each}.values())
         versions = {one["version"] for one in results}
         changed = not results or any(one["result"]["changed"] for one in results)
         waiting = dict.fromkeys(path for one in results for path in one["result"]["restart_required"])
