@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from gateway.admin.api import make_admin
 from gateway.admin.pages.site import make_pages
 from gateway.admin.state import ADMIN, make_state
+from gateway.config.problems import opening
 from gateway.health import livez, readyz
 from gateway.keys import LIVE
 from gateway.ledger.service import keeping_records
@@ -94,8 +95,10 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     live = app[LIVE]
     audit = app[ADMIN].audit
     if audit is not None and live.current.config.server.admin_api_key is not None:
-        audit.open()
-    await live.store.open(live.site)
+        with opening("logging.audit.path"):
+            audit.open()
+    with opening("storage.runtime"):
+        await live.store.open(live.site)
     async with keeping_records(live.journal, live.store, live.current.config.storage.retention):
         yield
         live.ready = False

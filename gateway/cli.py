@@ -20,16 +20,12 @@ _AUDIT_LOG = "./logs/audit.log"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises SystemExit where argparse does."""
-    top = parser()
-    options = top.parse_args(argv)
-    if options.name and (options.config or options.validate):
-        top.error(f"-c and --validate do not go with {options.name}, which is a command of its own")
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        code = command(options)
-        if sys.stdout is not None:  # it was closed
-            sys.stdout.flush()
-        return code
+        try:
+            return _run(argv)
+        finally:  # also of what argparse prints
+            if sys.stdout is not None:  # it was closed
+                sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough
         _let_go_of_output()
         return OK
@@ -41,6 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INVALID
     except KeyboardInterrupt:
         return 130
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    top = parser()
+    options = top.parse_args(argv)
+    if options.name and (options.config or options.validate):
+        top.error(f"-c and --validate do not go with {options.name}, which is a command of its own")
+    command: Callable[[argparse.Namespace], int] = options.command
+    return command(options)
 
 
 def _let_go_of_output() -> None:
@@ -140,6 +145,10 @@ def _check(path: str) -> int:
     try:
         loaded = read(path, known=installed(registry))
         build_plugins(loaded.config, registry)  # which check their own settings
+        if (tls := loaded.config.server.tls) is not None:
+            from gateway.listeners import context_of
+
+            context_of(tls)
     except ConfigError as error:
         complain(error)
         return INVALID

@@ -53,8 +53,12 @@ class Controls:
                 loop.remove_signal_handler(number)
 
     @contextlib.contextmanager
-    def watching(self, path: str, digest: bytes) -> Iterator[None]:
-        """Reload when the file's content changes. ``digest``: of the content that was read last."""
+    def watching(self, path: str | None, digest: bytes) -> Iterator[None]:
+        """Reload when the file's content changes, if there is one. ``digest``: of the content that was read
+        last."""
+        if path is None:
+            yield
+            return
         watcher = Watcher(path, lambda: self.reload("file"), asyncio.get_running_loop(), digest)
         watcher.start()
         try:

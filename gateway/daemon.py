@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 
 import uvloop
@@ -19,6 +19,7 @@ from gateway.api import Site
 from gateway.app import make_app
 from gateway.build import build_managed, build_runtime, journal_folder
 from gateway.config.cautions import own_secrets
+from gateway.config.problems import opening
 from gateway.config.read import ConfigError, Loaded, fetch, load, read
 from gateway.controls import Controls
 from gateway.first_of import first_of
@@ -71,7 +72,8 @@ async def _serve(path: str, registry: Registry) -> int:
     content = fetch(path)
     file = load(content, os.environ, installed(registry))
     configure(file.config.logging.level)
-    daemon = Daemon(path, file, registry)
+    source = path if content.lasts else None
+    daemon = Daemon(source, file, registry)
     managed, loaded = await daemon.prepare()
     workers = loaded.config.server.workers
     count = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
@@ -81,7 +83,7 @@ async def _serve(path: str, registry: Registry) -> int:
             return 0
         await managed.store.close()
         overlay = managed.managed.overlay if managed.managed is not None and not loaded.refused else {}
-        return await Supervisor(path, Beginning(content, overlay, loaded), registry, count).serve()
+        return await Supervisor(source, Beginning(content, overlay, loaded), registry, count).serve()
     except CannotBind as exc:
         mending = advice(path, file.config.server, loaded.config.server, exc.address)
         raise CannotBind(f"{exc}{mending}") from exc
@@ -105,7 +107,7 @@ def cannot_start(exc: Exception) -> tuple[str, int]:
 
 
 class Daemon:
-    """One running gateway. ``path`` is None where the configuration is not in a file (the demo)."""
+    """One running gateway. ``path`` is None where the configuration is in no file that can be read again."""
 
     def __init__(self, path: str | None, loaded: Loaded, registry: Registry) -> None:
         self._path = path
@@ -159,7 +161,8 @@ class Daemon:
         """
         if self._managed is None:
             self._managed = build_managed(self._file, self._read, self._registry)
-            await self._managed.store.open()
+            with opening("storage.config"):
+                await self._managed.store.open()
             self._loaded = await self._managed.load(again=False)
         return self._managed, self._loaded
 
@@ -214,9 +217,7 @@ class Daemon:
 
     def _watching(self) -> AbstractContextManager[None]:
         """While it lasts, the file's changes are."""
-        return (
-            nullcontext() if self._path is None else self._controls.watching(self._path, self._loaded.digest)
-        )
+        return self._controls.watching(self._path, self._loaded.digest)
 
     def _sockets(self) -> Sequence[socket.socket] | None:
         """What to listen on; None: as the configuration says."""

@@ -47,7 +47,7 @@ def build_plugins(config: Config, registry: Registry) -> Plugins:
 
 
 def installed(registry: Registry) -> Known:
-    """The plugins that a configuration may name, and what they say against one that is wrong elsewhere."""
+    """The plugins that a configuration may name, and what they say against their settings in one."""
     return replace(registry.known(), refused=partial(_refused, registry))
 
 

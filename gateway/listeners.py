@@ -121,10 +121,7 @@ class Listeners:
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         """A TLS context that takes a renewed certificate by itself."""
-        try:
-            context = _server_context(tls)
-        except (OSError, ssl.SSLError) as exc:
-            raise ConfigError([Problem("server.tls", None, _unusable(tls, exc))]) from exc
+        context = context_of(tls)
         self._watch_renewal(context, tls, _stamp(tls))
         return context
 
@@ -140,6 +137,14 @@ class Listeners:
                 log.warning("renewed certificate cannot be used", extra={"reason": _unusable(tls, exc)})
         loop = asyncio.get_running_loop()
         self._renewal = loop.call_later(self._renewal_check, self._watch_renewal, context, tls, now)
+
+
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """What to serve TLS with. Raises `ConfigError` for a certificate that cannot be used."""
+    try:
+        return _server_context(tls)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError([Problem("server.tls", None, _unusable(tls, exc))]) from exc
 
 
 def _server_context(tls: Tls) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ from gateway.api import ConfigStore, Conflict, StoreUnavailable
 from gateway.config.cautions import warnings
 from gateway.config.known import Known
 from gateway.config.managed import Managed, parse, serialise
-from gateway.config.overlay import Overlay, applied, resealed
+from gateway.config.overlay import Overlay, applied, blamed, resealed
 from gateway.config.problems import Problem
 from gateway.config.read import ConfigError, Loaded, fingerprint
 from gateway.config.roster import KnownClient, roster
@@ -170,11 +170,14 @@ class ManagedConfig:
             if again:
                 self.file = self.read()
             made_of = self.file.version, overlay
-            if made_of == self._made_of:
-                return ()
-            config = self.combined(overlay)
         except ConfigError as error:
             return error.errors
+        if made_of == self._made_of:
+            return ()
+        try:
+            config = self.combined(overlay)
+        except ConfigError as error:
+            return blamed(self.file.values, overlay, error.errors) if overlay else error.errors
         notes = dict.fromkeys([*self.file.warnings, *warnings(config)])
         self._good = replace(self.file, config=config, version=fingerprint(config), warnings=list(notes))
         self._made_of = made_of

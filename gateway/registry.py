@@ -6,15 +6,16 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from gateway.config.faults import show
+from gateway.config.faults import written, wrong
 from gateway.config.known import Known
-from gateway.config.problems import ConfigError, Problem
+from gateway.config.problems import ConfigError, Problem, render, steps
 from gateway.config.suggest import hint
 
 GROUPS = ("providers", "stores", "config_stores", "log_sinks", "algorithms")
@@ -120,8 +121,9 @@ class Registry:
         """
         cls = self.load(group, name, path)
         known = self.accepts(group, name, path)
+        where = steps(path)
         problems = [
-            Problem(f"{path}.{setting}", None, f"{name!r} has no such setting{hint(setting, known)}")
+            Problem(render((*where, setting)), None, f"{name!r} has no such setting{hint(setting, known)}")
             for setting in settings
             if setting not in known
         ]
@@ -134,6 +136,9 @@ class Registry:
         try:
             return cls(**{field: getattr(checked, field) for field in checked.model_fields_set})
         except ValueError as exc:  # the plugin's own check in __post_init__
+            setting, colon, fault = str(exc).partition(": ")
+            if colon and setting.partition(".")[0] in known:
+                raise _refused(f"{path}.{setting}", fault) from exc
             raise _refused(path, str(exc)) from exc
         except Exception as exc:  # its bug
             raise _refused(path, f"the plugin {name!r} fails: {_words(exc)}") from exc
@@ -175,14 +180,15 @@ def _words(exc: Exception) -> str:
 
 def _problems(error: ValidationError, settings: Mapping[str, Any], path: str) -> Iterator[Problem]:
     for one in error.errors(include_url=False, include_input=False):
-        setting = one["loc"][0]
-        where = ".".join(map(str, (path, *one["loc"])))
+        where = (*steps(path), *one["loc"])
         if one["type"] == "missing":
-            yield Problem(where, None, "is required")
+            yield Problem(render(where), None, "is required")
         else:
-            yield Problem(where, None, one["msg"], show(one["loc"], settings[str(setting)]))
+            fault = wrong(one, where, written(settings, one["loc"]))
+            yield Problem(render(where), None, fault.message, fault.got)
 
 
+@cache
 def _model(cls: type) -> type[BaseModel]:
     """The plugin's fields as a model that checks and converts settings."""
     hints = get_type_hints(cls)

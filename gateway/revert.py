@@ -11,7 +11,7 @@ from gateway.build import build_managed
 from gateway.config import client_edit
 from gateway.config.managed import Managed, parse
 from gateway.config.overlay import without
-from gateway.config.problems import render
+from gateway.config.problems import opening, render
 from gateway.config.read import read
 from gateway.config.schema import Server
 from gateway.config.tree import CLIENTS, indexed, leaves
@@ -59,7 +59,8 @@ def _names(client: str) -> set[str]:
 async def _opened(path: str, registry: Registry) -> AsyncIterator[ManagedConfig]:
     file = read(path, known=installed(registry))
     managed = build_managed(file, lambda: file, registry)
-    await managed.store.open()
+    with opening("storage.config"):
+        await managed.store.open()
     try:
         yield managed
     finally:

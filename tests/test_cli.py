@@ -200,13 +200,21 @@ def test_signals_are_heeded_while_modules_are_loaded(
     assert "Traceback" not in done.stderr
 
 
+_FULL = "cannot write to standard output: No space left on device\n"
+
+
 @pytest.mark.parametrize(
-    ("output", "code", "said"),
-    [("/dev/full", 1, "cannot write to standard output: No space left on device\n"), ("&-", 0, "")],
+    ("command", "output", "code", "said"),
+    [
+        ("plugins", "/dev/full", 1, _FULL),
+        ("--version", "/dev/full", 1, _FULL),
+        ("check --help", "/dev/full", 1, _FULL),
+        ("plugins", "&-", 0, ""),
+    ],
 )
-def test_output_that_nothing_can_be_written_to(output: str, code: int, said: str) -> None:
-    command = f"exec {sys.executable} -m gateway plugins >{output}"
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+def test_output_that_nothing_can_be_written_to(command: str, output: str, code: int, said: str) -> None:
+    line = f"exec {sys.executable} -m gateway {command} >{output}"
+    done = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, said)
 
 

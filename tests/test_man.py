@@ -26,7 +26,7 @@ OF_A_COMMAND = ("COMMANDS", "OPTIONS", "SIGNALS", "EXIT STATUS", "ENVIRONMENT")
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder they are in, made as a package makes them."""
-    folder = tmp_path_factory.mktemp("man")
+    folder = tmp_path_factory.mktemp("man") / "new"
     command = [sys.executable, str(ROOT / "docs/man/render.py"), str(folder)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (0, "")

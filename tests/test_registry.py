@@ -78,13 +78,13 @@ def test_every_fault_at_once(registry: Registry) -> None:
     assert problems(registry, secnds=1, unit=5) == [
         "p.secnds: 'delay' has no such setting; did you mean \"seconds\"?",
         "p.seconds: is required",
-        "p.unit: Input should be a valid string (got 5)",
+        "p.unit: must be text: put it in quotes (got 5)",
     ]
 
 
 def test_secrets_are_not_shown(registry: Registry) -> None:
     [said] = problems(registry, seconds=1, secret=12345)
-    assert said == "p.secret: Input should be a valid string (got …)"
+    assert said == "p.secret: must be text: put it in quotes (got …)"
     [said] = problems(registry, seconds=Substituted("canary"))
     assert "canary" not in said
 
@@ -92,7 +92,8 @@ def test_secrets_are_not_shown(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"seconds": -1}, "p: seconds: must not be negative"),
+        ({"seconds": -1}, "p.seconds: must not be negative"),
+        ({"seconds": "soon"}, 'p.seconds: must be a number (got "soon")'),
         ({"seconds": 1, "unit": "h"}, "p: the plugin 'delay' fails: KeyError: 'h'"),
     ],
 )

@@ -57,5 +57,7 @@ def _inline(cell: list[nodes.Node]) -> list[nodes.Node]:
 
 
 if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
     for page in sorted(SOURCES.glob("*.rst")):
-        render(page, Path(sys.argv[1]) / page.stem)
+        render(page, folder / page.stem)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from gateway.config import listen
 from gateway.config.known import Known
 from gateway.config.problems import Fault, Path
 from gateway.config.schema import (
@@ -18,13 +19,14 @@ from gateway.config.schema import (
     ProviderConfig,
     RuntimeStore,
     Section,
+    Server,
     Sink,
     StoreSection,
 )
 from gateway.config.schema_clients import ANY, RESERVED_CLIENT_IDS
+from gateway.config.schema_providers import NEED_KEYS
 from gateway.config.suggest import hint, nearest
 
-_NEED_KEYS = frozenset({"openai", "claude", "gemini"})
 _SURELY_MEANT = 0.8
 """So close to a setting of ours that it is none of a plugin's."""
 _S = TypeVar("_S", bound=Section)
@@ -41,6 +43,7 @@ class Draft:
     sinks: dict[Path, Sink] = field(default_factory=dict)
     stores: dict[Path, StoreSection] = field(default_factory=dict)
     policy: Policy | None = None
+    server: Server | None = None
     workers: object = 1
     """``server.workers`` as it is given."""
     misspelt: list[Fault] = field(default_factory=list)
@@ -60,6 +63,7 @@ def draft(root: dict[str, Any]) -> Draft:
     found.stores |= _sound(ConfigStore, config_store)
     found.stores |= _sound(RuntimeStore, runtime_store)
     found.workers = _at(root, ("server", "workers"))
+    found.server = _sound(Server, [((), root.get("server") or {})]).get(())
     found.policy = _sound(Policy, [((), root.get("policy") or {})]).get(())
     for kind, entries in (
         (ProviderConfig, providers),
@@ -73,6 +77,8 @@ def draft(root: dict[str, Any]) -> Draft:
 def check(found: Draft, known: Known | None) -> Iterator[Fault]:
     """Every fault between the settings; names of plugins only where it is known which there are."""
     yield from found.misspelt
+    if found.server:
+        yield from _addresses(found.server)
     yield from _providers(found)
     yield from _clients(found)
     yield from _stores(found)
@@ -127,6 +133,13 @@ def _unique(names: Iterable[tuple[Path, str]], last: str, what: str) -> Iterator
         seen.add(name)
 
 
+def _addresses(server: Server) -> Iterator[Fault]:
+    apart = server.admin_listen
+    if apart is not None and listen.clash(listen.parse(server.listen), listen.parse(apart)):
+        message = "is where server.listen listens: leave it out to serve both there, or name another port"
+        yield Fault(("server", "admin_listen"), message)
+
+
 def _providers(found: Draft) -> Iterator[Fault]:
     ids = ((path, provider.id) for path, provider in found.providers.items())
     yield from _unique(ids, "id", "a provider of this id")
@@ -134,7 +147,7 @@ def _providers(found: Draft) -> Iterator[Fault]:
         given = provider.api_keys
         keys = (((*path, "api_keys", i), key.id) for i, key in enumerate(given) if key not in given[:i])
         yield from _unique(keys, "id", "a key of this id (or this very key)")
-        if provider.type in _NEED_KEYS and not provider.api_keys:
+        if provider.type in NEED_KEYS and not provider.api_keys:
             yield Fault((*path, "api_keys"), f"is required: {provider.type} takes no request without a key")
         if provider.type == "custom" and provider.base_url is None:
             yield Fault((*path, "base_url"), "is required: custom has no address of its own")

@@ -15,6 +15,7 @@ from gateway.config.masked import is_secret, without_userinfo
 from gateway.config.problems import Fault, Path
 from gateway.config.schema import DERIVED, Config
 from gateway.config.schema_clients import TARGET
+from gateway.config.schema_providers import NEED_KEYS
 from gateway.config.section import Section, section_at
 from gateway.config.substitute import Substituted
 from gateway.config.suggest import hint
@@ -31,8 +32,21 @@ _RANGES: Mapping[str, tuple[str, str]] = {
 _KINDS: Mapping[str, str] = {
     "model_type": "must be a mapping (name: value)",
     "dict_type": "must be a mapping (name: value)",
+    "dataclass_type": "must be a mapping (name: value)",
     "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "set_type": "must be a list",
+    "frozen_set_type": "must be a list",
 }
+_TYPES: Mapping[str, str] = {
+    "string": "must be text: put it in quotes",
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "finite": "must be a number",
+    "bool": "must be true or false",
+}
+"""By how pydantic's name of the error begins."""
+_KEYLESS = "leave api_keys out for a server that wants none"
 _MAX_SHOWN = 60
 
 
@@ -52,14 +66,23 @@ def explain(error: ValidationError, root: Any, section: type[Section] = Config) 
         path = tuple(step for step in one["loc"] if step != "[key]")
         if one["type"] == "missing" and path[-1] in _filled_in(path, section):
             continue  # what it would have been filled in from is at fault
-        yield _explain(one, path, _written(root, path), section_at(section, path))
+        value = written(root, path)
+        fault = _explain(one, path, value, section_at(section, path))
+        yield fault._replace(message=f"{fault.message}; {_KEYLESS}") if _keyless(root, path, value) else fault
+
+
+def _keyless(root: Any, path: Path, value: Any) -> bool:
+    """Whether it is an empty key where none is needed."""
+    if value != "" or path[:1] != ("llm_providers",) or path[2:3] != ("api_keys",):
+        return False
+    return written(root, path[:2]).get("type") not in NEED_KEYS
 
 
 def _filled_in(path: Path, section: type[Section]) -> frozenset[str]:
     return DERIVED.get(section_at(section, path).__name__, frozenset()) - {"type"}
 
 
-def _written(root: Any, path: Path) -> Any:
+def written(root: Any, path: Path) -> Any:
     """The value as it was read, before the models touched it; of a short form the whole."""
     for step in path:
         if isinstance(root, dict):
@@ -70,11 +93,17 @@ def _written(root: Any, path: Path) -> Any:
 
 
 def _explain(one: ErrorDetails, path: Path, value: Any, section: type[Section]) -> Fault:
-    kind, ctx = one["type"], one.get("ctx", {})
+    kind = one["type"]
     if kind == "missing":
         return Fault(path, _missing(path))
     if kind == "extra_forbidden":
         return Fault(path, f"unknown setting{hint(str(path[-1]), section.model_fields)}")
+    return wrong(one, path, value)
+
+
+def wrong(one: ErrorDetails, path: Path, value: Any) -> Fault:
+    """What is wrong with a ``value`` that is there and allowed to be."""
+    kind, ctx = one["type"], one.get("ctx", {})
     if kind in _KINDS:
         return Fault(path, _KINDS[kind], _kind(value))
     if kind == "literal_error":
@@ -90,12 +119,13 @@ def _explain(one: ErrorDetails, path: Path, value: Any, section: type[Section]) 
 
 
 def _message(kind: str, ctx: Mapping[str, Any]) -> str:
-    if kind == "value_error":
+    if kind in ("value_error", "assertion_error"):
         return str(ctx["error"])
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(ctx["pattern"], f"must match {ctx['pattern']}")
-    if kind == "string_type":
-        return "must be text: put it in quotes"
+    family, _, what = kind.partition("_")
+    if family in _TYPES and what in ("type", "parsing", "from_float", "number"):
+        return _TYPES[family]
     return f"is not valid ({kind.replace('_', ' ')})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -41,3 +42,22 @@ def parse(text: str) -> Listen:
     if match is None or int(match["port"]) > 65535:
         raise ValueError("not an address: write HOST:PORT, :PORT, unix:/PATH or fd://")
     return Tcp(match["host"].strip("[]") or None, int(match["port"]))
+
+
+def clash(one: Listen, other: Listen) -> bool:
+    """Whether only one of them can be listened on, as far as that shows without asking for names."""
+    if isinstance(one, Tcp) and isinstance(other, Tcp):
+        hosts = one.host, other.host
+        return one.port == other.port != 0 and (_covers(*hosts) or _covers(*reversed(hosts)))
+    return one == other
+
+
+def _covers(one: str | None, other: str | None) -> bool:
+    """Whether the addresses of the host ``other`` are among those of ``one``."""
+    if one is None or one == other:
+        return True
+    try:
+        every, single = ipaddress.ip_address(one), ipaddress.ip_address(str(other))
+    except ValueError:
+        return False
+    return every.is_unspecified and every.version == single.version

@@ -3,17 +3,19 @@ where each setting comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from gateway.config.known import Known
 from gateway.config.legacy import modernise
 from gateway.config.masked import is_mask, is_secret, mask, masked, revealed, without_userinfo
-from gateway.config.problems import ConfigError, Path, Problem, render
+from gateway.config.problems import ConfigError, Path, Problem, render, steps
 from gateway.config.read import validate
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
-from gateway.config.tree import by_id, children, find, has_ids, indexed, leaves, merge, transform
+from gateway.config.tree import by_id, children, find, has_ids, indexed, leaves, merge, numbered, transform
 from gateway.vault import MARK, Vault, VaultError
 
 Overlay = dict[str, Any]
@@ -49,6 +51,26 @@ def applied(values: dict[str, Any], overlay: Overlay, vault: Vault, known: Known
     merged = merge(values, opened(overlay, vault), drop_nulls=True)
     modernise(merged, known)
     return validate(merged, known)
+
+
+def blamed(values: dict[str, Any], overlay: Overlay, problems: Sequence[Problem]) -> list[Problem]:
+    """The problems that the overlay makes with the file's ``values``, which are valid alone: each with how to
+    take back what it comes from."""
+    merged = merge(values, overlay, drop_nulls=True)
+    by_place: dict[Path, Path] = {}
+    for path in leaves(indexed(overlay)):
+        by_place[path] = by_place[numbered(path, merged)] = path
+    return [replace(problem, advice=_way_out(steps(problem.path), by_place)) for problem in problems]
+
+
+def _way_out(at: Path, by_place: Mapping[Path, Path]) -> str:
+    """``by_place``: what is set, by its path there and in the result."""
+    for length in range(len(at), 1, -1):  # a section as a whole would name too much
+        for place, path in by_place.items():
+            if place[:length] == at[: min(length, len(place))]:
+                setting = shlex.quote(render(path[:length]))
+                return f"It was set through the admin API; to take it back: coo-llm revert PATH {setting}"
+    return "It comes from what was set through the admin API; coo-llm revert PATH lists that"
 
 
 def opened(overlay: Overlay, vault: Vault) -> Overlay:

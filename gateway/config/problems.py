@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 
 _BARE = re.compile(r"[\w-]+")
+_STEP = re.compile(r'"(.*?)"(?=\.|$)|([^.]+)')
 
 
 def render(path: Path) -> str:
     """The path as a person reads it: ``llm_providers.0.models.1.name``, names with dots in quotes."""
     return ".".join(str(step) if _BARE.fullmatch(str(step)) else f'"{step}"' for step in path)
+
+
+def steps(rendered: str) -> Path:
+    """The path that was rendered; a name of digits alone is taken for an index."""
+    found = (match.groups() for match in _STEP.finditer(rendered))
+    return tuple(quoted or (int(bare) if bare.isdecimal() else bare) for quoted, bare in found)
 
 
 class Fault(NamedTuple):
@@ -35,6 +43,8 @@ class Problem:
     """Counted from 1; None where there is none."""
     message: str
     got: str | None = None
+    advice: str = ""
+    """What to do about it, where the rest does not say."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}" if self.path else self.text
@@ -44,7 +54,8 @@ class Problem:
         """All of it but the path."""
         got = f" (got {self.got})" if self.got is not None else ""
         line = f" [line {self.line}]" if self.line is not None else ""
-        return f"{self.message}{got}{line}"
+        advice = f". {self.advice}" if self.advice else ""
+        return f"{self.message}{got}{line}{advice}"
 
 
 class ConfigError(Exception):
@@ -67,3 +78,16 @@ def gather(*makes: Callable[[], Any]) -> list[Any]:
     if problems:
         raise ConfigError(problems)
     return made
+
+
+@contextmanager
+def opening(setting: str) -> Iterator[None]:
+    """An `OSError` within says which ``setting`` names what cannot be opened; but not where another daemon
+    has it open, who says enough."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as exc:
+        reason = str(exc) if exc.filename is None else f"{exc.filename}: {exc.strerror}"
+        raise OSError(f"{setting}: {reason}") from exc

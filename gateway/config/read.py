@@ -20,7 +20,7 @@ from gateway.config.known import Known
 from gateway.config.legacy import Modern, modernise
 from gateway.config.managed import Managed
 from gateway.config.masked import revealed
-from gateway.config.problems import ConfigError, Fault, Problem, render
+from gateway.config.problems import ConfigError, Fault, Problem, render, steps
 from gateway.config.roster import KnownClient, roster
 from gateway.config.schema import Config
 from gateway.config.substitute import Substituted
@@ -66,7 +66,12 @@ class Content(NamedTuple):
 
     data: bytes
     mode: int
-    """Its permissions, as in `os.stat_result.st_mode`."""
+    """Its kind and permissions, as in `os.stat_result.st_mode`."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it can be read again: a pipe, as of a shell's ``<(…)``, cannot."""
+        return stat.S_ISREG(self.mode)
 
 
 def read(
@@ -136,10 +141,11 @@ def _validated(document: Document, modern: Modern, known: Known | None) -> Confi
         faults += explain(error, document.value)
     found = draft(document.value)
     faults += check(found, known)
+    if known:
+        faults += (Fault(steps(one.path), one.message, one.got) for one in known.refused(found))
     problems = _merge(document, modern, faults)
-    if config is None or problems:  # else plugins speak up when they are made
-        said = known.refused(found) if known else ()
-        raise ConfigError([*problems, *(one for one in said if not _broken(one.path, problems))])
+    if config is None or problems:
+        raise ConfigError(problems)
     return config
 
 

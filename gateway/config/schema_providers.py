@@ -94,6 +94,8 @@ class Timeout(Section):
     total: Duration = 590.0
 
 
+NEED_KEYS = frozenset({"openai", "claude", "gemini"})
+"""Types that take no request without a key."""
 KEYLESS = KeyConfig.model_construct(id="keyless", key=SecretStr(""), pricing=None, limits=None)
 """Stands for the key of a provider that needs none."""
 

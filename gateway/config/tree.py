@@ -103,6 +103,19 @@ def find(values: Any, path: Path) -> tuple[bool, Any]:
     return True, values
 
 
+def numbered(path: Path, values: Any) -> Path:
+    """``path`` with the index in ``values`` in place of each id, as far as they reach."""
+    found: list[str | int] = []
+    for i, step in enumerate(path):
+        inner = dict(children(path[:i], values))
+        here = path[: i + 1]
+        if here not in inner:
+            return (*found, *path[i:])
+        found.append(list(inner).index(here) if isinstance(values, list) else step)
+        values = inner[here]
+    return tuple(found)
+
+
 def indexed(value: Any, path: Path = ()) -> Any:
     """``value`` with mappings by id in place of the lists of what has one: to `find` many things in."""
     if isinstance(value, dict) or (isinstance(value, list) and has_ids(path)):

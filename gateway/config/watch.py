@@ -28,12 +28,17 @@ _log = logging.getLogger(__name__)
 _POLL = 1.0
 _SETTLE = 0.2
 _LONGEST_WAIT = 1.0
+_GONE_AFTER = 2.0
+"""Seconds for which a file may be missing while somebody replaces it."""
+_NOTHING = b"nothing"
+"""In place of a hash: the file is gone for good."""
 _EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
 """Not each write: a log file in the same directory is written all the time."""
 
 
 class Watcher(FileSystemEventHandler):
-    """Calls ``on_change`` in the thread of ``loop`` when the file's content is another and has settled.
+    """Calls ``on_change`` in the thread of ``loop`` when the file's content is another and has settled, and
+    once when the file cannot be read any more.
 
     The content's hash alone decides. File system events only make it prompt: an inode watch goes blind
     when the file is replaced, so the file is also read every second.
@@ -48,7 +53,7 @@ class Watcher(FileSystemEventHandler):
         self._loop = loop
         self._woken = threading.Event()
         self._stopped = False
-        self._missing = False
+        self._missing_since: float | None = None
         self._observer: BaseObserver | None = None
         self._watches: dict[str, ObservedWatch] = {}
         self._names: frozenset[str] = frozenset()
@@ -88,7 +93,7 @@ class Watcher(FileSystemEventHandler):
 
     def _watch(self) -> None:
         while not self._stopped:
-            self._woken.wait(_POLL)
+            self._woken.wait(_POLL if self._missing_since is None else min(_POLL, _GONE_AFTER))
             self._follow()
             digest = self._settled()
             if digest is not None and digest != self._digest and not self._stopped:
@@ -104,7 +109,7 @@ class Watcher(FileSystemEventHandler):
             self._on_change()
 
     def _settled(self) -> bytes | None:
-        """The content's hash once it is still, or never is for a second; None if there is no file."""
+        """The hash once the content is still, or never is for a second; None while the file may come back."""
         deadline = time.monotonic() + _LONGEST_WAIT
         self._woken.clear()
         digest = self._read()
@@ -122,15 +127,13 @@ class Watcher(FileSystemEventHandler):
         try:
             with open(self._path, "rb") as file:
                 digest = sha256(file.read(MAX_BYTES + 1)).digest()
-        except OSError as error:
-            if not self._missing:
-                self._missing = True
+        except OSError:
+            now = time.monotonic()
+            if self._missing_since is None:
+                self._missing_since = now
                 self._digest = b""  # whatever comes is news: a reload in between has failed
-                _log.warning("the configuration cannot be read, going on with the last: %s", error.strerror)
-            return None
-        if self._missing:
-            self._missing = False
-            _log.info("the configuration can be read again")
+            return _NOTHING if now - self._missing_since >= _GONE_AFTER else None
+        self._missing_since = None
         return digest
 
     def _follow(self) -> None:

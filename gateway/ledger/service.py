@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.api import Store
+from gateway.config.problems import opening
 from gateway.config.schema_storage import Retention
 from gateway.ledger.journal import Journal
 from gateway.ledger.mover import Mover
@@ -17,7 +18,8 @@ from gateway.ledger.upkeep import Upkeep
 @asynccontextmanager
 async def keeping_records(journal: Journal, store: Store, retention: Retention) -> AsyncIterator[None]:
     """The store must be open. Raises `OSError` if the journal cannot be written at the start."""
-    journal.open()
+    with opening("storage.journal"):
+        journal.open()
     mover, upkeep = Mover(journal, store), Upkeep(journal)
     tasks = [
         asyncio.create_task(keep_pruned(store, retention), name="retention"),

@@ -36,7 +36,8 @@ class Beginning(NamedTuple):
 class Reloading:
     """The content that is in force, and the change to another."""
 
-    def __init__(self, path: str, beginning: Beginning, registry: Registry) -> None:
+    def __init__(self, path: str | None, beginning: Beginning, registry: Registry) -> None:
+        """``path``: None where the content cannot be read again."""
         self._path = path
         self._registry = registry
         self._first = beginning
@@ -81,14 +82,15 @@ class Reloading:
     async def _reload(self, crew: Crew) -> tuple[Reloaded, bool]:
         """The result, and whether all workers came to the same configuration."""
         try:
-            content = await asyncio.to_thread(fetch, self._path)
+            content = self._current if self._path is None else await asyncio.to_thread(fetch, self._path)
             loaded = await asyncio.to_thread(load, content, os.environ, installed(self._registry))
             build_plugins(loaded.config, self._registry)
         except ConfigError as exc:
             return Reloaded(errors=told(exc.errors)), True
         answers = await crew.ask("apply", pack(content), APPLY_SECONDS)
         results = [orjson.loads(answer) for answer in answers.values()]
-        errors = [error for one in results for error in one["result"]["errors"]]
+        told_by_each = (error for one in results for error in one["result"]["errors"])
+        errors = list({orjson.dumps(error): error for error in told_by_each}.values())
         versions = {one["version"] for one in results}
         changed = not results or any(one["result"]["changed"] for one in results)
         waiting = dict.fromkeys(path for one in results for path in one["result"]["restart_required"])

@@ -12,7 +12,7 @@ import orjson
 from gateway import __version__, interpreter, systemd
 from gateway.api import Hosting, Site
 from gateway.config.cautions import own_secrets
-from gateway.config.problems import ConfigError, Problem
+from gateway.config.problems import ConfigError, Problem, opening
 from gateway.controls import Controls
 from gateway.first_of import first_of
 from gateway.instances import build_plugins
@@ -41,7 +41,7 @@ HURRIED = 3.0
 class Supervisor:
     """Serves nothing itself. What workers ask it by is in `_handle`."""
 
-    def __init__(self, path: str, beginning: Beginning, registry: Registry, workers: int) -> None:
+    def __init__(self, path: str | None, beginning: Beginning, registry: Registry, workers: int) -> None:
         self._loaded = beginning.loaded
         plugins = build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
@@ -89,7 +89,8 @@ class Supervisor:
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
             site.cache_entries = self._loaded.config.policy.cache.max_entries
-            await store.open(site)
+            with opening("storage.runtime"):
+                await store.open(site)
 
     async def _supervise(self, running: asyncio.Task[None]) -> None:
         """Wait until it is time to stop. Raises what ``running`` raises."""

@@ -47,7 +47,7 @@ def test_nothing_needs_attention() -> None:
         (
             {"config": {"reload_errors": [{"path": "a.b", "message": "is wrong"}], "restart_required": []}},
             "bad",
-            "a.b: is wrong. Mend it",
+            "until this is mended: a.b: is wrong",
         ),
         ({"config": {"reload_errors": [], "restart_required": ["server.tls"]}}, "warn", "server.tls"),
         (

@@ -414,6 +414,24 @@ async def test_it_comes_back_after_a_restart_with_the_master_key_and_not_without
     assert "not in effect" in capfd.readouterr().err
 
 
+async def test_what_no_longer_fits_an_edited_file_is_told_with_how_to_take_it_back(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    async with running(keyed({"id": "other", "type": "echo"}), tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "config", {"policy": {"fallback": {"providers": ["other"]}}})
+        gateway.path.write_text(gateway.path.read_text().replace("other", "another"))
+        status, body = await gateway.post_reload()
+        assert status == 422
+        [error] = body["details"]
+        assert error["path"] == "policy.fallback.providers.0"
+        assert error["message"].endswith(
+            '(got "other"). It was set through the admin API; '
+            "to take it back: coo-llm revert PATH policy.fallback.providers"
+        )
+        assert (await gateway.admin("DELETE", "config/overlay/policy.fallback.providers"))[0] == 200
+        await until(lambda: not gateway.live.reload_errors)
+
+
 @pytest.mark.parametrize(
     ("call", "change"),
     [

@@ -26,6 +26,11 @@ def errors(load: Load, text: str, **environ: str) -> list[str]:
             'server.allow_anonymous: must be true or false (got "no") [line 2]',
         ),
         ("server: {max_body_mb: 0}", "server.max_body_mb: must be at least 1 (got 0) [line 2]"),
+        (
+            'server: {listen: "127.0.0.1:1", admin_listen: ":1"}',
+            "server.admin_listen: is where server.listen listens: leave it out to serve both there,"
+            " or name another port [line 2]",
+        ),
         ("server: {tls: {cert_file: a}}", "server.tls.key_file: is required [line 2]"),
         (
             "server: {admin_api_key: 12345678}",
@@ -141,6 +146,10 @@ def test_one_thing_wrong(load: Load, text: str, expected: str) -> None:
             'api_keys.0.keey: unknown setting; did you mean "key"?',
         ),
         ("{type: openai, api_keys: ['${EMPTY}']}", "api_keys.0.key: is empty (got …)"),
+        (
+            "{type: groq, api_keys: ['']}",
+            "api_keys.0.key: is empty; leave api_keys out for a server that wants none (got …)",
+        ),
         (
             "{type: echo, base_url: 'https://me:canary@host'}",
             'base_url: must be a URL without user, query or fragment (got "https://…@host")',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.listen import Inherited, Listen, Tcp, Unix, parse
+from gateway.config.listen import Inherited, Listen, Tcp, Unix, clash, parse
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,24 @@ def test_addresses(text: str, where: Listen) -> None:
 def test_no_addresses(text: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clashing"),
+    [
+        (":2906", ":2906", True),
+        (":2906", "127.0.0.1:2906", True),
+        ("0.0.0.0:2906", "127.0.0.1:2906", True),
+        ("[::]:2906", "[::1]:2906", True),
+        ("localhost:2906", "localhost:2906", True),
+        ("unix:/run/a", "unix:/run/a", True),
+        ("[::]:2906", "127.0.0.1:2906", False),
+        ("0.0.0.0:2906", "a.example:2906", False),
+        ("127.0.0.1:2906", "127.0.0.2:2906", False),
+        (":2906", ":2907", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+        (":2906", "unix:/run/a", False),
+    ],
+)
+def test_addresses_of_which_one_is_too_many(one: str, other: str, clashing: bool) -> None:
+    assert clash(parse(one), parse(other)) is clash(parse(other), parse(one)) is clashing

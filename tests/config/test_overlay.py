@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config.overlay import (
     applied,
+    blamed,
     changes,
     hidden,
     opened,
@@ -18,7 +19,7 @@ from gateway.config.overlay import (
     sources,
     without,
 )
-from gateway.config.problems import ConfigError
+from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Loaded
 from gateway.vault import NoMasterKey, Vault
 from tests.config.conftest import Load
@@ -159,3 +160,31 @@ def test_one_setting_is_taken_back_and_what_that_leaves_empty(where: str, path: 
 def test_what_is_not_set_is_not_taken_back(where: str) -> None:
     with pytest.raises(KeyError):
         without({"policy": {"retry": {"interval": 2}}}, where)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("policy.fallback.providers.0", "revert PATH policy.fallback.providers"),
+        ("llm_providers.1.base_url", "revert PATH llm_providers.new"),
+        ("llm_providers.1", "revert PATH llm_providers.new"),
+        ("llm_providers.0.limits", "revert PATH llm_providers.up.limits"),
+        ("llm_providers.new.headers.x", "revert PATH llm_providers.new.headers.x"),
+        ('model_aliases."gpt-4.1/fast"', "revert PATH 'model_aliases.\"gpt-4.1/fast\"'"),
+        ("server.listen", "revert PATH lists that"),
+    ],
+)
+def test_what_no_longer_fits_the_file_says_how_to_take_it_back(
+    loaded: Loaded, path: str, advice: str
+) -> None:
+    overlay: dict[str, Any] = {
+        "policy": {"fallback": {"providers": ["gone"]}},
+        "llm_providers": [
+            {"id": "new", "type": "custom", "headers": {"x": "y"}},
+            {"id": "up", "limits": {"req_per_min": 1}},
+        ],
+        "model_aliases": {"gpt-4.1/fast": None},
+    }
+    [problem] = blamed(loaded.values, overlay, [Problem(path, None, "is wrong", "5")])
+    assert str(problem).startswith(f"{path}: is wrong (got 5). It ")
+    assert advice in str(problem)

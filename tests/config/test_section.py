@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.config.problems import render
+from gateway.config.problems import render, steps
 from gateway.config.schema import Config, Cors, KeyLimits, Pricing, ProviderConfig, Target
 from gateway.config.section import section_at
 
@@ -19,3 +19,5 @@ def test_the_section_that_holds_a_path() -> None:
 def test_paths_as_they_are_read() -> None:
     assert render(("llm_providers", 0, "models", 1, "name")) == "llm_providers.0.models.1.name"
     assert render(("model_aliases", "gpt-4.1")) == 'model_aliases."gpt-4.1"'
+    for path in (("llm_providers", 0, "models", 1, "name"), ("model_aliases", "gpt-4.1", "a b", 0)):
+        assert steps(render(path)) == path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ from gateway.config import watch
 from gateway.config.watch import Watcher
 
 FIRST, SECOND, THIRD = "first\n", "other\n", "third\n"
+GONE = ""
 
 
 class Seen:
@@ -30,7 +30,7 @@ class Seen:
         self.threads: set[int] = set()
 
     def __call__(self) -> None:
-        self.contents.append(self._path.read_text())
+        self.contents.append(self._path.read_text() if self._path.exists() else GONE)
         self.threads.add(threading.get_ident())
         self._news.set()
 
@@ -152,28 +152,33 @@ async def test_what_changes_no_content_calls_nobody(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_missing_file_is_logged_once_and_its_return_noticed(path: Path) -> None:
-    loop = asyncio.get_running_loop()
-    missing = asyncio.Event()
-    messages: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-            loop.call_soon_threadsafe(missing.set)
-
-    listener = Listener()
+async def test_a_file_that_is_gone_calls_once_and_again_when_it_is_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_GONE_AFTER", 0.1)
     async with watching(path) as seen:
-        watch._log.addHandler(listener)
         delete(path)
-        async with asyncio.timeout(10):
-            await missing.wait()
+        assert await seen.next() == GONE
         path.with_suffix(".other").write_text("wakes the watcher once more")
-        assert seen.contents == []
+        await asyncio.sleep(0.3)
+        write(path, FIRST)
+        assert await seen.next() == FIRST
+    assert seen.contents == [GONE, FIRST]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_file_that_is_missing_for_a_moment_is_no_news(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while an editor, or a tool, puts another in its place."""
+    async with watching(path) as seen:
+        caplog.clear()
+        delete(path)
+        await asyncio.sleep(0.3)
         write(path)
         assert await seen.next() == SECOND
-    watch._log.removeHandler(listener)
-    assert len([message for message in messages if "cannot be read" in message]) == 1
+    assert seen.contents == [SECOND]
+    assert caplog.messages == []
 
 
 async def test_a_storm_is_few_calls_and_ends_with_the_last(

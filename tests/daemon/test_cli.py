@@ -52,16 +52,16 @@ policy: {algorithm: hybird, retry: {max_attempts: none}}
         "server.listen",
         "server.drain_timeout",
         "server.lisen",
+        "llm_providers.0.rate",
+        "llm_providers.0.token_ms",
         "llm_providers.1.api_keys.0",
         "llm_providers.2.id",
         "llm_providers.2.type",
         "api_keys.0.allowed_providers.0",
         "policy.retry.max_attempts",
         "policy.algorithm",
-        "llm_providers.0.rate",
-        "llm_providers.0.token_ms",
     ]
-    assert "NOT_SET" in lines[3]
+    assert "NOT_SET" in lines[5]
 
 
 async def test_errors_of_plugins_are_told_beside_others(tmp_path: Path) -> None:
@@ -76,14 +76,15 @@ policy: {algorithm: zz}
     done = await check(tmp_path, text)
     lines = done.err.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
-        "llm_providers.1.type",
-        "policy.algorithm",
         "llm_providers.0.bogus",
+        "llm_providers.1.type",
         "logging.providers.0.endpoint",
         "logging.providers.1.name",
         "storage.config.bogus",
-        "storage.runtime",
+        "storage.runtime.addr",
+        "policy.algorithm",
     ]
+    assert [line.split(" [line ")[1] for line in lines] == ["3]", "4]", "5]", "5]", "6]", "6]", "7]"]
 
 
 async def test_every_error_of_plugins_at_once(tmp_path: Path) -> None:
@@ -101,9 +102,11 @@ llm_providers:
         "llm_providers.0.token_ms",
         "llm_providers.0.replly",
         "llm_providers.1.failure_rate",
-        "logging.providers.0",
+        "logging.providers.0.secret",
         "logging.providers.1.color",
     }
+    assert [line.split(" [line ")[1] for line in lines] == ["3]", "3]", "5]", "5]", "6]"]
+    assert 'llm_providers.0.token_ms: must be a number (got "slow") [line 5]' in lines
     assert any('did you mean "reply"?' in line for line in lines)
     assert any('(got "slow")' in line for line in lines)
 
@@ -113,9 +116,9 @@ llm_providers:
     ("section", "settings", "said"),
     [
         ("runtime", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
-        ("runtime", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+        ("runtime", '{type: redis, addr: "ftp://x"}', ".addr: must be host:6379, "),
         ("config", "{type: memory, bogus: 1}", ".bogus: 'memory' has no such setting"),
-        ("config", '{type: redis, addr: "ftp://x"}', ": addr: must be host:6379, "),
+        ("config", '{type: redis, addr: "ftp://x"}', ".addr: must be host:6379, "),
     ],
 )
 async def test_settings_of_a_store(
@@ -127,6 +130,12 @@ async def test_settings_of_a_store(
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"storage.{section}{said}")
     assert len(done.err.splitlines()) == 1
+
+
+async def test_a_certificate_that_cannot_be_read_is_told_before_the_start(tmp_path: Path) -> None:
+    done = await check(tmp_path, f"{ECHO}server: {{tls: {{cert_file: not-there.pem, key_file: key.pem}}}}\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "server.tls: cannot read not-there.pem\n"
 
 
 async def test_a_store_that_does_not_import(tmp_path: Path) -> None:
@@ -190,24 +199,27 @@ async def test_a_log_that_cannot_be_written(tmp_path: Path, path: str, reason: s
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    "section",
+    ("setting", "section"),
     [
-        "storage: {config: {type: memory}, journal: file/journal}",
-        "storage: {config: {type: memory}, runtime: {type: file, path: file/db}}",
-        "storage: {config: {type: file, path: file/config.json}, runtime: {type: memory}}",
-        "storage: {config: {type: memory}, runtime: {type: memory}}\nlogging: {audit: {path: file/audit}}",
+        ("storage.journal", "storage: {config: {type: file}, journal: file/journal}"),
+        ("storage.runtime", "storage: {config: {type: file}, runtime: {type: file, path: file/db}}"),
+        ("storage.config", "storage: {config: {type: file, path: file/config.json}}"),
+        ("logging.audit.path", "storage: {config: {type: file}}\nlogging: {audit: {path: file/audit}}"),
     ],
 )
-async def test_state_that_cannot_be_written(tmp_path: Path, section: str) -> None:
+async def test_state_that_cannot_be_written(tmp_path: Path, setting: str, section: str, workers: int) -> None:
     (tmp_path / "file").write_text("")
-    server = "server: {listen: '127.0.0.1:0', admin_api_key: 0123456789abcdef}\n"
+    server = f"server: {{listen: '127.0.0.1:0', admin_api_key: 0123456789abcdef, workers: {workers}}}\n"
     (tmp_path / "c.yaml").write_text(f"{ECHO}{server}{section}\n")
     (tmp_path / "c.yaml").chmod(0o600)
     done = await coo_llm("-c", "c.yaml", folder=tmp_path)
     assert done.code == 1
     assert [line for line in done.err.splitlines() if "Errno" in line or "Traceback" in line] == []
-    path, reason = done.err.splitlines()[-1].removeprefix("cannot start: ").split(": ")
+    said = done.err.splitlines()[-1].removeprefix("cannot start: ")
+    named, path, reason = said.split(": ")
+    assert named == setting
     assert (tmp_path / path).is_relative_to(tmp_path / "file")
     assert reason in ("Not a directory", "File exists")
 

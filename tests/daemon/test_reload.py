@@ -122,18 +122,18 @@ async def test_a_broken_file_changes_nothing(tmp_path: Path, broken: str) -> Non
 async def test_a_file_that_is_gone_or_only_touched_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(watch._log, "warning", lambda message, *facts: said.append(message))
+    monkeypatch.setattr(watch, "_GONE_AFTER", 0.3)
     async with running(with_alias("one"), tmp_path) as gateway:
         before = gateway.live.current
         good = gateway.path.read_text()
         os.utime(gateway.path, (0, 0))
         gateway.path.unlink()
         assert (await gateway.ask(model="one"))[0] == 200
+        await until(lambda: bool(gateway.live.reload_errors))
+        assert (await gateway.samples()).sum("config_invalid") == 1
         status, body = await gateway.post_reload()
         assert (status, len(body["details"])) == (422, 1)
         assert "No such file" in body["details"][0]["message"]
-        await until(lambda: bool(said))
         gateway.path.write_text(good)
         await until(lambda: not gateway.live.reload_errors)
         assert gateway.live.current is before

@@ -46,3 +46,16 @@ async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
         assert len(running.pids) == WORKERS + 1
         assert await scraped(running) == {(404, 200)}
         assert (await running.reload())[1]["restart_required"] == []
+
+
+async def test_what_no_longer_fits_the_file_is_told_once(tmp_path: Path) -> None:
+    config = settings(storage=FILES)
+    other = {"id": "other", "type": "echo"}
+    async with working(tmp_path, {**config, "llm_providers": [*config["llm_providers"], other]}) as running:
+        change = {"policy": {"fallback": {"providers": ["other"]}}}
+        url = f"{running.daemon.url}/admin/v1/config"
+        async with running.session.post(url, json=change, headers=ADMIN) as response:
+            assert response.status == 200
+        running.daemon.write(config)
+        status, body = await running.reload()
+        assert (status, [one["path"] for one in body["details"]]) == (422, ["policy.fallback.providers.0"])

@@ -57,8 +57,8 @@ def _gateway(health: Json) -> Iterator[Finding]:
         path = f"{problem['path']}: " if problem["path"] else ""
         yield Finding(
             "bad",
-            "The configuration on disk is not in effect",
-            f"{path}{problem['message']}. Mend it; until then the gateway goes on with the last good one.",
+            "The newest configuration is not in effect",
+            f"The gateway goes on with the last good one until this is mended: {path}{problem['message']}",
             "Configuration",
         )
     if waiting := health["config"]["restart_required"]:
