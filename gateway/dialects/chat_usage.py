@@ -9,9 +9,9 @@ import orjson
 
 from gateway.api import Usage
 from gateway.dialects import lenient
+from gateway.dialects.count import count
 from gateway.dialects.sse import Splitter
 
-_LARGEST = 10**12  # no answer has more tokens: a larger figure is a mistake
 _NANO = 10**9
 _KEY = b'"usage"'
 _BACKSLASH = ord("\\")
@@ -26,13 +26,13 @@ def parse_usage(value: object, *, writes: bool = True) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    prompt = _count(value.get("prompt_tokens"))
-    completion = _count(value.get("completion_tokens", 0))
+    prompt = count(value.get("prompt_tokens"))
+    completion = count(value.get("completion_tokens", 0))
     if prompt is None or completion is None:
         return None
     details, made = _details(value, "prompt_tokens_details"), _details(value, "completion_tokens_details")
     cached = details.get("cached_tokens", value.get("prompt_cache_hit_tokens"))  # the latter: DeepSeek
-    reasoning = _count(made.get("reasoning_tokens")) or 0
+    reasoning = count(made.get("reasoning_tokens")) or 0
     if reasoning and value.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI's completion_tokens are without them
     usage = Usage(prompt, output=completion, estimated=writes and "completion_tokens" not in value)
@@ -113,10 +113,6 @@ def _dollars(nano: int | None) -> bytes:
     return (b"%d.%09d" % divmod(nano, _NANO)).rstrip(b"0").rstrip(b".")
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _LARGEST else None
-
-
 def _details(value: dict[str, Any], name: str) -> dict[str, Any]:
     details = value.get(name)
     return details if isinstance(details, dict) else {}
@@ -124,5 +120,5 @@ def _details(value: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _part(value: object, total: int) -> tuple[int, int]:
     """The part, at most ``total``, and what is left of it."""
-    part = min(_count(value) or 0, total)
+    part = min(count(value) or 0, total)
     return part, total - part

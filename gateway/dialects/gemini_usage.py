@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Usage
-
-_MOST = 2**31 - 1  # the fields are int32
+from gateway.dialects.count import count
 
 
 def read_usage(metadata: Any) -> Usage | None:
@@ -49,9 +48,7 @@ def usage_value(usage: Usage | None) -> dict[str, Any]:
 def _count(metadata: Mapping[str, Any], name: str) -> int | None:
     """A count; a missing one is zero, an impossible one None."""
     value = metadata.get(name)
-    if value is None:
-        return 0
-    return value if type(value) is int and 0 <= value <= _MOST else None
+    return 0 if value is None else count(value)
 
 
 def _audio(details: Any) -> int:

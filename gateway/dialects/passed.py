@@ -15,6 +15,7 @@ from gateway.api import Call, Chunk, Kind, Outcome, Reader, Units, Usage
 from gateway.api.usage import NO_UNITS
 from gateway.dialects import chat_usage, lenient
 from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.count import LARGEST
 from gateway.dialects.reading import EventReading, Reading, WholeReading
 from gateway.dialects.sse import Event
 
@@ -29,8 +30,6 @@ _RESULTS: dict[str, tuple[str, ...]] = {
     "moderations": ("results",),
     "rerank": ("results", "data"),  # the latter: Voyage
 }
-_LARGEST = 10**9
-"""Of anything but tokens: a larger figure is a mistake."""
 _LAST = (".done", ".completed")
 """How the type of a stream's last event ends: ``transcript.text.done``, ``image_generation.completed``."""
 
@@ -89,7 +88,7 @@ def _figure(value: object, *path: str) -> Decimal:
         value = value.get(name) if isinstance(value, dict) else None
     try:
         figure = Decimal(str(value))
-        return figure if 0 <= figure < _LARGEST else Decimal(0)
+        return figure if 0 <= figure <= LARGEST else Decimal(0)
     except InvalidOperation:
         return Decimal(0)
 

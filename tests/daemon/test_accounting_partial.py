@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.daemon.running import Gateway, configured, events_of, openai, running, until
+from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, until
 from tests.fakes.chat import chat_answer, chat_stream_events, chunk
 from tests.fakes.nasty import NastyServer, Step
 from tests.fakes.steps import answer, broken_stream, chunks, open_stream, reset, stall, stream
@@ -228,3 +228,23 @@ async def test_each_of_many_at_once_is_accounted_once(nasty: NastyServer, tmp_pa
         assert samples.sum("tokens_total") == tokens
         assert samples.sum("upstream_attempts_total") == sum(len(record.attempts) for record in records)
         assert next(iter(gateway.live.memory.keys.values())).meter.in_flight == 0
+
+
+async def test_a_cost_that_nobody_can_owe_is_cut_down_and_marked(nasty: NastyServer, tmp_path: Path) -> None:
+    """And a count that cannot be is none."""
+    prices = {"input_token_cost": 1000, "output_token_cost": 1000}
+    sane = {"prompt_tokens": 3, "completion_tokens": 2}
+    most = {"prompt_tokens": 10**9, "completion_tokens": 10**9}
+    for usage in (most, {"prompt_tokens": 10**12, "completion_tokens": 2}, sane):
+        nasty.script(answer(body=chat_answer(TEXT, usage)))
+    client = {"id": "one", "key": KEY, "budget": {"usd": 10**9, "window": "1d"}}
+    provider = openai(nasty.url, pricing=prices)
+    async with running(configured(provider, api_keys=[client]), tmp_path) as gateway:
+        for _ in range(3):
+            assert (await gateway.ask(model="gpt-4o"))[0] == 200
+        found = {record.input_tokens: record for record in await gateway.records(3)}
+        dear, plain = found.pop(10**9), found.pop(3)
+        assert (dear.cost_nano_usd, dear.estimated) == (2**53, True)
+        assert (plain.cost_nano_usd, plain.estimated) == (5 * 10**9, False)
+        [estimated] = found.values()
+        assert estimated.estimated and estimated.input_tokens < 1000

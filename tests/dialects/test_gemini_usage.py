@@ -45,7 +45,7 @@ def test_a_missing_count_is_zero() -> None:
         {"promptTokenCount": -1},
         {"promptTokenCount": True},
         {"promptTokenCount": 2.0},
-        {"promptTokenCount": 2**31},
+        {"promptTokenCount": 10**9 + 1},
         {"promptTokenCount": 3, "candidatesTokenCount": -1},
         {"promptTokenCount": 3, "cachedContentTokenCount": 4},
     ],

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Usage
-
-_ABSURD = 10**12
+from gateway.dialects.count import count
 
 
 def read_usage(raw: object) -> Usage | None:
@@ -19,12 +18,12 @@ def read_usage(raw: object) -> Usage | None:
     if not isinstance(raw, Mapping):
         return None
     details, kept = raw.get("output_tokens_details"), raw.get("cache_creation")
-    output = _count(raw.get("output_tokens"))
-    uncached = _count(raw.get("input_tokens"))
-    cache_read = _count(raw.get("cache_read_input_tokens") or 0)
-    cache_write = _count(raw.get("cache_creation_input_tokens") or 0)
-    hour = _count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
-    thought = _count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
+    output = count(raw.get("output_tokens"))
+    uncached = count(raw.get("input_tokens"))
+    cache_read = count(raw.get("cache_read_input_tokens") or 0)
+    cache_write = count(raw.get("cache_creation_input_tokens") or 0)
+    hour = count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
+    thought = count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
     if output is None or uncached is None or cache_read is None or cache_write is None or thought is None:
         return None
     reasoning = min(thought, output)
@@ -56,7 +55,3 @@ def chat_usage(usage: Usage) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _ABSURD else None

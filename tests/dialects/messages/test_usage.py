@@ -41,7 +41,7 @@ def test_no_token_is_lost_or_counted_twice(
         {"input_tokens": 1},
         {"input_tokens": 1, "output_tokens": "2"},
         {"input_tokens": -1, "output_tokens": 2},
-        {"input_tokens": 1, "output_tokens": 10**18},
+        {"input_tokens": 1, "output_tokens": 10**9 + 1},
         {"input_tokens": True, "output_tokens": 2},
         {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": -3},
     ],
