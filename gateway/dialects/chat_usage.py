@@ -21,21 +21,25 @@ _OPENED = re.compile(rb"\s*:\s*\{\s*(\})?")
 def parse_usage(value: object, *, writes: bool = True) -> Usage | None:
     """The ``usage`` of a chat completion, a completion or an embedding; None if it makes no sense.
 
-    It counts as an estimate where it does not say how much was written, if anything is (``writes``).
+    It counts as an estimate where it does not say how much was written. If nothing is (``writes``), the total
+    is what was read, where that is all it says.
     OpenAI's details are parts of its totals; a part larger than its total is cut down to it.
     """
     if not isinstance(value, dict):
         return None
-    prompt = count(value.get("prompt_tokens"))
-    completion = count(value.get("completion_tokens", 0))
-    if prompt is None or completion is None:
+    prompt, completion = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
+    if not writes and value.get("prompt_tokens") is None:
+        prompt = count(value.get("total_tokens"))
+    if prompt is None:
         return None
+    estimated = writes and completion is None
+    completion = completion or 0
     details, made = _details(value, "prompt_tokens_details"), _details(value, "completion_tokens_details")
     cached = details.get("cached_tokens", value.get("prompt_cache_hit_tokens"))  # the latter: DeepSeek
     reasoning = count(made.get("reasoning_tokens")) or 0
     if reasoning and value.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI's completion_tokens are without them
-    usage = Usage(prompt, output=completion, estimated=writes and "completion_tokens" not in value)
+    usage = Usage(prompt, output=completion, estimated=estimated)
     if cached:
         usage.cache_read, usage.input = _part(cached, usage.input)
     if written := details.get("cache_write_tokens"):

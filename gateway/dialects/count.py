@@ -7,5 +7,7 @@ LARGEST = 10**9
 
 
 def count(value: object) -> int | None:
-    """The count that ``value`` is; None if it makes no sense as one."""
+    """The count that ``value`` is; None if it makes no sense as one. Some servers have but floats."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
     return value if type(value) is int and 0 <= value <= LARGEST else None

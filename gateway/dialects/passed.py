@@ -49,8 +49,8 @@ def parse_usage(value: object, operation: str) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    made = value.get("output_tokens", value.get("completion_tokens", 0))
-    taken = value.get("input_tokens", value.get("prompt_tokens", value.get("total_tokens")))
+    made = _named(value, "output_tokens", "completion_tokens") or 0
+    taken = _named(value, "input_tokens", "prompt_tokens", "total_tokens")
     details = value.get("input_token_details") or value.get("input_tokens_details")
     return chat_usage.parse_usage(
         {
@@ -60,6 +60,11 @@ def parse_usage(value: object, operation: str) -> Usage | None:
             "completion_tokens_details": {"audio_tokens": made} if operation == "speech" else None,
         }
     )
+
+
+def _named(value: dict[str, Any], *names: str) -> object:
+    """The first of these that is said."""
+    return next((value[name] for name in names if value.get(name) is not None), None)
 
 
 def asked_units(call: Call) -> Units:

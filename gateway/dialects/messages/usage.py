@@ -10,7 +10,8 @@ from gateway.dialects.count import count
 
 
 def read_usage(raw: object) -> Usage | None:
-    """The figures of a Messages ``usage`` object; None if one is missing or makes no sense.
+    """The figures of a Messages ``usage`` object; None if the input is missing or makes no sense. Where
+    another does, the rest counts as an estimate.
 
     Anthropic's ``input_tokens`` leave the cache out, ``output_tokens`` include thinking. ``cache_creation``
     tells for how long what was written to the cache is kept.
@@ -23,17 +24,18 @@ def read_usage(raw: object) -> Usage | None:
     cache_read = count(raw.get("cache_read_input_tokens") or 0)
     cache_write = count(raw.get("cache_creation_input_tokens") or 0)
     hour = count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
-    thought = count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
-    if output is None or uncached is None or cache_read is None or cache_write is None or thought is None:
+    thought = count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0) or 0
+    if uncached is None:
         return None
-    reasoning = min(thought, output)
+    reasoning = min(thought, output or 0)
     return Usage(
         input=uncached,
-        cache_read=cache_read,
-        cache_write=cache_write,
-        cache_write_1h=min(hour, cache_write),
-        output=output - reasoning,
+        cache_read=cache_read or 0,
+        cache_write=cache_write or 0,
+        cache_write_1h=min(hour, cache_write or 0),
+        output=(output or 0) - reasoning,
         reasoning=reasoning,
+        estimated=output is None or cache_read is None or cache_write is None,
     )
 
 
