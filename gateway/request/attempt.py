@@ -50,6 +50,7 @@ class Attempt(ABC):
         self._headers: Mapping[str, str] = {}
         self._error_body: bytearray | None = None
         self.reader = reader
+        self.sent = False
         self.status = 0
         self.request_id: str | None = None
 
@@ -60,6 +61,7 @@ class Attempt(ABC):
         self._timer = self._loop.call_at(deadline, self._overdue)
         try:
             self._exchange = await client.send(upstream, self, connect)
+            self.sent = True
             return await self._ended
         except UpstreamFailure as failure:
             return outcome_of(failure, self.status)

@@ -91,7 +91,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
         outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
     except asyncio.CancelledError:
         judge.cancelled(tx, choice, began, attempt.status)
-        await settle(tx, choice, attempt.reader)
+        await settle(tx, choice, attempt.reader if attempt.sent else None)
         tx.partial = True
         raise
     tx.upstream_request_id = attempt.request_id

@@ -204,6 +204,31 @@ async def test_a_client_that_leaves_before_the_answer(nasty: NastyServer, tmp_pa
         assert (record.output_tokens, record.first_token_ms) == (0, None)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_client_that_leaves_while_the_gateway_connects_pays_nothing(
+    streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    connected: asyncio.Future[asyncio.StreamWriter] = asyncio.Future()
+    silent = await asyncio.start_server(lambda _, writer: connected.set_result(writer), "127.0.0.1")
+    url = f"https://127.0.0.1:{silent.sockets[0].getsockname()[1]}"  # and never a word of TLS
+    client = {"id": "one", "key": KEY, "budget": {"usd": 1, "window": "1d"}}
+    async with (
+        silent,
+        running(configured(openai(url, pricing=PRICING), api_keys=[client]), tmp_path) as gateway,
+    ):
+        asking = asyncio.create_task(
+            (gateway.stream if streamed else gateway.ask)(model="gpt-4o", max_tokens=9)
+        )
+        writer = await connected
+        asking.cancel()
+        record = await the_record(gateway)
+        assert (record.status, record.cost_nano_usd, record.input_tokens) == (499, None, 0)
+        assert [attempt.outcome for attempt in record.attempts] == ["cancelled"]
+        one = gateway.live.current.clients.named("one")
+        assert one is not None and [reading.used for reading in one.meter.readings()] == [0]
+        writer.close()
+
+
 async def test_each_of_many_at_once_is_accounted_once(nasty: NastyServer, tmp_path: Path) -> None:
     """Good, failing, retried, abandoned and refused ones together."""
     cfg = config(nasty, limits={"max_parallel": 20})
