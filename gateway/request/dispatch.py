@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
-from gateway.request.account import charged, close_books, cost, settle
+from gateway.request.account import charged, close_books, reckoned, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.errors import draining, from_outcome, internal
@@ -208,8 +208,9 @@ class StreamAnswer:
                 if tx.tape is not None:
                     tx.tape.write(data)
             return
-        usage = attempt.reader.usage
-        price = cost(tx, choice.target.prices, usage) if usage is not None else None
+        usage, price = None, None
+        if any(chunk.usage for chunk in chunks):
+            usage, price = reckoned(tx, choice, attempt.reader)
         data = b"".join(encode(chunk, usage, price) for chunk in chunks)
         if data:
             self._relay.write(data)

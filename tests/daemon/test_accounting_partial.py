@@ -25,6 +25,15 @@ def config(nasty: NastyServer, **settings: Any) -> dict[str, Any]:
     return configured(provider, policy={"retry": {"max_attempts": 2, "interval": 0}})
 
 
+async def told(gateway: Gateway, model: str, streamed: bool) -> Any:
+    """The usage that the client of a chat is told."""
+    if not streamed:
+        return (await gateway.ask(model=model))[1]["usage"]
+    _, events, _ = await gateway.stream(model=model, stream_options={"include_usage": True})
+    (usage,) = [event["usage"] for event in events if isinstance(event, dict) and event.get("usage")]
+    return usage
+
+
 async def the_record(gateway: Gateway) -> Any:
     (record,) = await gateway.records(1)
     return record
@@ -170,9 +179,30 @@ async def test_output_without_a_figure_is_estimated(
         stream(chat_stream_events([TEXT], usage=usage)) if streamed else answer(body=chat_answer(TEXT, usage))
     )
     async with running(config(nasty), tmp_path) as gateway:
-        await (gateway.stream if streamed else gateway.ask)(model="gpt-4o")
+        usage = await told(gateway, "gpt-4o", streamed)
         record = await the_record(gateway)
         assert (record.input_tokens, record.output_tokens, record.estimated) == (20, 100, True)
+        assert (usage["prompt_tokens"], usage["cost"] * 10**9) == (20, record.cost_nano_usd)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("metadata", [None, {"promptTokenCount": 9, "candidatesTokenCount": -1}])
+async def test_an_estimate_is_told_as_it_is_recorded(
+    metadata: Any, streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    said = {"content": {"parts": [{"text": TEXT}], "role": "model"}, "finishReason": "STOP", "index": 0}
+    value: dict[str, Any] = {"candidates": [said], "modelVersion": "g", "responseId": "r"}
+    if metadata is not None:
+        value["usageMetadata"] = metadata
+    raw = orjson.dumps(value)
+    nasty.script(stream([b"data: %b\n\n" % raw]) if streamed else answer(body=raw))
+    gemini = openai(nasty.url, type="gemini", model="gem", pricing=PRICING)
+    async with running(configured(gemini), tmp_path) as gateway:
+        usage = await told(gateway, "gem", streamed)
+        record = await the_record(gateway)
+        assert (record.output_tokens, record.estimated) == (100, True)
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (record.input_tokens, 100)
+        assert usage["cost"] * 10**9 == record.cost_nano_usd
 
 
 async def test_figures_of_a_response_that_failed_count(nasty: NastyServer, tmp_path: Path) -> None:
