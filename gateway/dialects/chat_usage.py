@@ -71,6 +71,11 @@ def openai_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
+def has_cost(usage: object) -> bool:
+    """Whether an upstream's ``usage`` names a cost, which is never passed on: it may be in credits."""
+    return isinstance(usage, dict) and "cost" in usage
+
+
 def set_cost(value: dict[str, Any], cost_nano: int | None) -> None:
     """Add ``cost`` (US dollars, null if unknown) to the ``usage`` of an answer that is to be encoded by
     orjson: the amount is an `orjson.Fragment`, since a float would be written with an exponent."""

@@ -15,6 +15,7 @@ from gateway.api import Call, Chunk, Kind, Outcome, Reader, Units, Usage
 from gateway.api.usage import NO_UNITS
 from gateway.dialects import chat_usage, lenient
 from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.chat_usage import has_cost
 from gateway.dialects.count import LARGEST
 from gateway.dialects.reading import EventReading, Reading, WholeReading
 from gateway.dialects.sse import Event
@@ -124,7 +125,7 @@ class WholeReader(WholeReading):
         self.usage = counted or Usage(estimated=True)
         self.usage.units = answered_units(self._operation, value)
         self.complete = True
-        return Chunk(raw, content=True, usage=counted is not None)
+        return Chunk(raw, content=True, usage=counted is not None or has_cost(value.get("usage")))
 
     def _check(self, value: dict[str, Any]) -> None:
         """Raises one of the exceptions that `finish` expects for another shape."""
@@ -237,4 +238,4 @@ class EventReader(EventReading):
         images = self._call.operation == "images"
         usage.units = Units(images=self._ended) if images else asked_units(self._call)
         self.usage = usage
-        return counted is not None
+        return counted is not None or has_cost(value.get("usage"))

@@ -205,6 +205,32 @@ async def test_an_estimate_is_told_as_it_is_recorded(
         assert usage["cost"] * 10**9 == record.cost_nano_usd
 
 
+@pytest.mark.parametrize("prompt", [20, "many"])
+@pytest.mark.parametrize("asked", [None, False, True])
+async def test_the_cost_that_a_provider_names_is_not_passed_on(
+    prompt: object, asked: bool | None, nasty: NastyServer, tmp_path: Path
+) -> None:
+    """``asked`` for usage in a stream; None: no stream."""
+    usage = {"prompt_tokens": prompt, "completion_tokens": 100, "cost": 99}
+    named = orjson.dumps({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+    beside = chunk({"content": TEXT}, "stop").replace(
+        b'"choices"', b'"usage":%b,"choices"' % orjson.dumps(usage)
+    )
+    streamed = stream([OPENED[0], beside, b"data: %b\n\n" % named])
+    nasty.script(answer(body=chat_answer(TEXT, usage)) if asked is None else streamed)
+    async with running(config(nasty), tmp_path) as gateway:
+        if asked is None:
+            _, value, _ = await gateway.ask(model="gpt-4o")
+            found = [value["usage"]]
+        else:
+            options = {"stream_options": {"include_usage": True}} if asked else {}
+            _, events, _ = await gateway.stream(model="gpt-4o", **options)
+            found = [event["usage"] for event in events if isinstance(event, dict) and event.get("usage")]
+        record = await the_record(gateway)
+        assert [one["cost"] * 10**9 for one in found] == [record.cost_nano_usd] * (2 if asked else 1)
+        assert record.estimated == (prompt != 20)
+
+
 async def test_figures_of_a_response_that_failed_count(nasty: NastyServer, tmp_path: Path) -> None:
     usage = {"input_tokens": 5000, "output_tokens": 600, "total_tokens": 5600}
     failed = {"id": "resp_1", "status": "failed", "error": {"code": "server_error"}, "usage": usage}

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.api import Call, Chunk, Kind, Usage
 from gateway.dialects import lenient
+from gateway.dialects.chat_usage import has_cost
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
@@ -186,7 +187,8 @@ class NativeStream(Reading):
         settled = read_usage(self._counts)
         self.usage = settled or self.usage
         self.complete = self.complete or value["delta"].get("stop_reason") is not None
-        return settled is not None and isinstance(value.get("usage"), dict)
+        usage = value.get("usage")
+        return has_cost(usage) or (settled is not None and isinstance(usage, dict))
 
 
 class NativeWhole(WholeReading):
@@ -211,7 +213,8 @@ class NativeWhole(WholeReading):
             self.fault = broken(Kind.INVALID, "the provider's answer is not complete")
             return None
         self.complete = True
-        return Chunk(raw, content=True, usage=self.usage is not None and not self._counting)
+        named = self.usage is not None or has_cost(value.get("usage"))
+        return Chunk(raw, content=True, usage=named and not self._counting)
 
     def _take(self, value: Json) -> None:
         if self._counting:
