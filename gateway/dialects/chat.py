@@ -11,6 +11,7 @@ from gateway.api import Call, Chunk, Kind, Outcome
 from gateway.dialects import lenient
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import has_cost, parse_usage
+from gateway.dialects.count import later
 from gateway.dialects.reading import EventReading
 from gateway.dialects.sse import Event
 
@@ -64,7 +65,7 @@ class NativeReader(EventReading):
                 break
             if usage := value.get("usage"):
                 named = parse_usage(usage)
-                self.usage = named or self.usage
+                self.usage = later(self.usage, named)
                 if not self._include_usage and not value.get("choices"):
                     continue
                 if (self._include_usage and named is not None) or has_cost(usage):

@@ -7,6 +7,7 @@ from random import getrandbits
 from typing import Any
 
 from gateway.api import Call, Kind, Outcome, Usage
+from gateway.dialects.count import later
 from gateway.dialects.gemini_candidate import BLOCKED, FAILURES, Choice, logprobs
 from gateway.dialects.gemini_errors import reported
 from gateway.dialects.gemini_usage import read_usage
@@ -64,8 +65,7 @@ class Answer:
             return []
         if not self._id:
             self._begin(answer)
-        if (usage := read_usage(answer.get("usageMetadata"))) is not None:
-            self.usage = usage
+        self.usage = later(self.usage, read_usage(answer.get("usageMetadata")))
         candidates = answer.get("candidates")
         if not isinstance(candidates, list) or not candidates:
             feedback = answer.get("promptFeedback")

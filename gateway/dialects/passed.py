@@ -16,7 +16,7 @@ from gateway.api.usage import NO_UNITS
 from gateway.dialects import chat_usage, lenient
 from gateway.dialects.chat_errors import in_band, invalid
 from gateway.dialects.chat_usage import has_cost
-from gateway.dialects.count import LARGEST
+from gateway.dialects.count import LARGEST, later
 from gateway.dialects.reading import EventReading, Reading, WholeReading
 from gateway.dialects.sse import Event
 
@@ -234,7 +234,7 @@ class EventReader(EventReading):
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             self.fault = self.fault or invalid("an event is no part of an answer")
             return False
-        usage = counted or self.usage or Usage(estimated=True)
+        usage = later(self.usage, counted) or Usage(estimated=True)
         images = self._call.operation == "images"
         usage.units = Units(images=self._ended) if images else asked_units(self._call)
         self.usage = usage
