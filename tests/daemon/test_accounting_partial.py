@@ -231,6 +231,19 @@ async def test_the_cost_that_a_provider_names_is_not_passed_on(
         assert record.estimated == (prompt != 20)
 
 
+async def test_a_failed_request_that_is_billed_says_what_it_cost(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.script(answer(body=b'{"object": "chat.completion"}'))
+    async with running(config(nasty), tmp_path) as gateway:
+        status, _, headers = await gateway.ask(model="gpt-4o")
+        record = await the_record(gateway)
+        assert (status, record.estimated) == (502, True) and record.cost_nano_usd
+        assert float(headers["x-coo-cost"]) == record.cost_nano_usd / 1e9
+    nasty.script(answer(500), answer(500))
+    async with running(config(nasty), tmp_path) as gateway:
+        status, _, headers = await gateway.ask(model="gpt-4o")
+        assert status == 502 and "x-coo-cost" not in headers
+
+
 async def test_figures_of_a_response_that_failed_count(nasty: NastyServer, tmp_path: Path) -> None:
     usage = {"input_tokens": 5000, "output_tokens": 600, "total_tokens": 5600}
     failed = {"id": "resp_1", "status": "failed", "error": {"code": "server_error"}, "usage": usage}
