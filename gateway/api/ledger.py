@@ -15,6 +15,12 @@ DIMENSIONS: tuple[Dimension, ...] = ("client", "provider", "key", "model")
 LATENCY_BOUNDS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 120_000, 300_000)
 """Upper bounds of the classes that latencies are counted in, in milliseconds; beyond the last is one more."""
 
+LARGEST_COST = 2**53
+"""Nano-dollars of one request, some nine million dollars: what costs more is counted with so much. Every
+store keeps it exactly, and so do readers of JSON that have but doubles."""
+LARGEST_SUM = 2**63 - 1
+"""Of any figure: a sum that would be more is this, the most that SQL and Redis can count to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -56,7 +62,8 @@ class Filter:
 
 @dataclass(slots=True)
 class Total:
-    """What a number of requests come to. All figures are whole numbers, so sums are exact."""
+    """What a number of requests come to. All figures are whole numbers, so sums are exact, up to
+    `LARGEST_SUM`."""
 
     group: tuple[str, ...] = ()
     """The values of the dimensions that were asked for."""
@@ -88,7 +95,7 @@ class Total:
         self.output_tokens += record.output_tokens
         self.reasoning_tokens += record.reasoning_tokens
         if record.cost_nano_usd is not None:
-            self.cost_nano += record.cost_nano_usd
+            self.cost_nano = min(self.cost_nano + record.cost_nano_usd, LARGEST_SUM)
         elif record.input_tokens or record.output_tokens:
             self.unpriced += 1
         self.duration_us += round(record.total_ms * 1000)
@@ -100,7 +107,7 @@ class Total:
     def add(self, other: Total) -> None:
         """Add another total's figures; the group stays."""
         for name in SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(self, name, min(getattr(self, name) + getattr(other, name), LARGEST_SUM))
         self.latencies = [mine + theirs for mine, theirs in zip(self.latencies, other.latencies, strict=True)]
 
     def percentile_ms(self, share: float) -> float | None:

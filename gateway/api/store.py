@@ -186,7 +186,8 @@ class Store(Protocol):
         """Take one request, ``tokens``, ``cost`` nano-dollars and one parallel slot: all or nothing.
         A refusal counts nothing.
 
-        An estimate above a limit is taken as that limit: alone in its window, any request fits.
+        An estimate above a limit is taken as that limit: alone in its window, any request fits. One of 0 fits
+        into any window, however much was used of it.
         ``force`` counts the reservation even beyond the limits (``on_exhausted: burst``).
         """
 

@@ -10,7 +10,8 @@ import orjson
 from gateway.api import Call, Chunk, Kind, Outcome
 from gateway.dialects import lenient
 from gateway.dialects.chat_errors import in_band, invalid
-from gateway.dialects.chat_usage import parse_usage
+from gateway.dialects.chat_usage import has_cost, parse_usage
+from gateway.dialects.count import later
 from gateway.dialects.reading import EventReading
 from gateway.dialects.sse import Event
 
@@ -35,7 +36,7 @@ class NativeReader(EventReading):
 
     Events that arrive together go on as one chunk; only usage travels in chunks of its own. A usage chunk
     (``choices: []``) is for a client that asked for it; usage beside choices passes in any case, since
-    an upstream that puts it there does so unasked.
+    an upstream that puts it there does so unasked, with our cost if it names one.
     """
 
     def __init__(self, call: Call) -> None:
@@ -64,14 +65,14 @@ class NativeReader(EventReading):
                 break
             if usage := value.get("usage"):
                 named = parse_usage(usage)
-                self.usage = named or self.usage
-                if self._include_usage and named is not None:
+                self.usage = later(self.usage, named)
+                if not self._include_usage and not value.get("choices"):
+                    continue
+                if (self._include_usage and named is not None) or has_cost(usage):
                     if plain:
                         chunks.append(Chunk(b"".join(plain), content=content))
                         plain, content = [], False
                     chunks.append(Chunk(event.raw, content=shown, usage=True))
-                    continue
-                if not self._include_usage and not value.get("choices"):
                     continue
             plain.append(event.raw)
             content = content or shown

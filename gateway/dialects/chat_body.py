@@ -10,7 +10,7 @@ from gateway.api import Call, Chunk
 from gateway.dialects import lenient
 from gateway.dialects.chat import output
 from gateway.dialects.chat_errors import in_band, invalid
-from gateway.dialects.chat_usage import parse_usage
+from gateway.dialects.chat_usage import has_cost, parse_usage
 from gateway.dialects.embeddings import match_encoding
 from gateway.dialects.reading import WholeReading
 
@@ -34,7 +34,7 @@ class BodyReader(WholeReading):
             return None
         self.usage = parse_usage(value.get("usage"), writes=self._call.operation != "embeddings")
         self.complete = True
-        return Chunk(raw, content=True, usage=self.usage is not None)
+        return Chunk(raw, content=True, usage=self.usage is not None or has_cost(value.get("usage")))
 
     def _check(self, value: dict[str, Any], raw: bytes) -> bytes:
         """The bytes to pass on. Raises one of the exceptions that `finish` expects for another shape."""

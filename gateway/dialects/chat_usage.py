@@ -9,9 +9,9 @@ import orjson
 
 from gateway.api import Usage
 from gateway.dialects import lenient
+from gateway.dialects.count import count
 from gateway.dialects.sse import whole_events
 
-_LARGEST = 10**12  # no answer has more tokens: a larger figure is a mistake
 _NANO = 10**9
 _KEY = b'"usage"'
 _BACKSLASH = ord("\\")
@@ -21,21 +21,25 @@ _OPENED = re.compile(rb"\s*:\s*\{\s*(\})?")
 def parse_usage(value: object, *, writes: bool = True) -> Usage | None:
     """The ``usage`` of a chat completion, a completion or an embedding; None if it makes no sense.
 
-    It counts as an estimate where it does not say how much was written, if anything is (``writes``).
+    It counts as an estimate where it does not say how much was written. If nothing is (``writes``), the total
+    is what was read, where that is all it says.
     OpenAI's details are parts of its totals; a part larger than its total is cut down to it.
     """
     if not isinstance(value, dict):
         return None
-    prompt = _count(value.get("prompt_tokens"))
-    completion = _count(value.get("completion_tokens", 0))
-    if prompt is None or completion is None:
+    prompt, completion = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
+    if not writes and value.get("prompt_tokens") is None:
+        prompt = count(value.get("total_tokens"))
+    if prompt is None:
         return None
+    estimated = writes and completion is None
+    completion = completion or 0
     details, made = _details(value, "prompt_tokens_details"), _details(value, "completion_tokens_details")
     cached = details.get("cached_tokens", value.get("prompt_cache_hit_tokens"))  # the latter: DeepSeek
-    reasoning = _count(made.get("reasoning_tokens")) or 0
+    reasoning = count(made.get("reasoning_tokens")) or 0
     if reasoning and value.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI's completion_tokens are without them
-    usage = Usage(prompt, output=completion, estimated=writes and "completion_tokens" not in value)
+    usage = Usage(prompt, output=completion, estimated=estimated)
     if cached:
         usage.cache_read, usage.input = _part(cached, usage.input)
     if written := details.get("cache_write_tokens"):
@@ -65,6 +69,11 @@ def openai_usage(usage: Usage) -> dict[str, Any]:
             "audio_tokens": usage.audio_output,
         },
     }
+
+
+def has_cost(usage: object) -> bool:
+    """Whether an upstream's ``usage`` names a cost, which is never passed on: it may be in credits."""
+    return isinstance(usage, dict) and "cost" in usage
 
 
 def set_cost(value: dict[str, Any], cost_nano: int | None) -> None:
@@ -113,10 +122,6 @@ def _dollars(nano: int | None) -> bytes:
     return (b"%d.%09d" % divmod(nano, _NANO)).rstrip(b"0").rstrip(b".")
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _LARGEST else None
-
-
 def _details(value: dict[str, Any], name: str) -> dict[str, Any]:
     details = value.get(name)
     return details if isinstance(details, dict) else {}
@@ -124,5 +129,5 @@ def _details(value: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _part(value: object, total: int) -> tuple[int, int]:
     """The part, at most ``total``, and what is left of it."""
-    part = min(_count(value) or 0, total)
+    part = min(count(value) or 0, total)
     return part, total - part

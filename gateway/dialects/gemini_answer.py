@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.api import Call, Kind, Outcome
 from gateway.dialects.chat_errors import invalid
+from gateway.dialects.count import later
 from gateway.dialects.gemini_candidate import BLOCKED, FAILURES, Choice, logprobs
 from gateway.dialects.gemini_errors import reported
 from gateway.dialects.gemini_usage import read_usage
@@ -63,8 +64,7 @@ class Answer(Reading):
             return []
         if not self._id:
             self._begin(answer)
-        if (usage := read_usage(answer.get("usageMetadata"))) is not None:
-            self.usage = usage
+        self.usage = later(self.usage, read_usage(answer.get("usageMetadata")))
         candidates = answer.get("candidates")
         if not isinstance(candidates, list) or not candidates:
             feedback = answer.get("promptFeedback")

@@ -6,31 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Usage
-
-_MOST = 2**31 - 1  # the fields are int32
+from gateway.dialects.count import count
 
 
 def read_usage(metadata: Any) -> Usage | None:
-    """The figures of ``usageMetadata``; None if they are not given or cannot be true.
+    """The figures of ``usageMetadata``; None if the input is not given or cannot be true. Where another
+    cannot, the rest counts as an estimate.
 
     ``promptTokenCount`` includes what came from the cache; ``candidatesTokenCount`` excludes thoughts.
     """
-    if not isinstance(metadata, dict) or "promptTokenCount" not in metadata:
+    if not isinstance(metadata, dict) or metadata.get("promptTokenCount") is None:
         return None
     prompt = _count(metadata, "promptTokenCount")
     tools = _count(metadata, "toolUsePromptTokenCount")
     cached = _count(metadata, "cachedContentTokenCount")
     output = _count(metadata, "candidatesTokenCount")
     reasoning = _count(metadata, "thoughtsTokenCount")
-    if prompt is None or tools is None or cached is None or output is None or reasoning is None:
+    if prompt is None:
         return None
-    uncached = prompt + tools - cached
-    if uncached < 0:
-        return None
+    total = prompt + (tools or 0)
+    cached = min(cached or 0, total)
+    uncached = total - cached
     audio = _audio(metadata.get("promptTokensDetails")) - _audio(metadata.get("cacheTokensDetails"))
     audio = min(max(audio, 0), uncached)
     return Usage(
-        input=uncached - audio, cache_read=cached, audio_input=audio, output=output, reasoning=reasoning
+        input=uncached - audio,
+        cache_read=cached,
+        audio_input=audio,
+        output=output or 0,
+        reasoning=reasoning or 0,
+        estimated=tools is None or output is None or reasoning is None,
     )
 
 
@@ -49,9 +54,7 @@ def usage_value(usage: Usage | None) -> dict[str, Any]:
 def _count(metadata: Mapping[str, Any], name: str) -> int | None:
     """A count; a missing one is zero, an impossible one None."""
     value = metadata.get(name)
-    if value is None:
-        return 0
-    return value if type(value) is int and 0 <= value <= _MOST else None
+    return 0 if value is None else count(value)
 
 
 def _audio(details: Any) -> int:

@@ -15,6 +15,8 @@ from gateway.api import Call, Chunk, Kind, Outcome, Reader, Units, Usage
 from gateway.api.usage import NO_UNITS
 from gateway.dialects import chat_usage, lenient
 from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.chat_usage import has_cost
+from gateway.dialects.count import LARGEST, later
 from gateway.dialects.reading import EventReading, Reading, WholeReading
 from gateway.dialects.sse import Event
 
@@ -29,8 +31,6 @@ _RESULTS: dict[str, tuple[str, ...]] = {
     "moderations": ("results",),
     "rerank": ("results", "data"),  # the latter: Voyage
 }
-_LARGEST = 10**9
-"""Of anything but tokens: a larger figure is a mistake."""
 _LAST = (".done", ".completed")
 """How the type of a stream's last event ends: ``transcript.text.done``, ``image_generation.completed``."""
 
@@ -50,8 +50,8 @@ def parse_usage(value: object, operation: str) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    made = value.get("output_tokens", value.get("completion_tokens", 0))
-    taken = value.get("input_tokens", value.get("prompt_tokens", value.get("total_tokens")))
+    made = _named(value, "output_tokens", "completion_tokens") or 0
+    taken = _named(value, "input_tokens", "prompt_tokens", "total_tokens")
     details = value.get("input_token_details") or value.get("input_tokens_details")
     return chat_usage.parse_usage(
         {
@@ -61,6 +61,11 @@ def parse_usage(value: object, operation: str) -> Usage | None:
             "completion_tokens_details": {"audio_tokens": made} if operation == "speech" else None,
         }
     )
+
+
+def _named(value: dict[str, Any], *names: str) -> object:
+    """The first of these that is said."""
+    return next((value[name] for name in names if value.get(name) is not None), None)
 
 
 def asked_units(call: Call) -> Units:
@@ -89,7 +94,7 @@ def _figure(value: object, *path: str) -> Decimal:
         value = value.get(name) if isinstance(value, dict) else None
     try:
         figure = Decimal(str(value))
-        return figure if 0 <= figure < _LARGEST else Decimal(0)
+        return figure if 0 <= figure <= LARGEST else Decimal(0)
     except InvalidOperation:
         return Decimal(0)
 
@@ -120,7 +125,7 @@ class WholeReader(WholeReading):
         self.usage = counted or Usage(estimated=True)
         self.usage.units = answered_units(self._operation, value)
         self.complete = True
-        return Chunk(raw, content=True, usage=counted is not None)
+        return Chunk(raw, content=True, usage=counted is not None or has_cost(value.get("usage")))
 
     def _check(self, value: dict[str, Any]) -> None:
         """Raises one of the exceptions that `finish` expects for another shape."""
@@ -229,8 +234,8 @@ class EventReader(EventReading):
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             self.fault = self.fault or invalid("an event is no part of an answer")
             return False
-        usage = counted or self.usage or Usage(estimated=True)
+        usage = later(self.usage, counted) or Usage(estimated=True)
         images = self._call.operation == "images"
         usage.units = Units(images=self._ended) if images else asked_units(self._call)
         self.usage = usage
-        return counted is not None
+        return counted is not None or has_cost(value.get("usage"))

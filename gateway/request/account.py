@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 
 from gateway.api import Prices, Reader, Record, Usage
+from gateway.api.ledger import LARGEST_COST
 from gateway.api.usage import NO_UNITS
 from gateway.catalog import OTHER
+from gateway.complaint import Complaint
 from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
@@ -15,6 +18,7 @@ from gateway.routing.estimate import tokens_of_text
 
 BEHIND = 2
 """Where an answer broke off and is, so many times as long as its figures say, these are old."""
+_complain = Complaint(logging.getLogger(__name__))
 
 
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
@@ -22,8 +26,8 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
     used = 0
     try:
         if reader is not None:
-            usage = tx.usage = _used(tx, reader)
-            tx.cost = cost(tx, choice.target.prices, usage)
+            usage, tx.cost = reckoned(tx, choice, reader)
+            tx.usage = usage
             if usage.total and (tx.operation.priced_by_tokens or not usage.estimated):
                 tx.live.memory.outputs.learn(choice.target.label, usage.completion)
             used = usage.total
@@ -31,6 +35,18 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
         await tx.live.store.settle(choice.reservation, used)
     if tx.live.queue.size:  # whoever waits for what was reserved too much, or for the slot, may try
         tx.live.queue.wake()
+
+
+def reckoned(tx: Transaction, choice: Choice, reader: Reader) -> tuple[Usage, int | None]:
+    """What was used, as far as ``reader`` has come, and its cost. One that no store can keep is cut down to
+    what they can, and an estimate then."""
+    usage = _used(tx, reader)
+    price = cost(tx, choice.target.prices, usage)
+    if price == LARGEST_COST:
+        target = choice.target
+        _complain("an answer costs more than is believed", provider=target.provider, model=target.label)
+        usage = replace(usage, estimated=True)
+    return usage, price
 
 
 def _used(tx: Transaction, reader: Reader) -> Usage:
@@ -55,8 +71,9 @@ def charged(tx: Transaction) -> int:
 
 
 def cost(tx: Transaction, prices: Prices, usage: Usage) -> int | None:
-    """Nano-dollars; None where a price or what it is for is unknown."""
-    return prices.cost(usage) if tx.operation.priced_by_tokens else prices.cost_by_unit(usage)
+    """Nano-dollars, at most `LARGEST_COST`; None where a price or what it is for is unknown."""
+    exact = prices.cost(usage) if tx.operation.priced_by_tokens else prices.cost_by_unit(usage)
+    return None if exact is None else min(exact, LARGEST_COST)
 
 
 def close_books(tx: Transaction) -> None:

@@ -54,6 +54,7 @@ class Attempt(ABC):
         self._tail = b""
         """The end of what was read so far: our key may be cut in two."""
         self.reader = reader
+        self.sent = False
         self.status = 0
         self.request_id: str | None = None
 
@@ -64,6 +65,7 @@ class Attempt(ABC):
         self._timer = self._loop.call_at(deadline, self._overdue)
         try:
             self._exchange = await client.send(upstream, self, connect)
+            self.sent = True
             return await self._ended
         except UpstreamFailure as failure:
             return outcome_of(failure, self.status)

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
 from gateway.catalog import Target
 from gateway.request import judge
-from gateway.request.account import charged, cost, settle
+from gateway.request.account import charged, reckoned, settle
 from gateway.request.admit import admit
 from gateway.request.attempt import Attempt, StreamAttempt, WholeAttempt
 from gateway.request.ending import streamed, whole
@@ -92,7 +92,7 @@ async def _attempt(tx: Transaction, choice: Choice, answer: WholeAnswer | Stream
         outcome = await attempt.run(client, choice.upstream, min(timeouts.connect, left), loop.time() + left)
     except asyncio.CancelledError:
         judge.cut_short(tx, choice, began, attempt.status, judge.CANCELLED)
-        await settle(tx, choice, attempt.reader)
+        await settle(tx, choice, attempt.reader if attempt.sent else None)
         tx.partial = True
         raise
     tx.upstream_request_id = attempt.request_id
@@ -202,8 +202,9 @@ class StreamAnswer:
                 if tx.tape is not None:
                     tx.tape.write(data)
             return
-        usage = attempt.reader.usage
-        price = cost(tx, choice.target.prices, usage) if usage is not None else None
+        usage, price = None, None
+        if any(chunk.usage for chunk in chunks):
+            usage, price = reckoned(tx, choice, attempt.reader)
         data = b"".join(encode(chunk, usage, price) for chunk in chunks)
         if data:
             self._relay.write(data)

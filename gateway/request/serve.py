@@ -20,6 +20,7 @@ from gateway.request.authenticate import presented_key
 from gateway.request.cache import ANSWERS
 from gateway.request.dispatch import ask
 from gateway.request.errors import draining, error_response, internal
+from gateway.request.head import line, usd
 from gateway.request.operations import Operation
 from gateway.request.resolve import resolve
 from gateway.request.transaction import Transaction
@@ -132,4 +133,7 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
     tx.fail(error, error.status)
     close_books(tx)
-    return error_response(tx.http, error, tx.operation.dialect, tx.headers())
+    lines = tx.headers()
+    if tx.cost is not None:
+        lines += line("x-coo-cost", usd(tx.cost))
+    return error_response(tx.http, error, tx.operation.dialect, lines)

@@ -16,6 +16,9 @@ from gateway_stores.quota import BUCKETS, Answer, Ask, Use
 LINGER = 60.0
 """Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
 
+LARGEST = 2**57
+"""So much at most a bucket holds: all of a window, and each of its changes, can still be written down."""
+
 
 @dataclass(slots=True)
 class _Window:
@@ -40,7 +43,7 @@ class _Window:
         """Count a use, or take one back: what its bucket lacks, the next one has."""
         index = int(time // self.width)
         if amount > 0:
-            self.buckets[index] = self.buckets.get(index, 0) + amount
+            self.buckets[index] = min(self.buckets.get(index, 0) + amount, LARGEST)
             return
         for place in (index, index + 1):
             back = min(-amount, self.buckets.get(place, 0))

@@ -17,7 +17,6 @@ from gateway_stores.file_lane import DAMAGED
 from gateway_stores.file_ledger import among, insert, read
 from gateway_stores.file_schema import (
     ERRORS,
-    FIGURES,
     PAGE_BYTES,
     SPANS,
     check,
@@ -28,7 +27,7 @@ from gateway_stores.file_schema import (
     note,
     open_wal,
 )
-from gateway_stores.file_totals import COUNTED, MINUTE, PRUNED, count
+from gateway_stores.file_totals import COUNTED, MINUTE, PRUNED, SUMMED, count
 from gateway_stores.file_transaction import transaction
 from gateway_stores.file_wal import keep_if_damaged
 
@@ -153,7 +152,7 @@ def _salvage(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
     )
     count(new, *among(uncounted))
     new.execute("DELETE FROM totals WHERE span != ?", [MINUTE])
-    sums = ", ".join(f"sum({name})" for name in FIGURES)
+    sums = ", ".join(SUMMED)
     for span in SPANS[:-1]:
         new.execute(
             f'INSERT INTO totals SELECT :span, begins / :span * :span AS start, "group", {sums} FROM totals '

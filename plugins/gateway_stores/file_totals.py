@@ -41,9 +41,22 @@ _SPECIAL = {
     **{f"latency_{number}": _in_latency_class(number) for number in range(len(LATENCY_BOUNDS) + 1)},
 }
 """How the figures of one request are computed (see `Total.count`) that are no columns."""
+_LARGE = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_nano")
+"""Figures that are what a provider says: so many of them may be absurd that their sum overflows."""
 _NAMES = ", ".join(DIMENSIONS)
-_SUMS = [f"sum({name})" for name in FIGURES]
-_ONE_BY_ONE = [f"sum({_SPECIAL.get(name, name)})" for name in FIGURES]
+
+
+def _sum(name: str, term: str) -> str:
+    """The sum of a figure, at most `LARGEST_SUM`. SQLite's ``sum`` fails where it overflows, so of
+    what may be that much both halves are summed: arithmetic overflows into a number that a cast cuts down."""
+    if name not in _LARGE:
+        return f"sum({term})"
+    return f"CAST(sum({term} >> 32) * 4294967296 + sum({term} & 4294967295) AS INTEGER)"
+
+
+SUMMED = [_sum(name, name) for name in FIGURES]
+"""How each figure of totals is added up."""
+_ONE_BY_ONE = [_sum(name, _SPECIAL.get(name, name)) for name in FIGURES]
 
 _NEW_GROUPS = f"INSERT OR IGNORE INTO groups ({_NAMES}) SELECT DISTINCT {_NAMES} FROM requests WHERE "
 _BY_MINUTE = (
@@ -52,10 +65,11 @@ _BY_MINUTE = (
     + f" FROM requests JOIN groups USING ({_NAMES}) WHERE "
 )
 _ADD = (
-    f"INSERT INTO totals SELECT span, minute / span * span AS begins, number, {', '.join(_SUMS)} "
+    f"INSERT INTO totals SELECT span, minute / span * span AS begins, number, {', '.join(SUMMED)} "
     f"FROM counted, (SELECT {SPANS[0]} AS span{''.join(f' UNION SELECT {span}' for span in SPANS[1:])}) "
     "WHERE TRUE GROUP BY span, begins, number "
-    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in FIGURES)}"
+    "ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{name} = CAST({name} + excluded.{name} AS INTEGER)" for name in FIGURES)
 )
 
 
@@ -186,7 +200,7 @@ def _sums(
     terms = "".join(f" AND {name} = ?" for name in wanted)
     grouping = f" GROUP BY {', '.join(group_by)}" if group_by else ""
     counted = (
-        f'SELECT {", ".join((*group_by, *_SUMS))} FROM totals JOIN groups ON number = "group" '
+        f'SELECT {", ".join((*group_by, *SUMMED))} FROM totals JOIN groups ON number = "group" '
         f"WHERE span = ? AND begins >= ? AND begins < ?{terms}{grouping}"
     )
     fresh = (

@@ -149,10 +149,10 @@ class WindowMeter:
             return False
         for window in self._token_windows:
             room = window.limit - window.used
-            if tokens > room and room < window.limit:  # alone in its window, any request fits
+            if tokens > max(room, 0) and room < window.limit:  # alone in its window, any request fits
                 return False
         budget = self._budget
-        return budget is None or min(cost, budget.limit) <= budget.limit - budget.used
+        return budget is None or min(cost, budget.limit) <= max(budget.limit - budget.used, 0)
 
     def _refusal(self, tokens: int, cost: int, now: float) -> Refusal:
         refusals = []

@@ -198,18 +198,18 @@ class Pool:
 
     def covers(self, amount: int) -> bool:
         """Whether what is held is enough for ``amount``. Where more was used than was allowed, what comes
-        back is not free."""
+        back is not free; but nothing always fits."""
         mine = self.mine
-        return self.free >= amount and self.known + mine.used + amount <= mine.limit
+        return not amount or (self.free >= amount and self.known + mine.used + amount <= mine.limit)
 
     def fits(self, amount: int, sharers: int = 1) -> bool:
         """Whether ``amount`` more is within the limit, or within this process's equal part of what was left
         of it when all were last heard of."""
-        return self.mine.used + amount <= (self.limit - self.known) // sharers
+        return not amount or self.mine.used + amount <= (self.limit - self.known) // sharers
 
     def lacks_only_others(self, amount: int) -> bool:
         """Whether ``amount`` would fit if others held nothing."""
-        return self.mirrored + self.mine.used + amount <= self.limit
+        return not amount or self.mirrored + self.mine.used + amount <= self.limit
 
     def reset(self, now: float) -> float:
         """Seconds until the window is empty, if nothing else comes."""

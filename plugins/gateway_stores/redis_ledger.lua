@@ -12,6 +12,7 @@
 
 local base = KEYS[1]
 local EXACT = 2 ^ 53
+local LARGEST = '9223372036854775807' -- as no number of Lua's is
 local LEVELS = {86400, 3600, 60}
 local act = {}
 
@@ -79,13 +80,21 @@ local function group(record)
   return number
 end
 
+local function increase(name, field, sum)
+  -- A counter that would overflow stays at its largest; one that is no number begins anew.
+  local reply = redis.pcall('HINCRBY', name, field, whole(sum))
+  if type(reply) == 'table' then
+    redis.call('HSET', name, field, string.find(reply.err, 'overflow') and LARGEST or whole(sum))
+  end
+end
+
 local function add(sums, name, field, value)
   -- Summed here as long as that is exact, so that a batch costs one command for each field.
   local fields = sums[name] or {}
   sums[name] = fields
   local sum = (fields[field] or 0) + value
   if math.abs(sum) > EXACT then
-    redis.call('HINCRBY', name, field, whole(fields[field]))
+    increase(name, field, fields[field])
     sum = value
   end
   fields[field] = sum
@@ -128,7 +137,7 @@ function act.append(arguments)
     end
   end
   for name, fields in pairs(sums) do
-    for field, sum in pairs(fields) do redis.call('HINCRBY', name, field, whole(sum)) end
+    for field, sum in pairs(fields) do increase(name, field, sum) end
   end
   return old
 end

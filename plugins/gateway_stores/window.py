@@ -70,7 +70,7 @@ class Window:
 
     def wait(self, now: float, count: int) -> float:
         """Seconds until ``count`` more (at most the limit) fit in, if nothing else comes."""
-        excess = self.used + count - self.limit
+        excess = self.used + count - self.limit if count else 0
         moment = now
         for bucket in self.buckets:
             if excess <= 0:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.daemon.running import Gateway, configured, events_of, openai, running, until
+from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, until
 from tests.fakes.chat import chat_answer, chat_stream_events, chunk
 from tests.fakes.nasty import NastyServer, Step
 from tests.fakes.steps import answer, broken_stream, chunks, open_stream, reset, stall, stream
@@ -23,6 +23,15 @@ OPENED = [chunk({"role": "assistant", "content": ""}), chunk({"content": TEXT})]
 def config(nasty: NastyServer, **settings: Any) -> dict[str, Any]:
     provider = openai(nasty.url, pricing=PRICING, **settings)
     return configured(provider, policy={"retry": {"max_attempts": 2, "interval": 0}})
+
+
+async def told(gateway: Gateway, model: str, streamed: bool) -> Any:
+    """The usage that the client of a chat is told."""
+    if not streamed:
+        return (await gateway.ask(model=model))[1]["usage"]
+    _, events, _ = await gateway.stream(model=model, stream_options={"include_usage": True})
+    (usage,) = [event["usage"] for event in events if isinstance(event, dict) and event.get("usage")]
+    return usage
 
 
 async def the_record(gateway: Gateway) -> Any:
@@ -170,9 +179,69 @@ async def test_output_without_a_figure_is_estimated(
         stream(chat_stream_events([TEXT], usage=usage)) if streamed else answer(body=chat_answer(TEXT, usage))
     )
     async with running(config(nasty), tmp_path) as gateway:
-        await (gateway.stream if streamed else gateway.ask)(model="gpt-4o")
+        usage = await told(gateway, "gpt-4o", streamed)
         record = await the_record(gateway)
         assert (record.input_tokens, record.output_tokens, record.estimated) == (20, 100, True)
+        assert (usage["prompt_tokens"], usage["cost"] * 10**9) == (20, record.cost_nano_usd)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("metadata", [None, {"promptTokenCount": 9, "candidatesTokenCount": -1}])
+async def test_an_estimate_is_told_as_it_is_recorded(
+    metadata: Any, streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    said = {"content": {"parts": [{"text": TEXT}], "role": "model"}, "finishReason": "STOP", "index": 0}
+    value: dict[str, Any] = {"candidates": [said], "modelVersion": "g", "responseId": "r"}
+    if metadata is not None:
+        value["usageMetadata"] = metadata
+    raw = orjson.dumps(value)
+    nasty.script(stream([b"data: %b\n\n" % raw]) if streamed else answer(body=raw))
+    gemini = openai(nasty.url, type="gemini", model="gem", pricing=PRICING)
+    async with running(configured(gemini), tmp_path) as gateway:
+        usage = await told(gateway, "gem", streamed)
+        record = await the_record(gateway)
+        assert (record.output_tokens, record.estimated) == (100, True)
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (record.input_tokens, 100)
+        assert usage["cost"] * 10**9 == record.cost_nano_usd
+
+
+@pytest.mark.parametrize("prompt", [20, "many"])
+@pytest.mark.parametrize("asked", [None, False, True])
+async def test_the_cost_that_a_provider_names_is_not_passed_on(
+    prompt: object, asked: bool | None, nasty: NastyServer, tmp_path: Path
+) -> None:
+    """``asked`` for usage in a stream; None: no stream."""
+    usage = {"prompt_tokens": prompt, "completion_tokens": 100, "cost": 99}
+    named = orjson.dumps({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+    beside = chunk({"content": TEXT}, "stop").replace(
+        b'"choices"', b'"usage":%b,"choices"' % orjson.dumps(usage)
+    )
+    streamed = stream([OPENED[0], beside, b"data: %b\n\n" % named])
+    nasty.script(answer(body=chat_answer(TEXT, usage)) if asked is None else streamed)
+    async with running(config(nasty), tmp_path) as gateway:
+        if asked is None:
+            _, value, _ = await gateway.ask(model="gpt-4o")
+            found = [value["usage"]]
+        else:
+            options = {"stream_options": {"include_usage": True}} if asked else {}
+            _, events, _ = await gateway.stream(model="gpt-4o", **options)
+            found = [event["usage"] for event in events if isinstance(event, dict) and event.get("usage")]
+        record = await the_record(gateway)
+        assert [one["cost"] * 10**9 for one in found] == [record.cost_nano_usd] * (2 if asked else 1)
+        assert record.estimated == (prompt != 20)
+
+
+async def test_a_failed_request_that_is_billed_says_what_it_cost(nasty: NastyServer, tmp_path: Path) -> None:
+    nasty.script(answer(body=b'{"object": "chat.completion"}'))
+    async with running(config(nasty), tmp_path) as gateway:
+        status, _, headers = await gateway.ask(model="gpt-4o")
+        record = await the_record(gateway)
+        assert (status, record.estimated) == (502, True) and record.cost_nano_usd
+        assert float(headers["x-coo-cost"]) == record.cost_nano_usd / 1e9
+    nasty.script(answer(500), answer(500))
+    async with running(config(nasty), tmp_path) as gateway:
+        status, _, headers = await gateway.ask(model="gpt-4o")
+        assert status == 502 and "x-coo-cost" not in headers
 
 
 async def test_figures_of_a_response_that_failed_count(nasty: NastyServer, tmp_path: Path) -> None:
@@ -204,6 +273,31 @@ async def test_a_client_that_leaves_before_the_answer(nasty: NastyServer, tmp_pa
         assert (record.output_tokens, record.first_token_ms) == (0, None)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_client_that_leaves_while_the_gateway_connects_pays_nothing(
+    streamed: bool, nasty: NastyServer, tmp_path: Path
+) -> None:
+    connected: asyncio.Future[asyncio.StreamWriter] = asyncio.Future()
+    silent = await asyncio.start_server(lambda _, writer: connected.set_result(writer), "127.0.0.1")
+    url = f"https://127.0.0.1:{silent.sockets[0].getsockname()[1]}"  # and never a word of TLS
+    client = {"id": "one", "key": KEY, "budget": {"usd": 1, "window": "1d"}}
+    async with (
+        silent,
+        running(configured(openai(url, pricing=PRICING), api_keys=[client]), tmp_path) as gateway,
+    ):
+        asking = asyncio.create_task(
+            (gateway.stream if streamed else gateway.ask)(model="gpt-4o", max_tokens=9)
+        )
+        writer = await connected
+        asking.cancel()
+        record = await the_record(gateway)
+        assert (record.status, record.cost_nano_usd, record.input_tokens) == (499, None, 0)
+        assert [attempt.outcome for attempt in record.attempts] == ["cancelled"]
+        one = gateway.live.current.clients.named("one")
+        assert one is not None and [reading.used for reading in one.meter.readings()] == [0]
+        writer.close()
+
+
 async def test_each_of_many_at_once_is_accounted_once(nasty: NastyServer, tmp_path: Path) -> None:
     """Good, failing, retried, abandoned and refused ones together."""
     cfg = config(nasty, limits={"max_parallel": 20})
@@ -228,3 +322,23 @@ async def test_each_of_many_at_once_is_accounted_once(nasty: NastyServer, tmp_pa
         assert samples.sum("tokens_total") == tokens
         assert samples.sum("upstream_attempts_total") == sum(len(record.attempts) for record in records)
         assert next(iter(gateway.live.memory.keys.values())).meter.in_flight == 0
+
+
+async def test_a_cost_that_nobody_can_owe_is_cut_down_and_marked(nasty: NastyServer, tmp_path: Path) -> None:
+    """And a count that cannot be is none."""
+    prices = {"input_token_cost": 1000, "output_token_cost": 1000}
+    sane = {"prompt_tokens": 3, "completion_tokens": 2}
+    most = {"prompt_tokens": 10**9, "completion_tokens": 10**9}
+    for usage in (most, {"prompt_tokens": 10**12, "completion_tokens": 2}, sane):
+        nasty.script(answer(body=chat_answer(TEXT, usage)))
+    client = {"id": "one", "key": KEY, "budget": {"usd": 10**9, "window": "1d"}}
+    provider = openai(nasty.url, pricing=prices)
+    async with running(configured(provider, api_keys=[client]), tmp_path) as gateway:
+        for _ in range(3):
+            assert (await gateway.ask(model="gpt-4o"))[0] == 200
+        found = {record.input_tokens: record for record in await gateway.records(3)}
+        dear, plain = found.pop(10**9), found.pop(3)
+        assert (dear.cost_nano_usd, dear.estimated) == (2**53, True)
+        assert (plain.cost_nano_usd, plain.estimated) == (5 * 10**9, False)
+        [estimated] = found.values()
+        assert estimated.estimated and estimated.input_tokens < 1000

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from gateway.api import StoreUnavailable
+from gateway.api import Refusal, StoreUnavailable
 from tests.clients.world import CHAT as CHATS
 from tests.clients.world import KINDS, serving
 from tests.clients.world import TOOLS as WORLD_TOOLS
@@ -301,6 +301,20 @@ async def test_a_hit_counts_as_a_request_and_no_more(fake_openai: FakeOpenAI, tm
         status, _, headers = await gateway.ask(**asked)
         assert (status, headers["x-coo-cache"]) == (429, "miss")
         assert (await gateway.of("sk-wrong").ask(**asked))[0] == 401
+
+
+async def test_a_hit_is_given_where_the_budget_is_overspent(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    client = {"id": "one", "key": KEY, "budget": {"usd": 0.02, "window": "1d"}}
+    async with running(caching(fake_openai.url, client), tmp_path) as gateway:
+        assert (await post(gateway, CHAT, body(max_tokens=5)))[0] == 200
+        one = gateway.live.current.clients.named("one")
+        assert one is not None
+        place = await gateway.live.store.reserve(one.meter, 0, cost=1)
+        assert not isinstance(place, Refusal)
+        await gateway.live.store.settle(place, 0, 10**9)
+        status, _, headers = await post(gateway, CHAT, body(max_tokens=5))
+        assert (status, headers["x-coo-cache"]) == (200, "hit")
+        assert (await post(gateway, CHAT, body(max_tokens=6)))[0] == 429
 
 
 async def test_a_provider_that_is_gone_answers_no_more(fake_openai: FakeOpenAI, tmp_path: Path) -> None:

@@ -86,6 +86,27 @@ def test_the_last_usage_wins_and_nonsense_is_none() -> None:
     assert chunks == [Chunk(STOP + nonsense)]  # its client asked for it, but there is nothing to add to
 
 
+@pytest.mark.parametrize(
+    ("more", "usage"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage(input=9, output=2)),
+        ({"prompt_tokens": 9, "completion_tokens": 0}, Usage(input=9, output=2)),
+        ({"prompt_tokens": 0, "completion_tokens": 7}, Usage(input=9, output=7)),
+        ({"prompt_tokens": 9, "completion_tokens": None}, Usage(input=9, output=2)),
+        ({"prompt_tokens": 8, "completion_tokens": 1}, Usage(input=8, output=1)),
+    ],
+)
+def test_no_figure_of_zero_replaces_another(more: dict[str, Any], usage: Usage) -> None:
+    _, reader = read(TEXT + STOP + USAGE_CHUNK + event({"choices": [], "usage": more}) + DONE)
+    assert reader.usage == usage
+
+
+def test_figures_of_zero_are_believed_where_there_were_no_others() -> None:
+    zero = {"prompt_tokens": 0, "completion_tokens": 0}
+    _, reader = read(TEXT + STOP + event({"choices": [], "usage": zero}) + DONE)
+    assert reader.usage == Usage()
+
+
 def test_a_chunk_without_choices_and_comments_pass() -> None:
     azure = event({"id": "", "choices": [], "prompt_filter_results": []})
     chunks, _ = read(azure + b": ping\n\n", TEXT + STOP)

@@ -228,6 +228,15 @@ def test_what_is_no_stream_is_a_fault(body: bytes, kind: Kind) -> None:
     assert reader.fault is not None and reader.fault.kind is kind and not reader.complete
 
 
+def test_no_figure_of_zero_replaces_another() -> None:
+    named = {"promptTokenCount": 9, "candidatesTokenCount": 4}
+    text, end = {"content": {"parts": [{"text": "a"}]}}, {"finishReason": "STOP"}
+    events = [{"candidates": [text], "usageMetadata": named}]
+    for later in ({"promptTokenCount": 9}, {"promptTokenCount": 0, "candidatesTokenCount": 0}):
+        last = {"candidates": [end], "usageMetadata": later}
+        assert streamed(sse(*events, last))[0].usage == Usage(9, output=4)
+
+
 def test_a_stream_in_an_array_is_read() -> None:
     answer = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
     end = {"candidates": [{"finishReason": "STOP"}]}

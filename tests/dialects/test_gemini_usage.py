@@ -44,11 +44,26 @@ def test_a_missing_count_is_zero() -> None:
         {"promptTokenCount": "3"},
         {"promptTokenCount": -1},
         {"promptTokenCount": True},
-        {"promptTokenCount": 2.0},
-        {"promptTokenCount": 2**31},
-        {"promptTokenCount": 3, "candidatesTokenCount": -1},
-        {"promptTokenCount": 3, "cachedContentTokenCount": 4},
+        {"promptTokenCount": 2.5},
+        {"promptTokenCount": None, "candidatesTokenCount": 5},
+        {"promptTokenCount": 10**9 + 1},
     ],
 )
 def test_what_cannot_be_true_is_unknown(metadata: Any) -> None:
     assert read_usage(metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "usage"),
+    [
+        ({"cachedContentTokenCount": 4}, Usage(cache_read=3)),
+        ({"toolUsePromptTokenCount": 2, "cachedContentTokenCount": 4}, Usage(input=1, cache_read=4)),
+        ({"cachedContentTokenCount": -1}, Usage(input=3)),
+        ({"candidatesTokenCount": None}, Usage(input=3)),
+        ({"candidatesTokenCount": -1}, Usage(input=3, estimated=True)),
+        ({"candidatesTokenCount": 4.0, "thoughtsTokenCount": "9"}, Usage(input=3, output=4, estimated=True)),
+        ({"toolUsePromptTokenCount": 1.5}, Usage(input=3, estimated=True)),
+    ],
+)
+def test_one_odd_figure_costs_the_others_nothing(more: dict[str, Any], usage: Usage) -> None:
+    assert read_usage({"promptTokenCount": 3.0, **more}) == usage

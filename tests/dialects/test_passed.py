@@ -185,3 +185,11 @@ def test_several_images_are_complete_with_the_last_of_them() -> None:
     assert made.complete
     made, _ = read(Call("images", "m", {"n": 2}, stream=True), image)  # where one event stands for both
     assert made.complete and made.fault is None
+
+
+def test_a_cost_that_the_upstream_names_is_replaced_whatever_its_figures_are() -> None:
+    usage = b'"usage":{"cost":99}}'
+    _, chunks = read(Call("rerank", "m", {}), b'{"results":[],' + usage)
+    assert [chunk.usage for chunk in chunks] == [True]
+    _, chunks = read(STREAM, b'data: {"type":"transcript.text.done","text":"Hel",%b\n\n' % usage)
+    assert [chunk.usage for chunk in chunks] == [True]

@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway_stores.authority import LINGER, WindowAuthority
-from gateway_stores.quota import Answer, Ask, Span, Use
+from gateway_stores.quota import Answer, Ask, Span, Use, answer_to_json
 
 NOW = 1_700_000_040.5
 MINUTE = {"requests": Span(10, 60.0)}
@@ -45,6 +46,15 @@ def test_counts_a_use_until_its_bucket_has_left() -> None:
     assert answer.buckets == {"requests": [(60.5, 9)]}
     assert exchange(authority, ask(2, need={"requests": 2}), NOW + 60.25).granted == {}
     assert exchange(authority, ask(3, need={"requests": 2}), NOW + 60.5).granted == {"requests": 2}
+
+
+def test_whatever_is_used_can_be_written_down() -> None:
+    authority = WindowAuthority()
+    uses = [Use(number, "requests", number / 4, 2**63) for number in range(1, 240)]
+    answer = exchange(authority, ask(1, uses=uses))
+    assert sum(amount for _, amount in answer.buckets["requests"]) > 10
+    orjson.dumps([answer_to_json(answer), authority.dump()])
+    assert exchange(authority, ask(0)).buckets["requests"][0][1] < 2**64
 
 
 def test_counts_a_use_once_and_heeds_no_late_ask() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.api import Filter
-from gateway.api.ledger import DIMENSIONS
+from gateway.api.ledger import DIMENSIONS, LARGEST_SUM
 from gateway.api.testing.ledger import BEGINNING, plain, summed
-from gateway_stores.file_ledger import append, prune
+from gateway_stores.file_ledger import append, insert, prune
 from gateway_stores.file_schema import connect, noted
 from gateway_stores.file_totals import COUNTED, series, totals
 
@@ -47,6 +48,20 @@ def test_what_comes_later_is_counted_at_once_and_once(ledger: sqlite3.Connection
     for _ in range(2):
         append(ledger, [plain(1), plain(0), plain(1)])
     assert counted(ledger) == 2
+
+
+def test_a_database_with_absurd_costs_in_it_goes_on(ledger: sqlite3.Connection) -> None:
+    dear = [replace(plain(second), client="dear", cost_nano_usd=2**62) for second in range(3)]
+    insert(ledger, dear)  # as earlier versions kept them, and then failed to count them
+    for second in (10, 90, 150):
+        append(ledger, [plain(second)])
+    assert noted(ledger, COUNTED) == BEGINNING + 120
+    kept = [*dear, plain(10), plain(90), plain(150)]
+    assert {total.group: total for total in totals(ledger, Filter(), DIMENSIONS)} == summed(
+        kept, Filter(), DIMENSIONS
+    )
+    [total] = totals(ledger, Filter(client="dear"), [])
+    assert total.cost_nano == LARGEST_SUM
 
 
 def test_nothing_is_removed_before_it_is_counted(ledger: sqlite3.Connection) -> None:

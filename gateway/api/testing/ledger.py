@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, TooOld, Total
-from gateway.api.ledger import DIMENSIONS, group_of
+from gateway.api.ledger import DIMENSIONS, LARGEST_COST, LARGEST_SUM, group_of
 from gateway.api.testing.clock import ManualClock
 
 BEGINNING = 1_700_000_040.0
@@ -227,6 +227,26 @@ class LedgerConformance:
             assert await _totals(store, filter, []) == summed([plain(0)], Filter(), [])
             filter = replace(filter, start=BEGINNING - 600, end=BEGINNING + 600)
             assert len(await store.series(filter, 60.0)) == 1
+
+    async def test_absurd_costs_stop_nobodys_accounting(self) -> None:
+        def dear(number: int) -> Record:
+            record = replace(plain(number % 240), client="dear", cost_nano_usd=LARGEST_COST)
+            record.id = f"{int(record.time * 1_000_000):014x}{number:012x}"
+            return record
+
+        kept = [*map(dear, range(1200)), plain(1), plain(241), replace(dear(1200), key="k", cost_nano_usd=7)]
+        async with self.opened(ManualClock()) as store:
+            for batch in _cut(kept, [1023, 1, 100]):
+                await store.append(batch)
+            await store.append([plain(600)])  # by now the others are rolled up, where that is done
+            kept.append(plain(600))
+            groupings: list[list[Dimension]] = [[], ["client"], ["client", "key"]]
+            for group_by in groupings:
+                assert await _totals(store, Filter(), group_by) == summed(kept, Filter(), group_by)
+            assert await _totals(store, Filter(client="c"), []) == summed(kept, Filter(client="c"), [])
+            [(_, total)] = await store.series(Filter(BEGINNING, BEGINNING + 3600), 3600.0)
+            assert total.cost_nano == LARGEST_SUM
+            assert await store.request("r-600") == plain(600)
 
     async def test_one_record_by_its_id_or_the_newest_by_its_request_id(self) -> None:
         async with self.opened(ManualClock()) as store:

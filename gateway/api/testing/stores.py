@@ -113,6 +113,21 @@ class StoreConformance:
             assert used(meter)["tokens"] == 300
             assert 0 < (await refused(store, meter, 1)).retry_after <= 30.0
 
+    async def test_what_takes_nothing_is_not_refused_by_what_is_overspent(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("client:c", Limits(requests=3, tokens=100, session=900, budget=1000))
+            first = await store.reserve(meter, 90, cost=900)
+            assert not isinstance(first, Refusal)
+            await store.settle(first, 950, 3000)
+            clock.advance(1.0)
+            assert isinstance(await store.reserve(meter, 0, cost=1), Refusal)
+            await refused(store, meter, 1)
+            for _ in range(2):
+                await store.settle(await granted(store, meter), 0)
+            assert (await refused(store, meter)).kind == "requests"
+            assert used(meter) == {"requests": 3, "tokens": 950, "session": 950, "budget": 3000}
+
     async def test_a_budget_is_reserved_and_settled_like_tokens(self) -> None:
         clock = ManualClock()
         async with self.opened(clock) as store:

@@ -219,6 +219,7 @@ class WindowMachine(RuleBasedStateMachine):
         return all(
             log.used(self.clock.now, slack) + need(kind, log, tokens) <= log.limit
             for kind, log in self.logs.items()
+            if need(kind, log, tokens)
         )
 
     def shares(self, slack: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.api import Call, Chunk, Kind, Usage
 from gateway.dialects import lenient
+from gateway.dialects.chat_usage import has_cost
 from gateway.dialects.messages.errors import broken, in_band
 from gateway.dialects.messages.reasoning import fitted
 from gateway.dialects.messages.usage import begun_usage, read_usage
@@ -165,16 +166,18 @@ class NativeStream(EventReading):
         return not texts or any(texts)  # what has none is a signature, a citation or something new
 
     def _count(self, counts: object) -> None:
-        """Take the figures of an event; each counts all that there was so far."""
+        """Take the figures of an event; each counts all that there was so far, so 0 says nothing anew."""
         if isinstance(counts, dict):
-            self._counts.update({key: value for key, value in counts.items() if value is not None})
+            known = self._counts
+            known.update({key: value for key, value in counts.items() if value or known.get(key) is None})
 
     def _settle(self, value: Json) -> bool:
         self._count(value.get("usage"))
         settled = read_usage(self._counts)
         self.usage = settled or self.usage
         self.complete = self.complete or value["delta"].get("stop_reason") is not None
-        return settled is not None and isinstance(value.get("usage"), dict)
+        usage = value.get("usage")
+        return has_cost(usage) or (settled is not None and isinstance(usage, dict))
 
 
 class NativeWhole(WholeReading):
@@ -199,7 +202,8 @@ class NativeWhole(WholeReading):
             self.fault = broken(Kind.INVALID, "the provider's answer is not complete")
             return None
         self.complete = True
-        return Chunk(raw, content=True, usage=self.usage is not None and not self._counting)
+        named = self.usage is not None or has_cost(value.get("usage"))
+        return Chunk(raw, content=True, usage=named and not self._counting)
 
     def _take(self, value: Json) -> None:
         if self._counting:

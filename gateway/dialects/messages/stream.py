@@ -140,9 +140,10 @@ class StreamReader(EventReading):
             self._thoughts += 1
 
     def _count(self, counts: object) -> None:
-        """Take the figures of an event; each counts all that there was so far."""
+        """Take the figures of an event; each counts all that there was so far, so 0 says nothing anew."""
         if isinstance(counts, dict):
-            self._counts.update({key: value for key, value in counts.items() if value is not None})
+            known = self._counts
+            known.update({key: value for key, value in counts.items() if value or known.get(key) is None})
 
     def _settle(self, delta: Json, counts: object) -> None:
         self._count(counts)

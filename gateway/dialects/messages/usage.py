@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api import Usage
-
-_ABSURD = 10**12
+from gateway.dialects.count import count
 
 
 def read_usage(raw: object) -> Usage | None:
-    """The figures of a Messages ``usage`` object; None if one is missing or makes no sense.
+    """The figures of a Messages ``usage`` object; None if the input is missing or makes no sense. Where
+    another does, the rest counts as an estimate.
 
     Anthropic's ``input_tokens`` leave the cache out, ``output_tokens`` include thinking. ``cache_creation``
     tells for how long what was written to the cache is kept.
@@ -19,22 +19,23 @@ def read_usage(raw: object) -> Usage | None:
     if not isinstance(raw, Mapping):
         return None
     details, kept = raw.get("output_tokens_details"), raw.get("cache_creation")
-    output = _count(raw.get("output_tokens"))
-    uncached = _count(raw.get("input_tokens"))
-    cache_read = _count(raw.get("cache_read_input_tokens") or 0)
-    cache_write = _count(raw.get("cache_creation_input_tokens") or 0)
-    hour = _count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
-    thought = _count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0)
-    if output is None or uncached is None or cache_read is None or cache_write is None or thought is None:
+    output = count(raw.get("output_tokens"))
+    uncached = count(raw.get("input_tokens"))
+    cache_read = count(raw.get("cache_read_input_tokens") or 0)
+    cache_write = count(raw.get("cache_creation_input_tokens") or 0)
+    hour = count((kept.get("ephemeral_1h_input_tokens") if isinstance(kept, Mapping) else 0) or 0) or 0
+    thought = count((details.get("thinking_tokens") if isinstance(details, Mapping) else 0) or 0) or 0
+    if uncached is None:
         return None
-    reasoning = min(thought, output)
+    reasoning = min(thought, output or 0)
     return Usage(
         input=uncached,
-        cache_read=cache_read,
-        cache_write=cache_write,
-        cache_write_1h=min(hour, cache_write),
-        output=output - reasoning,
+        cache_read=cache_read or 0,
+        cache_write=cache_write or 0,
+        cache_write_1h=min(hour, cache_write or 0),
+        output=(output or 0) - reasoning,
         reasoning=reasoning,
+        estimated=output is None or cache_read is None or cache_write is None,
     )
 
 
@@ -56,7 +57,3 @@ def chat_usage(usage: Usage) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _ABSURD else None

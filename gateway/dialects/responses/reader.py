@@ -9,6 +9,7 @@ import orjson
 from gateway.api import Chunk, Kind, Outcome
 from gateway.dialects import lenient
 from gateway.dialects.chat_errors import in_band, invalid
+from gateway.dialects.chat_usage import has_cost
 from gateway.dialects.reading import EventReading, WholeReading
 from gateway.dialects.responses.replay import ENDS
 from gateway.dialects.responses.usage import parse_usage
@@ -42,6 +43,7 @@ class StreamReader(EventReading):
     def __init__(self) -> None:
         super().__init__()
         self.ending: Chunk | None = None
+        self._priced = False
 
     def finish(self) -> list[Chunk]:
         """The body has ended. A stream without ``response.completed`` or ``incomplete`` was cut off."""
@@ -60,7 +62,7 @@ class StreamReader(EventReading):
             if self.fault is not None:
                 break
             if self.complete:
-                self.ending = Chunk(event.raw, usage=self.usage is not None)
+                self.ending = Chunk(event.raw, usage=self.usage is not None or self._priced)
                 self.done = True
                 break
             plain.append(event.raw)
@@ -81,7 +83,8 @@ class StreamReader(EventReading):
             if kind in _LIFECYCLE:
                 return False
             if kind in ENDS:
-                self.usage = parse_usage(value["response"].get("usage"))
+                usage = value["response"].get("usage")
+                self.usage, self._priced = parse_usage(usage), has_cost(usage)
                 self.complete = True
             elif kind == "response.failed":
                 self.usage = parse_usage(value["response"].get("usage"))
@@ -129,7 +132,7 @@ class BodyReader(WholeReading):
             return None
         self.usage = parse_usage(value.get("usage"))
         self.complete = True
-        return Chunk(raw, content=True, usage=self.usage is not None)
+        return Chunk(raw, content=True, usage=self.usage is not None or has_cost(value.get("usage")))
 
 
 def failure(error: object) -> Outcome:

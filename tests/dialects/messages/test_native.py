@@ -233,3 +233,18 @@ def test_a_model_that_decides_itself_goes_on_thinking() -> None:
         call({"messages": [HELLO, answer(UNSIGNED, USED), RESULT], "thinking": adaptive})
     )
     assert sent["thinking"] == adaptive and dropped == ()
+
+
+def test_a_cost_that_the_upstream_names_is_replaced_whatever_its_figures_are() -> None:
+    usage = {"output_tokens": "many", "cost": 99}
+    _, _, marks = read(b"".join(wire({**START, "message": {}}, BLOCK, DELTA, {**END, "usage": usage}, STOP)))
+    assert (False, True) in marks
+    whole = NativeWhole(counting=False)
+    whole.feed(orjson.dumps({"content": [], "usage": usage}))
+    assert [chunk.usage for chunk in whole.finish()] == [True]
+
+
+def test_no_figure_of_zero_replaces_another() -> None:
+    usage = {"input_tokens": 0, "cache_read_input_tokens": 5, "output_tokens": 3}
+    reader, *_ = read(b"".join(wire(START, BLOCK, DELTA, {**END, "usage": usage}, END, STOP)))
+    assert reader.usage == Usage(input=1, cache_read=5, output=3)

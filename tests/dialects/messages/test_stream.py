@@ -16,7 +16,7 @@ from tests.dialects.messages.streams import WIRE, assemble, encode, read, stream
 
 Json = dict[str, Any]
 BLOCK = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "x"}}
-START = {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": []}}
+START: dict[str, Any] = {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": []}}
 
 
 def comparable(choice: Json) -> Json:
@@ -150,6 +150,13 @@ def test_nothing_is_read_behind_the_last_event(cut: int) -> None:
     again, same = read(wire + odd[:cut], odd[cut:], include_usage=True)
     assert reader.done and again.done and again.fault is None and again.complete
     assert values(same) == values(chunks)
+
+
+def test_no_figure_of_zero_replaces_another() -> None:
+    start = {**START, "message": {**START["message"], "usage": {"input_tokens": 100}}}
+    usage = {"input_tokens": 0, "output_tokens": 40}
+    delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    assert read(encode(start) + encode(delta))[0].usage == Usage(100, output=40)
 
 
 @pytest.mark.parametrize("count", [-1, "15", 10**18, 1.5, True, None])

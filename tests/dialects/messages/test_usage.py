@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.api import Usage
 from gateway.dialects.messages.usage import chat_usage, read_usage
 
 _counts = st.integers(0, 10**6)
@@ -38,16 +39,24 @@ def test_no_token_is_lost_or_counted_twice(
         None,
         "12",
         {},
-        {"input_tokens": 1},
-        {"input_tokens": 1, "output_tokens": "2"},
         {"input_tokens": -1, "output_tokens": 2},
-        {"input_tokens": 1, "output_tokens": 10**18},
+        {"input_tokens": 10**9 + 1, "output_tokens": 1},
         {"input_tokens": True, "output_tokens": 2},
-        {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": -3},
     ],
 )
 def test_no_figures(raw: Any) -> None:
     assert read_usage(raw) is None
+
+
+@pytest.mark.parametrize("odd", ["2", -1, None, 1.5, 10**9 + 1])
+def test_one_odd_figure_costs_the_others_nothing(odd: object) -> None:
+    figures = {"input_tokens": 5000.0, "cache_read_input_tokens": 7, "output_tokens": 2}
+    assert read_usage({**figures, "output_tokens": odd}) == Usage(5000, 7, estimated=True)
+    usage = read_usage({**figures, "cache_read_input_tokens": odd})
+    assert usage == Usage(5000, output=2, estimated=odd is not None)
+    assert read_usage({**figures, "output_tokens_details": {"thinking_tokens": odd}}) == Usage(
+        5000, 7, output=2
+    )
 
 
 @pytest.mark.parametrize(

@@ -207,14 +207,25 @@ def test_what_is_no_response(body: object) -> None:
     assert chunks == [] and reader.fault is not None and reader.fault.kind is Kind.INVALID
 
 
-@pytest.mark.parametrize(
-    "usage", [None, 7, {}, {"input_tokens": -1}, {"input_tokens": 1, "output_tokens": "x"}]
-)
+@pytest.mark.parametrize("usage", [None, 7, {}, {"input_tokens": -1, "output_tokens": 1}])
 def test_figures_that_make_no_sense_are_none(usage: object) -> None:
     end = event({"type": "response.completed", "response": {**WHOLE, "usage": usage}}, 1)
     _, reader = read(end)
     assert reader.ending == Chunk(end)
     assert (reader.usage, reader.complete) == (None, True)
+
+
+def test_a_cost_that_the_upstream_names_is_replaced_whatever_its_figures_are() -> None:
+    response = {**WHOLE, "usage": {"cost": 99}}
+    assert whole(response)[0][0].usage
+    end = event({"type": "response.completed", "response": response}, 1)
+    ending = read(end)[1].ending
+    assert ending == Chunk(end, usage=True) and b'"cost":0.5' in with_cost(ending.raw, 5 * 10**8)
+
+
+def test_the_input_stays_where_the_output_makes_no_sense() -> None:
+    usage = {"input_tokens": 5000, "output_tokens": None, "total_tokens": 5000}
+    assert whole({**WHOLE, "usage": usage})[1].usage == Usage(5000, estimated=True)
 
 
 def test_the_cost_goes_into_the_usage_within_the_response() -> None:
