@@ -233,6 +233,7 @@ def _candidate_json(tx: Transaction, verdict: Verdict) -> dict[str, Any]:
         "usable": not verdict.reasons,
         "reasons": verdict.reasons,
         "held_back": verdict.held_back,
+        "rejected": target.secret.state.penalty.rejected,
         "score": verdict.score,
         "terms": verdict.terms,
         "expected_cost": dollars(cost),

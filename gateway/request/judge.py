@@ -26,6 +26,7 @@ def succeeded(tx: Transaction, choice: Choice, began: float, first_token: float,
     target.state.health.record_success(now, first_token - began)
     target.state.circuit.on_success(now, choice.ticket)
     target.secret.state.penalty.on_success()
+    tx.live.memory.accept(target.secret.state, began)
     _note(tx, target, now - began, status, "ok")
 
 

@@ -19,7 +19,7 @@ from gateway.routing.health import KeyModelHealth
 from gateway.routing.penalty import KeyPenalty
 
 FREE_SECONDS = 60.0
-"""For so long a process that starts hears that a key was freed; longer than it takes to hear of it."""
+"""For so long a process that starts hears that a key is free or works again; longer than that takes."""
 MAX_WORDS = 500
 """So long are the words of an error at most that others are told."""
 MAX_MODELS = 64
@@ -30,7 +30,8 @@ class KeyStatus(StrEnum):
     """Why a key is used or not, the gravest first: the ``state`` of metrics and of the admin API."""
 
     DISABLED = "disabled"
-    """Switched off, rejected, or out of money."""
+    """Switched off, rejected, or out of money: the latter two until an attempt succeeds, though it is tried
+    again when its rest is over."""
     COOLING = "cooling"
     """The upstream asked for a pause, or needs one."""
     OPEN = "open"
@@ -71,7 +72,7 @@ class KeyState:
 
     def status(self, now: float) -> KeyStatus:
         """The gravest that it is in. ``now``: monotonic seconds."""
-        if self.off or self.penalty.disabled(now):
+        if self.off or self.penalty.rejected:
             return KeyStatus.DISABLED
         if now < self.meter.cooled_until:
             return KeyStatus.COOLING
@@ -97,9 +98,9 @@ class Memory:
     """Every key seen since the start. States are found by identity, never by place in the file.
 
     What one process finds out about a key is shared with the others as a fact (`Store.share`), by the key's
-    subject: ``cooling``, ``disabled N`` (N rejections in a row) or ``free``, the first two with the error
-    that was the reason in a second line (when, a space, its words); by ``circuit:MODEL:`` and the subject:
-    ``open`` or ``closed``. It holds for the seconds given.
+    subject: ``cooling``, ``disabled N`` (N rejections in a row), ``accepted`` (it works again) or ``free``,
+    the first two with the error that was the reason in a second line (when, a space, its words); by
+    ``circuit:MODEL:`` and the subject: ``open`` or ``closed``. It holds for the seconds given.
     """
 
     store: Store
@@ -122,6 +123,11 @@ class Memory:
                 value += f"\n{key.last_error_at} {key.last_error[:MAX_WORDS]}"
             self.store.share(key.meter.subject, value, seconds)
 
+    def accept(self, key: KeyState, began: float) -> None:
+        """`KeyPenalty.accept`, here and in the other processes."""
+        if key.penalty.accept(began):
+            self.store.share(key.meter.subject, "accepted", FREE_SECONDS)
+
     def free(self, key: KeyState, now: float) -> None:
         """`KeyState.free`, here and in the other processes."""
         key.free(now)
@@ -141,6 +147,8 @@ class Memory:
             word, _, rejections = said.partition(" ")
             if word == "free":
                 key.free(now)
+            elif word == "accepted":
+                key.penalty.accept(now)
             else:
                 self._cool(key, now + seconds)
                 at, _, words = error.partition(" ")

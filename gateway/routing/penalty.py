@@ -100,6 +100,19 @@ class KeyPenalty:
         return now < self._disabled_until
 
     @property
+    def rejected(self) -> bool:
+        """Whether it was, and nothing has shown since that it works: also when it is to be tried again."""
+        return self._disabled_until > 0
+
+    def accept(self, began: float) -> bool:
+        """An attempt that began then (monotonic seconds) has succeeded: the key is `rejected` no longer,
+        unless that was said while the attempt ran. Whether this is news."""
+        news = self.rejected and not self.disabled(began)
+        if news:
+            self._disabled_until = 0.0
+        return news
+
+    @property
     def rejections(self) -> int:
         """Times that the key was rejected, one after the other."""
         return self._rejected.episodes

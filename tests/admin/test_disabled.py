@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.api import Kind, Outcome
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN_KEY, Gateway, configured, running, until
 
@@ -45,6 +48,33 @@ async def test_a_disabled_key_is_never_chosen_until_it_is_enabled(tmp_path: Path
         assert (await gateway.admin("GET", "config/overlay"))[1]["disabled"] == ["up/a"]
         assert await switch(gateway, "a", "enable") == "active"
         assert await keys_used(gateway) == {"a", "b"}
+
+
+async def test_a_rejected_key_is_told_as_disabled_until_it_works(tmp_path: Path) -> None:
+    config = configured(UP, **SERVER, policy={"algorithm": "round_robin"})
+    async with running(config, tmp_path, config_store=MemoryConfigStore()) as gateway:
+
+        async def told() -> tuple[Any, ...]:
+            """Whether it is disabled, in each place that says so."""
+            keys = {key["id"]: key for key in (await gateway.admin("GET", "providers/up"))[1]["keys"]}
+            (_, health), (_, dry) = await asyncio.gather(
+                gateway.admin("GET", "health"), gateway.admin("POST", "route", {"model": "m"})
+            )
+            assert keys["a"]["cooled_seconds"] == 0
+            assert [one["usable"] for one in dry["candidates"]] == [True, True]
+            return (
+                keys["a"]["state"],
+                (await gateway.samples()).sum("key_state", key="a", state="disabled"),
+                health["provider_keys"]["up"],
+                {one["key"] for one in dry["candidates"] if one["rejected"]},
+            )
+
+        memory, before = gateway.live.memory, time.monotonic() - 61
+        key = memory.keys["key:up/a"]
+        memory.cool(key, key.penalty.on_failure(Outcome(Kind.KEY, 401, "Rejected."), before), before)
+        assert await told() == ("disabled", 1, {"active": 1, "disabled": 1}, {"a"})
+        assert await keys_used(gateway) == {"a", "b"}
+        assert await told() == ("active", 0, {"active": 2}, set())
 
 
 async def test_with_all_keys_disabled_another_provider_answers_or_nobody(tmp_path: Path) -> None:

@@ -146,6 +146,42 @@ def test_why_a_key_rests_is_known_everywhere(pair: tuple[Process, Process], outc
     assert two.key.penalty.disabled(now) == one.key.penalty.disabled(now)
 
 
+@pytest.mark.parametrize("kind", [Kind.KEY, Kind.QUOTA])
+def test_a_rejected_key_is_told_as_disabled_until_it_works_anywhere(
+    pair: tuple[Process, Process], kind: Kind
+) -> None:
+    one, two = pair
+    now = time.monotonic()
+    rest = one.key.penalty.on_failure(Outcome(kind, 401, "no"), now)
+    one.memory.cool(one.key, rest, now)
+    two.hear(one.said())
+    later = now + rest + 10
+    assert [process.key.status(later) for process in pair] == [KeyStatus.DISABLED] * 2
+    assert not any(process.key.penalty.disabled(later) for process in pair)  # it is tried again
+    one.memory.accept(one.key, now - 1)  # had begun before
+    assert one.said() == []
+    assert one.key.status(later) is KeyStatus.DISABLED
+    one.memory.accept(one.key, later)
+    two.key.penalty.accept(now - 1)
+    assert two.key.status(later) is KeyStatus.DISABLED
+    facts = one.said()
+    assert facts == [("key:p/k", "accepted", FREE_SECONDS)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: later)
+        two.hear(facts)
+    assert [process.key.status(later) for process in pair] == [KeyStatus.ACTIVE] * 2
+    one.memory.accept(one.key, later)
+    assert one.said() == []  # is no news
+
+
+def test_a_key_that_was_rejected_since_is_not_taken_for_accepted() -> None:
+    process, now = Process(), time.monotonic()
+    process.memory.cool(process.key, process.key.penalty.on_failure(Outcome(Kind.KEY, 401, "no"), now), now)
+    process.memory.hear("key:p/k", "accepted", FREE_SECONDS)
+    assert process.key.status(now + 120) is KeyStatus.DISABLED
+    assert process.key.penalty.rejections == 1
+
+
 def test_a_circuit_opens_and_closes_everywhere(pair: tuple[Process, Process]) -> None:
     one, two = pair
     now = time.monotonic()
@@ -220,6 +256,8 @@ def test_a_key_is_in_the_gravest_status_that_applies() -> None:
     assert key.status(100.0) is KeyStatus.COOLING
     penalty.on_failure(Outcome(Kind.QUOTA, 429, "no"), 100.0)
     assert key.status(100.0) is KeyStatus.DISABLED
+    assert key.status(100.0 + 3600.0) is KeyStatus.DISABLED
+    penalty.accept(100.0 + 3600.0)
     assert key.status(100.0 + 3600.0) is KeyStatus.ACTIVE
     key.off = True
     assert key.status(100.0 + 3600.0) is KeyStatus.DISABLED

@@ -121,7 +121,11 @@ def _service(service: Json) -> Iterator[Finding]:
 
 
 _STATES = (
-    ("disabled", "rejected by the upstream", "Check the key and its account, then reset it or replace it."),
+    (
+        "disabled",
+        "rejected by the upstream",
+        "It is tried again by itself. Check the key and its account, then reset it or replace it.",
+    ),
     (
         "open",
         "kept out by an open circuit",
