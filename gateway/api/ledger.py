@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from gateway.api.record import Record
@@ -14,6 +16,7 @@ DIMENSIONS: tuple[Dimension, ...] = ("client", "provider", "key", "model")
 
 LATENCY_BOUNDS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 120_000, 300_000)
 """Upper bounds of the classes that latencies are counted in, in milliseconds; beyond the last is one more."""
+_CLASSES: tuple[tuple[float, float], ...] = (*pairwise((0, *LATENCY_BOUNDS, math.inf)),)
 
 LARGEST_COST = 2**53
 """Nano-dollars of one request, some nine million dollars: what costs more is counted with so much. Every
@@ -111,17 +114,32 @@ class Total:
         self.latencies = [mine + theirs for mine, theirs in zip(self.latencies, other.latencies, strict=True)]
 
     def percentile_ms(self, share: float) -> float | None:
-        """The total time that ``share`` (0 to 1) of the requests did not exceed, to the class it lies in,
-        interpolated; None without requests."""
-        wanted, below, lower = share * self.requests, 0, 0.0
+        """The total time that ``share`` (0 to 1) of the requests did not exceed: an estimate, interpolated
+        in the class it lies in; None without requests."""
         if not self.requests:
             return None
-        for bound, count in zip(LATENCY_BOUNDS, self.latencies, strict=False):
-            if count and below + count >= wanted:
-                return lower + (bound - lower) * (wanted - below) / count
+        wanted, below = max(math.ceil(share * self.requests), 1), 0
+        for at, count in enumerate(self.latencies):
+            if below + count >= wanted:
+                low, high = self._spread(at)
+                return low + (high - low) * (wanted - 0.5 - below) / count
             below += count
-            lower = float(bound)
-        return lower
+        return float(LATENCY_BOUNDS[-1])
+
+    def _spread(self, at: int) -> tuple[float, float]:
+        """The widest part of a class over which its requests can be spread evenly, with a mean that the sum
+        of all times allows. Of the class without an upper bound it is what its mean is at least."""
+        (low, high), count = _CLASSES[at], self.latencies[at]
+        least = most = self.duration_us / 1000
+        for other, number in enumerate(self.latencies):
+            if number and other != at:
+                lower, upper = _CLASSES[other]
+                least -= upper * number
+                most -= lower * number
+        least, most = least / count, most / count
+        if high == math.inf:
+            return (max(low, least),) * 2
+        return max(low, min(2 * least - high, high)), min(high, max(2 * most - low, low))
 
 
 SUMS = (
