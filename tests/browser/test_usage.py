@@ -23,6 +23,33 @@ async def test_every_chart_is_drawn_and_the_page_is_accessible(page: Page, view:
     await accessible(page)
 
 
+@pytest.mark.parametrize("nano", [12, 22_900, 28_358_800, 9_876_543_210_000])
+@pytest.mark.parametrize("view", [View("light"), View("light", 360)], ids=str)
+async def test_sums_of_any_size_fit_beside_their_chart(page: Page, view: View, nano: int) -> None:
+    await page.add_init_script(
+        """window.drawn = [];
+        const fillText = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          if (text.startsWith("$")) drawn.push([text, x - this.measureText(text).width]);
+          fillText.call(this, text, x, y);
+        };"""
+    )
+    await page.goto(WEEK)
+    await expect(page.locator("#chart-spend canvas")).to_be_visible()
+    drawn = await page.evaluate(
+        """async (nano) => {
+          for (const cell of document.querySelectorAll("#chart-spend tbody td")) cell.dataset.value = nano;
+          drawn.length = 0;
+          document.dispatchEvent(new Event("coo:changed"));
+          await new Promise((drawn) => setTimeout(drawn, 200));
+          return drawn;
+        }""",
+        nano,
+    )
+    assert len(drawn) > 2
+    assert [text for text, left in drawn if left < 0 or "e" in text] == []
+
+
 async def test_groups_filters_and_order_are_chosen_by_keyboard(page: Page) -> None:
     await page.goto(WEEK)
     await page.get_by_label("Group by").select_option("model")

@@ -34,7 +34,7 @@ def usd_short(nano: float | None) -> str:
     if nano is None:
         return NONE
     dollars = nano / _NANO
-    return f"${dollars:,.2f}" if abs(dollars) >= 0.1 or not nano else f"${dollars:.3g}"
+    return f"${dollars:,.2f}" if abs(dollars) >= 0.1 or not nano else f"${Decimal(f'{dollars:.3g}'):f}"
 
 
 def dollars(amount: Decimal | None) -> str:

@@ -12,7 +12,8 @@
   const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
   const dollars = (value) => {
     const size = Math.abs(value);
-    return "$" + (size >= 1000 ? compact.format(value) : size >= 1 || !size ? value.toFixed(2) : value.toPrecision(2));
+    const decimals = size && size < 1 ? 1 - Math.floor(Math.log10(size)) : 2;
+    return "$" + (size >= 1000 ? compact.format(value) : value.toFixed(decimals));
   };
   const WHOLE = [...Array(15).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   const UNITS = {
@@ -57,6 +58,9 @@
     ticks: { show: false }, ...text,
   });
 
+  // As wide as the texts of the axis need; uPlot asks again until nothing changes.
+  const roomy = (plot, texts) => Math.max(64, 16 + 7.5 * Math.max(0, ...(texts ?? []).map((text) => text.length)));
+
   // Points that no line leads to.
   const lonely = (plot, at) => {
     const values = plot.data[at];
@@ -93,7 +97,7 @@
       legend: { live: true },
       padding: [8, 20, 0, 0],
       scales: { x: { range: wider }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis({ space: 70, values: moments }), axis({ size: 64, values: (_, ticks) => ticks.map(unit.text), ...(unit.steps && { incrs: unit.steps }) })],
+      axes: [axis({ space: 70, values: moments }), axis({ size: roomy, values: (_, ticks) => ticks.map(unit.text), ...(unit.steps && { incrs: unit.steps }) })],
       series: [{ label: titles[0], value: (_, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toLocaleString()) },
         ...titles.slice(1).map((title, at, { length }) => series(figure, title, at, at === length - 1))],
     }, data(figure, columns), plot));
