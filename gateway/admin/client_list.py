@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.admin.clients import described, usage_json, windows_by_client
+from gateway.admin.clients import client_windows_json, described, usage_json, windows_by_client
 from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
-from gateway.admin.windows import Windows, windows_json
+from gateway.admin.windows import Windows
 from gateway.api import Total
 from gateway.config.roster import KnownClient
 
@@ -77,7 +77,11 @@ async def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | No
     end = len(ids) if wanted.limit is None else start + wanted.limit
     windows = windows or await windows_by_client(live, ids[start:end])
     clients = [
-        {**described(state, id_), "usage": usage_json(used, id_), "windows": windows_json(windows[id_])}
+        {
+            **described(state, id_),
+            "usage": usage_json(used, id_),
+            "windows": client_windows_json(windows[id_]),
+        }
         async for id_ in paced(ids[start:end])
         if id_ in live.managed.clients  # deleted meanwhile
     ]

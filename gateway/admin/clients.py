@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from gateway.admin.changing import Note, apply
 from gateway.admin.errors import AdminError
-from gateway.admin.ledger import ask, total_json
+from gateway.admin.ledger import ask, dollars, total_json
 from gateway.admin.pace import paced
 from gateway.admin.state import AdminState
 from gateway.admin.windows import Windows, windows_json, windows_of
@@ -95,13 +95,21 @@ async def standing(state: AdminState, id_: str) -> dict[str, Any]:
     """One client, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
     windows = await windows_by_client(state.live, [id_])
-    return {**described(state, id_), "windows": windows_json(windows[id_])}
+    return {**described(state, id_), "windows": client_windows_json(windows[id_])}
 
 
 def described(state: AdminState, id_: str) -> dict[str, Any]:
     """One client as it is set. Raises `AdminError` 404."""
     _check_known(state.live, id_)
     return _shown(state.live, id_)
+
+
+def client_windows_json(windows: Windows) -> dict[str, Any]:
+    """`windows_json`, a budget's nano-dollars in dollars as well."""
+    found = windows_json(windows)
+    if (budget := found.get("budget")) is not None:
+        budget |= {"limit_usd": dollars(budget["limit"]), "used_usd": dollars(budget["used"])}
+    return found
 
 
 async def windows_by_client(live: Live, ids: Iterable[str]) -> dict[str, Windows]:

@@ -64,6 +64,10 @@ async def test_what_was_used_is_shown_after_a_restart_before_anybody_asks(tmp_pa
         assert health["provider_keys"] == {"up": {"limited": 1}}
         _, listed = await call(gateway, "GET /clients", sort="fullest", limit=2)
         assert used(listed["clients"][0]["windows"]) == {"requests": 3, "budget": spent}
+        for one in (listed["clients"][0], (await call(gateway, "GET /clients/one"))[1]):
+            budget = one["windows"]["budget"]
+            assert budget["limit_usd"] == CLIENT["budget"]["usd"] == budget["limit"] / 1e9  # type: ignore[index]
+            assert budget["used_usd"] == spent / 1e9
         _, body = await call(gateway, "POST /providers/up/keys/first/reset")
         assert used(body["key"]["windows"]) == {"requests": 3}
         async with browsing(gateway) as browser:
