@@ -23,6 +23,16 @@ async def test_every_chart_is_drawn_and_the_page_is_accessible(page: Page, view:
     await accessible(page)
 
 
+@pytest.mark.parametrize("view", [View(width=720), View(width=1040), View(width=360)], ids=str)
+async def test_a_small_sum_is_on_one_line(page: Page, view: View) -> None:
+    await page.goto("/ui/usage?range=1h&client=nightly-batch&provider=house")
+    sum = page.locator(".tile .value").filter(has_text="$0.0000")
+    await expect(sum).to_have_count(1)
+    assert await sum.evaluate(
+        "tile => tile.clientHeight < 1.5 * parseFloat(getComputedStyle(tile).lineHeight)"
+    )
+
+
 @pytest.mark.parametrize("nano", [12, 22_900, 28_358_800, 9_876_543_210_000])
 @pytest.mark.parametrize("view", [View("light"), View("light", 360)], ids=str)
 async def test_sums_of_any_size_fit_beside_their_chart(page: Page, view: View, nano: int) -> None:
