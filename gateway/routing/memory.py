@@ -22,6 +22,8 @@ FREE_SECONDS = 60.0
 """For so long a process that starts hears that a key is free or works again; longer than that takes."""
 MAX_WORDS = 500
 """So long are the words of an error at most that others are told."""
+_LATE = 5.0
+"""Seconds: by so much a key's rest may end later here than in the process that tried it first."""
 MAX_MODELS = 64
 """Models of one key that are told apart; the rest share one state, as callers can make names up."""
 
@@ -148,7 +150,7 @@ class Memory:
             if word == "free":
                 key.free(now)
             elif word == "accepted":
-                key.penalty.accept(now)
+                key.penalty.accept(now + _LATE)
             else:
                 self._cool(key, now + seconds)
                 at, _, words = error.partition(" ")

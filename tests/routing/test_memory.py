@@ -167,7 +167,7 @@ def test_a_rejected_key_is_told_as_disabled_until_it_works_anywhere(
     facts = one.said()
     assert facts == [("key:p/k", "accepted", FREE_SECONDS)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: later)
+        patch.setattr(time, "monotonic", lambda: now + rest - 1)  # had heard of it late
         two.hear(facts)
     assert [process.key.status(later) for process in pair] == [KeyStatus.ACTIVE] * 2
     one.memory.accept(one.key, later)
