@@ -99,15 +99,15 @@ class _Subject:
         return sum(window.buckets.values()) if window is not None else 0
 
     def slide(self, now: float) -> None:
-        """Forget what counts no longer."""
-        for kind, window in list(self.windows.items()):
-            window.slide(now)
-            if not window.buckets and not any(kind in holder.held for holder in self.holders.values()):
-                del self.windows[kind]
+        """Forget what counts no longer; a second time changes nothing."""
         for name, holder in list(self.holders.items()):
             seconds = (self.windows[kind].seconds for kind in holder.held if kind in self.windows)
             if holder.until + max(LINGER, *seconds, 0.0) <= now:
                 del self.holders[name]
+        for kind, window in list(self.windows.items()):
+            window.slide(now)
+            if not window.buckets and not any(kind in holder.held for holder in self.holders.values()):
+                del self.windows[kind]
 
 
 class WindowAuthority:

@@ -82,18 +82,18 @@ local function slide_window(window)
 end
 
 local function slide(windows, holders)
-  for kind, window in pairs(windows) do
-    slide_window(window)
-    local needed = window.list[1]
-    for _, holder in pairs(holders) do needed = needed or holder.held[kind] end
-    if not needed then windows[kind] = nil end
-  end
   for name, holder in pairs(holders) do
     local longest = LINGER
     for kind in pairs(holder.held) do
       longest = math.max(longest, windows[kind] and windows[kind].seconds or 0)
     end
     if holder.till + longest <= now then holders[name] = nil end
+  end
+  for kind, window in pairs(windows) do
+    slide_window(window)
+    local needed = window.list[1]
+    for _, holder in pairs(holders) do needed = needed or holder.held[kind] end
+    if not needed then windows[kind] = nil end
   end
 end
 

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.api.testing.clock import ManualClock
@@ -55,7 +55,18 @@ def steps(draw: st.DrawFn) -> Step:
     return Step(draw(st.floats(0, 20)), ask, draw(st.lists(use, max_size=4)))
 
 
+def forgotten() -> list[Step]:
+    """Of a holder that is forgotten: a look, after which it tells again what it used."""
+    known, spans = {"requests": 2}, {"requests": Span(20, 60.0)}
+    return [
+        Step(0.0, Ask("key:p/k", "a", 1, spans, known, {}, {}, ttl=0.5), [("requests", 8.0, 21)]),
+        Step(64.0, Ask("key:p/k", "a", 1, {}, {}, {}, {})),
+        Step(0.0, Ask("key:p/k", "a", 1, spans, {}, {}, {})),
+    ]
+
+
 @settings(max_examples=60, deadline=None)
+@example(history=forgotten(), unheard=set())
 @given(history=st.lists(steps(), max_size=25), unheard=st.sets(st.integers(0, 24)))
 def test_any_history_is_answered_as_in_python(
     shared_redis: RedisServer, history: list[Step], unheard: set[int]
