@@ -75,8 +75,15 @@ def test_any_history_is_answered_as_in_python(
 
 
 async def _compare(server: RedisServer, history: list[Step], unheard: set[int]) -> None:
-    clock, model = ManualClock(1_700_000_040.5), WindowAuthority()
     link = Link(parse_address(server.address), 5.0)
+    try:
+        await _play(link, history, unheard)
+    finally:
+        await link.close()
+
+
+async def _play(link: Link, history: list[Step], unheard: set[int]) -> None:
+    clock, model = ManualClock(1_700_000_040.5), WindowAuthority()
     authority = RedisAuthority(link, next(PREFIXES), clock)
     numbers: dict[tuple[str, str], int] = {}
     used: dict[tuple[str, str], list[Use]] = {}
@@ -95,7 +102,6 @@ async def _compare(server: RedisServer, history: list[Step], unheard: set[int]) 
             assert [answer if one.number else _whole(answer)] == model.exchange([one], clock.now)
         if place in unheard and ask.number:
             assert await authority.exchange([ask]) == [Answer(stale=True)]
-    await link.close()
 
 
 def _whole(answer: Answer) -> Answer:
