@@ -175,7 +175,10 @@ async def test_absurd_figures_are_estimated_instead(nasty: NastyServer, tmp_path
     nasty.default = answer(200, body)
     async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
         async with gateway.chat() as response:
-            assert await response.read() == body
+            told = await response.json()
+            if isinstance(told.get("usage"), dict):
+                told["usage"].pop("cost", None)  # where the input makes sense, there is a cost
+            assert told == orjson.loads(body)
         record = await reported(gateway)
         assert record.estimated
         assert 0 < record.input_tokens < 100

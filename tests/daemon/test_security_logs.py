@@ -116,7 +116,7 @@ def break_authentication(gateway: Gateway, patch: pytest.MonkeyPatch) -> None:
 
 def break_accounts(gateway: Gateway, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(serve, "close_books", broken)
-    patch.setattr("gateway.request.dispatch.close_books", broken)
+    patch.setattr("gateway.request.ending.close_books", broken)
 
 
 def break_metrics(gateway: Gateway, patch: pytest.MonkeyPatch) -> None:
