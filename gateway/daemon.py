@@ -182,6 +182,7 @@ class Daemon:
                 holder=secrets.token_hex(8),
                 on_trouble=config.storage.on_trouble,
                 cache_entries=config.policy.cache.max_entries,
+                folder=journal_folder(config),
                 failed=partial(metrics.store_error, config.storage.runtime.type),
                 heard=memory.hear,
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from gateway.api.ledger import Dimension, Filter, Total
@@ -143,6 +144,9 @@ class Site:
     """How many cached answers to keep; may change while the store is open."""
     cache_bytes: int = 256 * 1024 * 1024
     """How much memory or room on disk cached answers may take together."""
+    folder: Path | None = None
+    """Where to keep, in files with names of the store's own, what it must know at a start without what is
+    behind it; the gateway's processes share it, and it may not be there yet. None: there is no such place."""
     supervises: bool = False
     """This process serves no requests: it answers for the workers (see `Hosting`)."""
     ask: Callable[[bytes], Awaitable[bytes]] | None = None

@@ -27,13 +27,19 @@ class FactExchange:
     async def open(self, site: Site) -> None:
         """Fetch what holds already, if the server answers, and go on from there."""
         self._site = site
+        self.census.open(site.folder)
         await self._poll()
         self._task = asyncio.create_task(self._run(), name="facts of the HTTP store")
 
     async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
+        """Say goodbye, and send what was said, if possible; hear no more."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        self.census.leave(self._site.holder, self._untold)
+        await self._poll()
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell the others with the next poll."""

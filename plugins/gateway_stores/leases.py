@@ -29,6 +29,8 @@ FUTILE = 1.0
 got after all, each asks but once."""
 MOST_ASKS = 50
 """In one exchange."""
+STRANGERS = 4
+"""Gateways that a process takes to be at a store of which neither it nor one before it ever heard."""
 LATE = 0.02
 """Seconds by which a timer may be late; where it is more, this process was held up, not the authority."""
 
@@ -40,7 +42,7 @@ class LeasedWindows:
 
     A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
     `survey` and `trouble`. ``name`` says in messages to the operator where the authority is
-    (``redis at cache:6379``), ``census`` how many processes are at it, if there may be others than workers.
+    (``redis at cache:6379``), ``census`` how many processes are at it; None: this gateway's workers alone.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class LeasedWindows:
         self._authority = authority
         self._clock = clock
         self._breaker = Breaker(name)
-        self._census = census or Census()
+        self._census = census
         self._site = Site()
         self._meters: WeakValueDictionary[str, LeasedMeter] = WeakValueDictionary()
         """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
@@ -304,10 +306,7 @@ class LeasedWindows:
         if self._site.on_trouble == "closed":
             raise StoreUnavailable("The limits cannot be checked: the store that keeps them does not answer.")
         if self._site.on_trouble == "local":
-            sharers = max(self._site.workers, self._census.count, meter.holders)
-            if not meter.holders:  # never heard of it: others may have used much of it, and may be more
-                sharers *= 2
-            refusal = meter.refusal(tokens, cost, now, sharers)
+            refusal = meter.refusal(tokens, cost, now, self._sharers(meter))
             if refusal is not None:
                 return refusal
         taken = meter.take(tokens, cost, now, force=True)
@@ -315,3 +314,13 @@ class LeasedWindows:
         if meter.asleep:
             self._rouse(meter)
         return taken
+
+    def _sharers(self, meter: LeasedMeter) -> int:
+        """Into how many parts to divide what is left of a limit."""
+        workers = self._site.workers
+        known = workers if self._census is None else self._census.count
+        sharers = max(workers, known, meter.holders)
+        if meter.holders:
+            return sharers
+        # Never heard of this limit: others may have used much of it, and may be more where nobody is known.
+        return max(2 * sharers, 0 if known else STRANGERS * workers)

@@ -37,18 +37,19 @@ class RedisFacts:
     async def open(self, site: Site) -> None:
         """Hear what holds already, if the server answers; go on hearing."""
         self._site = site
+        self.census.open(site.folder)
         await self._attempt()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Hear no more; what was said is sent if possible."""
+        """Say goodbye, and send what was said, if possible; hear no more."""
         if self._task is None:
             return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        if self._untold:
-            await self._attempt()
+        self.census.leave(self._site.holder, self._untold)
+        await self._attempt()
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Say something at the next occasion."""

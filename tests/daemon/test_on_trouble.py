@@ -43,7 +43,7 @@ async def status_of(gateway: Working, path: str) -> int:
 
 @pytest.mark.parametrize(
     ("on_trouble", "least", "most", "in_all"),
-    [("local", LIMIT // 4, LIMIT // 2, LIMIT), ("open", ASKED, ASKED, ASKED + LIMIT // 4)],
+    [("local", 2, LIMIT // 4, LIMIT), ("open", ASKED, ASKED, ASKED + LIMIT // 4)],
 )
 async def test_redis_is_down_at_the_start(
     own_redis: RedisServer, tmp_path: Path, on_trouble: str, least: int, most: int, in_all: int

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gateway.api import Filter
 from tests.daemon.running import ADMIN_KEY, HELLO, KEY, Gateway, configured, running, until
@@ -65,9 +69,40 @@ async def test_without_redis_gateways_that_serve_different_clients_keep_to_a_lim
             assert await status(gateway, key) == 200
         await asyncio.sleep(1.0)  # by then each has heard that the others are there
         own_redis.kill()
-        answers = [(await gateway.ask())[0] for gateway in (a, b, c) for _ in range(61)]
-        assert set(answers) == {200, 429}
-        assert 30 <= 1 + answers.count(200) <= 60
+        assert 30 <= 1 + await admitted(a, b, c) <= 60
+
+
+async def admitted(*gateways: Gateway) -> int:
+    """How many requests they take in, of more than enough."""
+    answers = [(await gateway.ask())[0] for gateway in gateways for _ in range(61)]
+    assert set(answers) == {200, 429}
+    return answers.count(200)
+
+
+@asynccontextmanager
+async def four(server: RedisServer, folder: Path) -> AsyncIterator[list[Gateway]]:
+    """Gateways with folders of their own."""
+    async with AsyncExitStack() as stack:
+        gateways = []
+        for name in ("a", "b", "c", "d"):
+            (folder / name).mkdir(exist_ok=True)
+            config = shared(server, folder / name, req_per_min=60)
+            gateways.append(await stack.enter_async_context(running(config, folder / name)))
+        yield gateways
+
+
+@pytest.mark.parametrize(
+    ("before", "share"), [pytest.param(True, 60 // 8, id="again"), pytest.param(False, 60 // 4, id="first")]
+)
+async def test_gateways_that_start_without_redis_keep_to_a_limit_together(
+    own_redis: RedisServer, tmp_path: Path, before: bool, share: int
+) -> None:
+    if before:
+        async with four(own_redis, tmp_path):
+            await asyncio.sleep(1.0)  # by then each has heard that the others are there
+    own_redis.kill()
+    async with four(own_redis, tmp_path) as gateways:
+        assert await admitted(*gateways) == 4 * share
 
 
 async def test_traffic_goes_on_without_redis_and_its_records_arrive(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.census import EVERY, LASTS, Census
+from gateway_stores.census import EVERY, FAREWELL, LASTS, Census
 from gateway_stores.facts import Fact, Untold
 
 
@@ -24,6 +26,8 @@ def told(census: Census, holder: str) -> list[Fact]:
 
 def test_each_tells_the_others_from_time_to_time_and_counts_them(clock: ManualClock) -> None:
     here, there = Census(clock), Census(clock)
+    assert here.count == 0, "nothing is known"
+    here.hear([])
     assert here.count == 1
     for _ in range(2):
         facts = told(there, "there")
@@ -49,3 +53,30 @@ def test_while_nothing_is_heard_nobody_is_forgotten(clock: ManualClock) -> None:
         clock.advance(LASTS / 6)
         here.hear([])
     assert here.count == 1
+
+
+def test_one_that_leaves_is_not_counted_for_long(clock: ManualClock) -> None:
+    here, there = Census(clock), Census(clock)
+    here.hear(told(there, "there"))
+    untold = Untold()
+    there.leave("there", untold)
+    with untold.telling() as facts:
+        here.hear(facts)
+    clock.advance(FAREWELL)
+    here.hear([])
+    assert here.count == 1
+    clock.advance(2 * EVERY)
+    assert told(there, "there") == []
+
+
+def test_a_start_without_the_store_goes_by_what_was_counted_before(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    before = Census(clock)
+    before.open(tmp_path / "journal")
+    before.hear([(f"process:{number}", "here", LASTS) for number in range(3)])
+    now = Census(clock)
+    now.open(tmp_path / "journal")
+    assert now.count == 4
+    now.hear([])
+    assert now.count == 1, "the store is back, and says what is true"

@@ -31,6 +31,7 @@ class Holders:
         self.failures: list[str] = []
         self._authority = WindowAuthority()
         self.census = Census(clock)
+        self.census.hear([])
         self._opened = 0
 
     @asynccontextmanager
@@ -192,9 +193,18 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert used(meter) == {"requests": 12}
 
 
-@pytest.mark.parametrize(("reached", "share"), [(True, 25), (False, 12)])
-def test_each_admits_its_share_of_what_was_left(reached: bool, share: int) -> None:
+@pytest.mark.parametrize(
+    ("reached", "known", "share"),
+    [
+        pytest.param(True, True, 25, id="heard of the limit"),
+        pytest.param(False, True, 12, id="heard of others alone"),
+        pytest.param(False, False, 6, id="heard of nobody"),
+    ],
+)
+def test_each_admits_its_share_of_what_was_left(reached: bool, known: bool, share: int) -> None:
     async def test(holders: Holders) -> None:
+        if not known:
+            holders.census = Census(holders.clock)
         async with holders.store(Site(workers=4)) as here, holders.store(Site(workers=4)) as there:
             limits = Limits(requests=104, parallel=200)
             for store in (here, there):
