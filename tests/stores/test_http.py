@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable, Total
 from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
+from gateway_stores.head_count import HeadCount
 from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE
 from gateway_stores.http_config import HttpConfigStore
@@ -116,6 +117,26 @@ async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: Http
     answers = [await there.reserve(again, 0) for _ in range(20)]
     await there.close()
     assert sum(not isinstance(answer, Refusal) for answer in answers) == 15
+
+
+async def test_without_it_each_takes_its_part_of_all_that_were_there(
+    server: HttpStoreServer, tmp_path: Path
+) -> None:
+    """Three of them; one ends, and begins anew when the service is gone already."""
+    stores = [HttpStore(server.addr, KEY) for _ in range(3)]
+    for number, store in enumerate(stores):
+        await store.open(Site(holder=str(number), folder=tmp_path / str(number)))
+    await until(lambda: all(HeadCount(tmp_path / str(n)).count == 3 for n in range(3)))
+    await stores[2].close()
+    server.trick = failing
+    stores[2] = HttpStore(server.addr, KEY)
+    await stores[2].open(Site(holder="another", folder=tmp_path / "2"))
+    limits, admitted = Limits(requests=60), []
+    for store in stores:
+        answers = [await store.reserve(store.meter("key:p/k", limits), 0) for _ in range(60)]
+        admitted.append(sum(not isinstance(answer, Refusal) for answer in answers))
+        await store.close()
+    assert admitted == [60 // 6] * 3
 
 
 @pytest.mark.parametrize(
