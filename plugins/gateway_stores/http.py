@@ -25,9 +25,10 @@ from gateway.api import (
     Trouble,
 )
 from gateway.api.ledger import LATENCY_BOUNDS, SUMS
+from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.http_authority import HttpAuthority
 from gateway_stores.http_client import MAX_PAGE, UNFIT, HttpClient, Missing
-from gateway_stores.http_facts import FactExchange
+from gateway_stores.http_facts import HttpFacts
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.leasing import Leasing
 
@@ -50,7 +51,7 @@ class HttpStore(Leasing):
         """Monotonic seconds; tests put their own here before the first meter is made."""
         self._client = HttpClient(self.addr, self.api_key, self.timeout)
         self._site = Site()
-        self._facts = FactExchange(self._client)
+        self._facts = FactExchange(HttpFacts(self._client))
         self._trouble: Trouble | None = None
 
     async def open(self, site: Site) -> None:
@@ -66,8 +67,8 @@ class HttpStore(Leasing):
         await self._client.close()
 
     def trouble(self) -> Trouble | None:
-        """What is wrong with the windows, or else with what was asked last."""
-        return self._windows.trouble() or self._trouble
+        """What is wrong with the windows or the facts, or else with what was asked last."""
+        return self._windows.trouble() or self._facts.trouble or self._trouble
 
     @cached_property
     def _windows(self) -> LeasedWindows:

@@ -17,6 +17,7 @@ from gateway.api import (
     Total,
     Trouble,
 )
+from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.leases import LeasedWindows
 from gateway_stores.leasing import Leasing
 from gateway_stores.redis_address import parse_address
@@ -50,7 +51,7 @@ class RedisStore(Leasing):
         self._refuses: Trouble | None = None
         """Why it took no records last; None if it did."""
         self._ledger = RedisLedger(self._link, f"{{{self.prefix}:ledger}}")
-        self._facts = RedisFacts(self._link, f"{{{self.prefix}:facts}}")
+        self._facts = FactExchange(RedisFacts(self._link, f"{{{self.prefix}:facts}}"))
         self.run_by(None)
 
     def run_by(self, clock: Callable[[], float] | None) -> None:

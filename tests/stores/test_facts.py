@@ -13,9 +13,10 @@ import pytest
 
 from gateway.api import Site, StoreUnavailable
 from gateway_stores import file_link
+from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.facts import Untold, pass_on
 from gateway_stores.http_client import HttpClient
-from gateway_stores.http_facts import FactExchange
+from gateway_stores.http_facts import HttpFacts
 from gateway_stores.redis_facts import RedisFacts
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer
@@ -66,7 +67,8 @@ def test_a_fact_that_cannot_be_taken_in_keeps_no_other_from_it(caplog: pytest.Lo
 @pytest.mark.parametrize("wrong", [RuntimeError("a bug"), [[b"1", b"odd"]], [[None]], None, [[]]], ids=repr)
 async def test_redis_facts_go_on_after_any_answer(wrong: Any) -> None:
     ears = Ears()
-    facts = RedisFacts(Wrong(wrong, wrong, [[b"1", b"name", b"value", b"9"]], [[b"1"]]), "f")  # type: ignore[arg-type]
+    link = Wrong(wrong, wrong, [[b"1", b"name", b"value", b"9"]], [[b"1"]])
+    facts = FactExchange(RedisFacts(link, "f"))  # type: ignore[arg-type]
     await facts.open(ears.site)
     assert facts.trouble is not None
     await until(lambda: facts.trouble is None)
@@ -79,7 +81,7 @@ async def test_http_facts_go_on_after_one_that_cannot_be_taken_in() -> None:
     heard: list[int] = []
     async with HttpStoreServer(time.monotonic) as server:
         client = HttpClient(server.addr, KEY, 1.0)
-        facts, others = FactExchange(client), FactExchange(client)
+        facts, others = (FactExchange(HttpFacts(client)) for _ in range(2))
         await facts.open(Site(holder="here", heard=lambda name, value, seconds: heard.append(int(value))))
         await others.open(Site(holder="there"))
         for value in ("odd", "1"):

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 from gateway.api import Site
+from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_facts import RedisFacts
 from gateway_stores.redis_link import Link
@@ -19,11 +20,11 @@ class Listener:
 
     def __init__(self, server: RedisServer, base: str, holder: str) -> None:
         self.link = Link(parse_address(server.address), 5.0)
-        self.facts = RedisFacts(self.link, base)
+        self.facts = FactExchange(RedisFacts(self.link, base))
         self.heard: asyncio.Queue[tuple[str, str, float]] = asyncio.Queue()
         self.site = Site(holder=holder, heard=lambda *fact: self.heard.put_nowait(fact))
 
-    async def __aenter__(self) -> RedisFacts:
+    async def __aenter__(self) -> FactExchange:
         await self.facts.open(self.site)
         return self.facts
 
