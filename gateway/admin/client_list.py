@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ async def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | No
     }
     windows = await windows_by_client(live, matching) if wanted.sort == _FULLEST else {}
     ids = await _sorted(matching, wanted.sort, used or {}, windows)
-    start = ids.index(wanted.after) + 1 if wanted.after in ids else 0
+    start = _start(ids, wanted)
     end = len(ids) if wanted.limit is None else start + wanted.limit
     windows = windows or await windows_by_client(live, ids[start:end])
     clients = [
@@ -88,6 +89,19 @@ async def find(state: AdminState, wanted: Wanted, used: Mapping[str, Total] | No
     return Found(clients, len(ids), ids[end - 1] if end < len(ids) else None)
 
 
+def _start(ids: Sequence[str], wanted: Wanted) -> int:
+    """Where the part begins; the client it comes after may have been deleted meanwhile."""
+    if wanted.after is None:
+        return 0
+    if wanted.sort == "id":
+        return bisect_right(ids, _place(wanted.after), key=_place)
+    return ids.index(wanted.after) + 1 if wanted.after in ids else 0
+
+
+def _place(id_: str) -> tuple[str, str]:
+    return id_.casefold(), id_
+
+
 async def _sorted(
     clients: Mapping[str, KnownClient],
     sort: str,
@@ -96,7 +110,7 @@ async def _sorted(
 ) -> list[str]:
     order, none = _ORDERS[sort], Total()
     places = [
-        (order(client, used.get(id_, none), windows.get(id_, {})), id_.casefold(), id_)
+        (order(client, used.get(id_, none), windows.get(id_, {})), _place(id_), id_)
         async for id_, client in paced(clients.items())
     ]
     return [id_ for *_, id_ in sorted(places)]

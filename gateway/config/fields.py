@@ -162,9 +162,9 @@ def _moment(value: Any) -> datetime:
             moment = datetime.fromisoformat(value)
         else:
             moment = datetime.fromtimestamp(_number(value), UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise ValueError('must be a time such as "2027-01-31T12:00:00Z", or seconds since 1970') from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:

@@ -51,20 +51,22 @@ class _Window:
                 self.buckets[place] -= back
                 amount += back
 
-    def change(self, seconds: float) -> None:
-        """Go on with another length: nothing leaves earlier than the longer of the two grids says."""
+    def change(self, seconds: float, now: float) -> None:
+        """Go on with another length: nothing leaves earlier than the longer of the two grids says, unless it
+        would have been used later than now."""
         if seconds == self.seconds:
             return
         old, width = self.buckets, self.width
         self.seconds, self.buckets = seconds, {}
+        newest = int(now // self.width)
         for index, amount in old.items():
-            moved = ceil((index + 1) * width / self.width) - 1
+            moved = min(ceil((index + 1) * width / self.width) - 1, newest)
             self.buckets[moved] = self.buckets.get(moved, 0) + amount
 
     def as_if(self, seconds: float, now: float) -> _Window:
         """A copy that goes on with this length."""
         window = _Window(self.seconds, dict(self.buckets))
-        window.change(seconds)
+        window.change(seconds, now)
         window.slide(now)
         return window
 
@@ -218,7 +220,7 @@ class WindowAuthority:
             return Answer(stale=True)
         for kind, span in ask.spans.items():
             if span.seconds:
-                subject.windows.setdefault(kind, _Window(span.seconds)).change(span.seconds)
+                subject.windows.setdefault(kind, _Window(span.seconds)).change(span.seconds, now)
         holder.number = ask.number
         _count(subject, holder, ask.uses, now)
         holder.held = {kind: amount for kind, amount in ask.held.items() if amount > 0}

@@ -101,8 +101,10 @@ local function change(window, seconds)
   if seconds == window.seconds then return end
   local old, width = window.list, window.seconds / BUCKETS
   window.seconds, window.list = seconds, {}
+  local newest = floor_divided(now, seconds / BUCKETS)
   for i = 1, #old, 2 do
-    push(window.list, math.ceil((old[i] + 1) * width / (seconds / BUCKETS)) - 1, old[i + 1])
+    local moved = math.ceil((old[i] + 1) * width / (seconds / BUCKETS)) - 1
+    push(window.list, math.min(moved, newest), old[i + 1])
   end
 end
 

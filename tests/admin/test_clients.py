@@ -74,6 +74,8 @@ async def test_no_two_generated_keys_are_the_same(gateway: Gateway) -> None:
         ({"limits": {"req_per_mim": 1}}, 400, "limits.req_per_mim"),
         ({"budget": {"usd": "5"}}, 400, "budget.usd"),
         ({"expires_at": "soon"}, 400, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-12:00"}, 400, "expires_at"),
+        ({"expires_at": "0001-01-01T00:00:00+12:00"}, 400, "expires_at"),
         ({"allowed_providers": ["upp"]}, 400, "allowed_providers.0"),
         ({"nothing": 1}, 400, "nothing"),
         ({"id": "one"}, 409, None),
@@ -285,6 +287,8 @@ async def test_some_of_the_clients_are_found_in_order_part_by_part(gateway: Gate
     assert (found["matching"], found["next"]) == (3, None)
     _, found = await gateway.admin("GET", "clients?limit=1&search=team")
     assert (found["matching"], found["next"]) == (3, "four")
+    await gateway.admin("DELETE", "clients/three")
+    assert await ids("limit=2&after=three") == ["Two"], "it goes on where that one was"
     for wrong in ("sort=age", "limit=0", "limit=1001", "order=up"):
         assert (await gateway.admin("GET", f"clients?{wrong}"))[0] == 400
 

@@ -154,6 +154,15 @@ def test_another_length_applies_to_what_is_inside(seconds: float) -> None:
     assert exchange(authority, ask(4, **needed), NOW + seconds + 2 * width).granted == {"requests": 1}
 
 
+def test_what_was_used_in_a_long_window_leaves_a_short_one_in_time() -> None:
+    """The parts of 30 days are of half a day each."""
+    authority, day = WindowAuthority(), 86400.0
+    exchange(authority, ask(1, spans={"budget": Span(10, 30 * day)}, uses=[Use(1, "budget", 0.0, 10)]))
+    short: dict[str, Any] = {"spans": {"budget": Span(10, 6.0)}, "need": {"budget": 1}}
+    assert exchange(authority, ask(2, **short), NOW + 60.0).granted == {}
+    assert exchange(authority, ask(3, **short), NOW + 66.5).granted == {"budget": 1}
+
+
 def exchange(authority: WindowAuthority, one: Ask, now: float = NOW) -> Answer:
     """The answer to one ask."""
     (answer,) = authority.exchange([one], now)
