@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway_stores.facts import Fact, Untold
 from gateway_stores.head_count import HeadCount
@@ -14,9 +15,15 @@ EVERY = 20.0
 """Seconds after which a process tells it again."""
 LASTS = 60.0
 """Seconds for which one that tells it no more is counted."""
-FAREWELL = 2.0
-"""Seconds for which one is counted that has told that it ends."""
-_PROCESS = "process:"
+_PROCESS, _HERE, _GONE = "process:", "here", "gone"
+
+
+class _Other(NamedTuple):
+    """Another process, by our clock."""
+
+    since: float
+    until: float
+    """When it is counted no more."""
 
 
 class Census:
@@ -25,8 +32,7 @@ class Census:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._others: dict[str, float] = {}
-        """Until when each of them is counted."""
+        self._others: dict[str, _Other] = {}
         self._tell_at = self._heard_at = -inf
         self._highest = HeadCount(None)
 
@@ -44,26 +50,30 @@ class Census:
         now = self._clock()
         if now >= self._tell_at:
             self._tell_at = now + EVERY
-            untold.add(f"{_PROCESS}{holder}", "here", LASTS)
+            untold.add(f"{_PROCESS}{holder}", _HERE, LASTS)
 
     def leave(self, holder: str, untold: Untold) -> None:
         """Say that it ends; to be called before the last exchange."""
         self._tell_at = inf
-        untold.add(f"{_PROCESS}{holder}", "gone", FAREWELL)
+        untold.add(f"{_PROCESS}{holder}", _GONE, LASTS)
 
     def hear(self, facts: Iterable[Fact]) -> list[Fact]:
         """Count by what an exchange brought, if anything; those facts that are about something else."""
         now = self._clock()
         if now > self._heard_at + EVERY:  # the others were not heard either: they get time
-            self._others = dict.fromkeys(self._others, now + LASTS)
+            self._others = {name: _Other(one.since, now + LASTS) for name, one in self._others.items()}
         self._heard_at = now
         rest = []
         for fact in facts:
-            name, _, seconds = fact
-            if name.startswith(_PROCESS):
-                self._others[name] = now + min(seconds, LASTS)
-            else:
+            name, value, seconds = fact
+            if not name.startswith(_PROCESS):
                 rest.append(fact)
-        self._others = {name: until for name, until in self._others.items() if until > now}
-        self._highest.note(self.count)
+            elif value == _GONE:
+                self._others.pop(name, None)
+            else:
+                since = self._others[name].since if name in self._others else now
+                self._others[name] = _Other(since, now + min(seconds, LASTS))
+        self._others = {name: one for name, one in self._others.items() if one.until > now}
+        # one that was killed is counted for as long as nobody can tell: so long its successor is no more
+        self._highest.note(1 + sum(now - one.since >= LASTS for one in self._others.values()))
         return rest

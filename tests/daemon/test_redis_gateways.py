@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.api import Filter
+from gateway_stores.head_count import HeadCount
 from tests.daemon.running import ADMIN_KEY, HELLO, KEY, Gateway, configured, running, until
 from tests.fakes.redis_server import RedisServer
 
@@ -79,12 +80,15 @@ async def admitted(*gateways: Gateway) -> int:
     return answers.count(200)
 
 
+NAMES = ("a", "b", "c", "d")
+
+
 @asynccontextmanager
 async def four(server: RedisServer, folder: Path) -> AsyncIterator[list[Gateway]]:
     """Gateways with folders of their own."""
     async with AsyncExitStack() as stack:
         gateways = []
-        for name in ("a", "b", "c", "d"):
+        for name in NAMES:
             (folder / name).mkdir(exist_ok=True)
             config = shared(server, folder / name, req_per_min=60)
             gateways.append(await stack.enter_async_context(running(config, folder / name)))
@@ -98,8 +102,8 @@ async def test_gateways_that_start_without_redis_keep_to_a_limit_together(
     own_redis: RedisServer, tmp_path: Path, before: bool, share: int
 ) -> None:
     if before:
-        async with four(own_redis, tmp_path):
-            await asyncio.sleep(1.0)  # by then each has heard that the others are there
+        for name in NAMES:
+            HeadCount(tmp_path / name / "journal").note(4)
     own_redis.kill()
     async with four(own_redis, tmp_path) as gateways:
         assert await admitted(*gateways) == 4 * share

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.census import EVERY, FAREWELL, LASTS, Census
+from gateway_stores.census import EVERY, LASTS, Census
 from gateway_stores.facts import Fact, Untold
 
 
@@ -55,15 +55,13 @@ def test_while_nothing_is_heard_nobody_is_forgotten(clock: ManualClock) -> None:
     assert here.count == 1
 
 
-def test_one_that_leaves_is_not_counted_for_long(clock: ManualClock) -> None:
+def test_one_that_leaves_is_not_counted(clock: ManualClock) -> None:
     here, there = Census(clock), Census(clock)
     here.hear(told(there, "there"))
     untold = Untold()
     there.leave("there", untold)
     with untold.telling() as facts:
         here.hear(facts)
-    clock.advance(FAREWELL)
-    here.hear([])
     assert here.count == 1
     clock.advance(2 * EVERY)
     assert told(there, "there") == []
@@ -74,9 +72,28 @@ def test_a_start_without_the_store_goes_by_what_was_counted_before(
 ) -> None:
     before = Census(clock)
     before.open(tmp_path / "journal")
-    before.hear([(f"process:{number}", "here", LASTS) for number in range(3)])
+    others: list[Fact] = [(f"process:{number}", "here", LASTS) for number in range(3)]
+    for _ in range(int(LASTS / EVERY) + 1):
+        before.hear(others)
+        clock.advance(EVERY)
     now = Census(clock)
     now.open(tmp_path / "journal")
     assert now.count == 4
     now.hear([])
     assert now.count == 1, "the store is back, and says what is true"
+
+
+def test_those_that_are_killed_again_and_again_are_not_remembered(clock: ManualClock, tmp_path: Path) -> None:
+    here = Census(clock)
+    here.open(tmp_path)
+    for life in range(20):
+        for moment in range(3):
+            here.hear([(f"process:{life}", "here", LASTS)] if moment == 0 else [])
+            clock.advance(EVERY / 2)
+    assert here.count == 3
+    for _ in range(int(2 * LASTS / EVERY)):
+        clock.advance(EVERY / 2)
+        here.hear([])
+    now = Census(clock)
+    now.open(tmp_path)
+    assert now.count == 1

@@ -125,12 +125,13 @@ async def test_without_it_each_takes_its_part_of_all_that_were_there(
     """Three of them; one ends, and begins anew when the service is gone already."""
     stores = [HttpStore(server.addr, KEY) for _ in range(3)]
     for number, store in enumerate(stores):
-        await store.open(Site(holder=str(number), folder=tmp_path / str(number)))
-    await until(lambda: all(HeadCount(tmp_path / str(n)).count == 3 for n in range(3)))
-    await stores[2].close()
+        await store.open(Site(holder=str(number)))
+    await until(lambda: all(store._facts.census.count == 3 for store in stores))
     server.trick = failing
+    await stores[2].close()
+    HeadCount(tmp_path).note(3)
     stores[2] = HttpStore(server.addr, KEY)
-    await stores[2].open(Site(holder="another", folder=tmp_path / "2"))
+    await stores[2].open(Site(holder="another", folder=tmp_path))
     limits, admitted = Limits(requests=60), []
     for store in stores:
         answers = [await store.reserve(store.meter("key:p/k", limits), 0) for _ in range(60)]
