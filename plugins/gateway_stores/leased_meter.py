@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -15,6 +15,7 @@ from gateway_stores.holdings import Holdings
 from gateway_stores.meter import PARALLEL_WAIT
 from gateway_stores.pool import Pool
 from gateway_stores.quota import Answer, Ask
+from gateway_stores.unreported_file import Usage
 from gateway_stores.window import Bucket
 
 MOST_WAITING = 100
@@ -126,6 +127,24 @@ class LeasedMeter:
         if self.limits.parallel:
             tallies.append(Tally("parallel", self.limits.parallel, 0, self.in_flight, 0.0))
         return tallies
+
+    def inherit(self, uses: Collection[Usage], of_others: Collection[Usage]) -> None:
+        """Begin with what an earlier process used of it and did not report, and with what others have to."""
+        now = self._clock()
+        for kind, pool in self._pools.items():
+            begins = now - pool.mine.seconds
+            own, theirs = (
+                sorted((one.at, one.amount) for one in usages if one.kind == kind and one.at > begins)
+                for usages in (uses, of_others)
+            )
+            pool.inherit(own, sum(amount for _, amount in theirs), now)
+        self.refresh(now)
+
+    def unacknowledged(self) -> Iterator[Usage]:
+        """What was used or reserved here, and is not counted by the authority."""
+        for kind, pool in self._pools.items():
+            for at, amount in pool.unacknowledged():
+                yield Usage(self.subject, kind, at, amount)
 
     def take(self, tokens: int, cost: int, now: float, *, force: bool = False) -> Taken | None:
         """Reserve one request, ``tokens``, ``cost`` nano-dollars and a slot from what is held; None if that

@@ -17,6 +17,8 @@ from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
 from gateway_stores.meter import PARALLEL_WAIT
 from gateway_stores.quota import Answer, Ask, Authority
 from gateway_stores.survey import survey
+from gateway_stores.unreported import Unreported
+from gateway_stores.unreported_file import UnreportedFile, Usage
 
 PATIENCE = 0.1
 """Seconds within which the authority must have answered."""
@@ -66,11 +68,18 @@ class LeasedWindows:
         self._delay = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._unreported: Unreported | None = None
 
     async def open(self, site: Site) -> None:
         """Begin to exchange quota in the background. Waits for nothing."""
         self._site = site
         self._task = asyncio.create_task(self._run(), name="window leases")
+        if self._census is not None and site.folder is not None:
+            file = UnreportedFile(site.folder, site.holder, self._clock)
+            self._unreported = Unreported(file, self._clock, self._usages, lambda: self._breaker.open)
+            self._unreported.open()
+            for meter in list(self._meters.values()):
+                self._inherit(meter)
 
     async def close(self) -> None:
         """Report what was used and give everything back, if that does not take long."""
@@ -84,6 +93,8 @@ class LeasedWindows:
             meters = list(self._rota.awake)
             while meters and await self._exchange(meters[:MOST_ASKS], final=True):
                 del meters[:MOST_ASKS]
+        if self._unreported is not None:
+            await self._unreported.close()
 
     def trouble(self) -> Trouble | None:
         """What is wrong with the authority, if something is."""
@@ -94,6 +105,7 @@ class LeasedWindows:
         meter = self._meters.get(subject)
         if meter is None:
             meter = self._meters[subject] = LeasedMeter(subject, limits, self._clock, self._numbers)
+            self._inherit(meter)
         elif meter.limits != limits:
             meter.configure(limits)
         return meter
@@ -156,6 +168,15 @@ class LeasedWindows:
             meter.let_go()
             self._queued[meter] = None
             self._wake.set()
+
+    def _inherit(self, meter: LeasedMeter) -> None:
+        """What an earlier process could not report of it is reported from here."""
+        if self._unreported is not None and self._unreported.bequeath(meter):
+            self._rouse(meter)
+
+    def _usages(self) -> list[Usage]:
+        """What the authority has not counted."""
+        return [usage for meter in self._rota.awake for usage in meter.unacknowledged()]
 
     def _rouse(self, meter: LeasedMeter) -> None:
         """The meter takes part in the exchanges in the background from now on."""

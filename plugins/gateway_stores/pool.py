@@ -115,6 +115,26 @@ class Pool:
         self.taken += amount
         return self.mine.add(now, amount)
 
+    def inherit(self, uses: Iterable[tuple[float, int]], others: int, now: float) -> None:
+        """Begin with what an earlier process used and did not report, moments and amounts with the oldest
+        first, and with what ``others`` have to report."""
+        for at, amount in uses:
+            self.use(self.take(amount, at), amount)
+        self.taken = 0
+        if others:
+            self.others, self.others_until = others, now + self.mine.seconds
+
+    def unacknowledged(self) -> Iterable[tuple[float, int]]:
+        """Moments and amounts of what was used or reserved here, no finer than the authority keeps it, the
+        oldest first."""
+        width = self.mine.seconds / BUCKETS
+        parts: dict[float, tuple[float, int]] = {}
+        for bucket in self.mine.buckets:
+            place = bucket.leaves // width
+            _, amount = parts.get(place, (0.0, 0))
+            parts[place] = bucket.leaves - self.mine.seconds, amount + bucket.count
+        return [(at, amount) for at, amount in parts.values() if amount > 0]
+
     def use(self, bucket: Bucket, amount: int) -> None:
         """The amount of something taken is known: it can be reported."""
         self.unsent[bucket] = self.unsent.get(bucket, 0) + amount

@@ -109,6 +109,25 @@ async def test_gateways_that_start_without_redis_keep_to_a_limit_together(
         assert await admitted(*gateways) == 4 * share
 
 
+async def test_what_was_used_without_redis_counts_after_restarts(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    config = shared(own_redis, tmp_path, req_per_min=60)
+    async with running(config, tmp_path) as gateway:
+        assert (await gateway.ask())[0] == 200
+        own_redis.kill()
+        used = 1 + await admitted(gateway)
+    for _ in range(2):
+        async with running(config, tmp_path) as gateway:
+            answers = [(await gateway.ask())[0] for _ in range(5)]
+            assert answers == [429] * 5
+    own_redis.start()
+    async with running(config, tmp_path) as gateway:
+        await until(lambda: gateway.live.store.trouble() is None)
+        _, client = await gateway.admin("GET", "clients/one")
+        assert client["windows"]["requests"]["used"] == used
+
+
 async def test_traffic_goes_on_without_redis_and_its_records_arrive(
     own_redis: RedisServer, tmp_path: Path
 ) -> None:

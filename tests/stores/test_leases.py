@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -18,6 +19,7 @@ from gateway_stores.authority import WindowAuthority
 from gateway_stores.census import Census
 from gateway_stores.leases import PATIENCE
 from gateway_stores.quota import Answer
+from gateway_stores.unreported import REPORTED
 from tests.stores.leased import EPOCH, LeasedStore
 
 Play = Callable[["Holders"], Coroutine[object, object, None]]
@@ -241,6 +243,60 @@ async def test_the_share_is_one_among_all_at_the_store_whatever_they_use(holders
             found.append(sum(not isinstance(answer, Refusal) for answer in answers))
         assert 19 <= found[0] <= 21
         assert found[1:] == [61 // 6, 61 // 6], "of what it never heard of it takes half of its share"
+
+
+async def admitted(store: LeasedStore, limit: int) -> int:
+    """How many of one more than the limit."""
+    meter = store.meter("key:p/k", Limits(requests=limit))
+    answers = [await store.reserve(meter, 0) for _ in range(limit + 1)]
+    for answer in answers:
+        if not isinstance(answer, Refusal):
+            await store.settle(answer, 0)
+    return sum(not isinstance(answer, Refusal) for answer in answers)
+
+
+def test_what_was_used_without_the_authority_outlives_the_process(tmp_path: Path) -> None:
+    async def test(holders: Holders) -> None:
+        limits = Limits(requests=60)
+        async with holders.store(Site(folder=tmp_path)) as first:
+            await first.settle(await granted(first, first.meter("key:p/k", limits)), 0)
+            await asyncio.sleep(30.0)  # it has heard that it is alone
+            first.authority.delay = refuse
+            assert await admitted(first, 60) == 59
+        async with holders.store(Site(folder=tmp_path)) as second:
+            second.authority.delay = refuse
+            assert await admitted(second, 60) == 0
+            second.authority.delay = None
+            await asyncio.sleep(1.0)
+            async with holders.store() as another:
+                assert isinstance(await another.reserve(another.meter("key:p/k", limits), 0), Refusal)
+            await asyncio.sleep(REPORTED + 2.0)
+
+    played(test)()
+    assert not list(tmp_path.glob("unreported*"))
+
+
+def test_it_counts_for_all_that_come_after_and_is_reported_once(tmp_path: Path) -> None:
+    async def test(holders: Holders) -> None:
+        sites = [Site(folder=tmp_path) for _ in range(4)]
+        async with holders.store(sites[0]) as first:
+            first.authority.delay = refuse
+            assert await admitted(first, 60) == 30, "half, for it has never heard of it"
+            await asyncio.sleep(2.0)
+            async with holders.store(sites[1]) as beside:
+                beside.authority.delay = refuse
+                assert await admitted(beside, 60) == 15, "half of what the first has left"
+        async with holders.store(sites[2]) as heir, holders.store(sites[3]) as idle:
+            for store, share in ((heir, 0), (idle, 7)):
+                store.authority.delay = refuse
+                assert await admitted(store, 60) == share
+            for store in (heir, idle):
+                store.authority.delay = None
+            await asyncio.sleep(2.0)
+            async with holders.store() as another:
+                assert await admitted(another, 60) == 60 - (30 + 15 + 7)
+
+    played(test)()
 
 
 @played
