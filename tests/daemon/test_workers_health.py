@@ -38,8 +38,8 @@ async def test_lines_that_workers_have_lost_are_added_up(tmp_path: Path) -> None
     async with working(tmp_path, settings(logging=logging)) as running:
         await asyncio.to_thread(path.rename, path.with_suffix(".old"))
         await asyncio.to_thread(path.mkdir)
-        for pid in running.pids:  # each is asked as much as the others
-            async with stopped(pid):
+        for pid in running.pids:
+            async with running.alone(pid):
                 for _ in range(REQUESTS):
                     assert await running.asked() == 200
         await eventually(

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,15 @@ class Working:
                 if samples.sum("scrape_complete") or not whole:
                     return samples
 
+    @asynccontextmanager
+    async def alone(self, pid: int) -> AsyncIterator[None]:
+        """Within, this worker answers whatever is asked: the others stand still."""
+        async with AsyncExitStack() as others:
+            for other in self.pids:
+                if other != pid:
+                    await others.enter_async_context(stopped(other))
+            yield
+
     async def health(self) -> Any:
         """What ``GET /admin/v1/health`` says."""
         async with self.session.get(f"{self.daemon.url}/admin/v1/health", headers=ADMIN) as response:
@@ -128,7 +137,7 @@ async def working(
         yield Working(daemon, session)
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what other processes bring about."""
     deadline = time.monotonic() + seconds
     while not condition():
