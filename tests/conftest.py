@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.fixtures import fake_anthropic, fake_gemini, fake_openai, nasty
 from tests.fakes.redis_fixtures import own_redis, redis_cluster, redis_sentinels, shared_redis, tls_files
@@ -18,6 +19,10 @@ __all__ = [
     "shared_redis",
     "tls_files",
 ]
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+"""How long an example takes is no matter: another program may have the processor."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -187,7 +187,7 @@ def test_a_line_that_cannot_be_written_is_remembered(log: AuditLog) -> None:
     assert log.trouble is None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 300), max_size=25), st.integers(1, 7), st.integers(40, 400))
 def test_pages_hold_every_entry_once_newest_first(
     tmp_path: Path, lengths: list[int], page: int, block: int

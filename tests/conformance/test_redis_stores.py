@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -11,10 +12,13 @@ from gateway.api.testing.cache import CacheConformance
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.config_stores import ConfigStoreConformance
 from gateway.api.testing.ledger import LedgerConformance
+from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import StoreConformance
 from gateway_stores.redis import RedisStore
 from gateway_stores.redis_config import RedisConfigStore
+from gateway_stores.redis_link import Link
 from tests.fakes.redis_server import RedisCluster, RedisServer
+from tests.stores.asking import wait_for_answers
 
 PREFIXES = (f"test-{number}" for number in itertools.count())
 
@@ -27,10 +31,17 @@ class _Redis(LedgerConformance, CacheConformance, StoreConformance):
 
     address = ""
 
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        wait_for_answers(monkeypatch, Link, "run")
+
     def make_store(self, clock: ManualClock) -> Store:
         store = RedisStore(self.address, prefix=next(PREFIXES))
         store.run_by(clock)
         return store
+
+    def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
+        return ManualLoop(clock)
 
 
 class TestRedis(_Redis):

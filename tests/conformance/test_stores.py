@@ -19,7 +19,9 @@ from gateway.api.testing.shared import SharedStoreConformance
 from gateway.api.testing.stores import StoreConformance
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.file import FileStore
+from gateway_stores.http_client import HttpClient
 from gateway_stores.memory import MemoryStore
+from tests.stores.asking import wait_for_answers
 from tests.stores.leased import LeasedStore
 from tests.stores.served_http import ServedHttpStore
 
@@ -88,5 +90,12 @@ class TestHttp(StoreConformance):
     slack = 1 / 60 + 1 / 600
     examples = 20
 
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        wait_for_answers(monkeypatch, HttpClient, "send")
+
     def make_store(self, clock: ManualClock) -> Store:
         return ServedHttpStore(clock)
+
+    def make_loop(self, clock: ManualClock) -> asyncio.AbstractEventLoop:
+        return ManualLoop(clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
@@ -12,7 +13,7 @@ from typing import Any, Self, cast
 import orjson
 
 from gateway.api import Filter, Record
-from tests.daemon.running import HELLO, KEY, Gateway
+from tests.daemon.running import HELLO, KEY, LONG, Gateway
 
 QUICK = {"retry": {"interval": "1ms"}}
 """A policy that does not wait long before the same key is tried again."""
@@ -69,11 +70,10 @@ def check_error(answer: Any, code: str) -> dict[str, Any]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until ``condition`` is true of something that tells nobody when it changes."""
-    for _ in range(400):
-        if condition():
-            return
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
         await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 async def at_rest(gateway: Gateway) -> None:

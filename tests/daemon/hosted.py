@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from gateway.api import Site, StoreUnavailable
 from gateway_stores.memory import MemoryStore
 
 POLL = 0.05
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -67,6 +70,7 @@ class HostedStore(MemoryStore):
             for holder, name, value, seconds in facts:
                 if holder != site.holder and seconds > 0:
                     site.heard(name, value, seconds)
+                    log.info("fact heard", extra={"fact": name})
             await asyncio.sleep(POLL)
 
     def _run(self, work: object) -> None:

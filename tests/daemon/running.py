@@ -28,6 +28,8 @@ from tests.fakes.daemon import free_port
 KEY = "sk-client-1"
 ADMIN_KEY = "an-admin-key-for-tests"
 ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
+LONG = 60.0
+"""Seconds after which something is no longer waited for."""
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -80,13 +82,12 @@ class Gateway:
 
     async def records(self, count: int) -> list[Record]:
         """The newest ``count`` usage records, newest first, once there are that many."""
-        found: list[Record] = []
-        for _ in range(400):
-            found = await self.live.store.requests(Filter(), count)
-            if len(found) >= count:
-                return found
-            await asyncio.sleep(0.005)
-        raise AssertionError(f"only {len(found)} records")
+        async with asyncio.timeout(LONG):
+            while True:
+                found = await self.live.store.requests(Filter(), count)
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.005)
 
     def write(self, config: Mapping[str, Any]) -> None:
         """Put another configuration in place by a rename; its ``server.listen`` is filled in."""
@@ -150,11 +151,10 @@ def samples_of(text: str) -> Samples:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks bring about; not for time to pass."""
-    for _ in range(2000):
-        if condition():
-            return
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
         await asyncio.sleep(0.002)
-    raise AssertionError("it did not come about")
 
 
 def events_of(body: bytes) -> list[Any]:

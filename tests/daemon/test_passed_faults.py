@@ -112,7 +112,7 @@ async def test_leaving_in_the_middle_cancels_the_call(
             await client.head()
             await client.reader.read(12)
             client.leave(reset=leave == "reset")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(15):
             await nasty.requests[0].gone.wait()
         record = await reported(gateway)
         assert (record.status, record.partial, outcomes(record)) == (499, True, ["cancelled"])

@@ -65,7 +65,7 @@ async def test_each_record_arrives_once_without_a_restart(tmp_path: Path) -> Non
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        await eventually(lambda: len(list(journal.glob("*.lock"))) == WORKERS, 30.0)
+        await eventually(lambda: len(list(journal.glob("*.lock"))) == WORKERS)
         await eventually(lambda: all(is_empty(path) for path in journal.glob("*.journal")))
         assert len(os.listdir(f"/proc/{gateway.daemon.pid}/fd")) <= descriptors
         found = recorded(tmp_path / "data" / "coo-llm.db")

@@ -15,15 +15,21 @@ WAITING = ["server.listen", "server.workers", "logging.prometheus.endpoint"]
 
 
 async def scraped(running: Working) -> set[tuple[int, int]]:
-    """The statuses of the old and of the new address of the metrics, asked of all workers most likely."""
+    """The statuses of the old and of the new address of the metrics, asked of each worker."""
     found = set()
-    for _ in range(12):
+    for pid in running.pids:
         async with (
+            running.alone(pid),
             running.session.get(f"{running.daemon.url}/metrics") as old,
             running.session.get(f"{running.daemon.url}/numbers") as new,
         ):
             found.add((old.status, new.status))
     return found
+
+
+async def started(running: Working, workers: int) -> None:
+    """Wait until so many workers have started in all; the first that has makes the service ready."""
+    await eventually(lambda: len(lines_of(running.daemon, "worker started")) == workers)
 
 
 async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
@@ -36,13 +42,15 @@ async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
         async with running.session.post(url, json=change, headers=ADMIN) as response:
             assert (response.status, (await response.json())["restart_required"]) == (200, WAITING)
         assert (await running.reload())[1]["restart_required"] == WAITING
+        await started(running, WORKERS)
         os.kill(running.pids[0], signal.SIGKILL)
-        await eventually(lambda: len(lines_of(daemon, "worker started")) == WORKERS + 1)
+        await started(running, WORKERS + 1)
         assert await scraped(running) == {(200, 404)}
         async with running.session.delete(f"{url}/overlay/server/listen", headers=ADMIN) as response:
             assert (await response.json())["restart_required"] == WAITING[1:]
         await daemon.stop()
         await daemon.start()
+        await started(running, WORKERS + 1 + WORKERS + 1)
         assert len(running.pids) == WORKERS + 1
         assert await scraped(running) == {(404, 200)}
         assert (await running.reload())[1]["restart_required"] == []

@@ -72,7 +72,7 @@ async def test_a_key_that_one_worker_sees_rejected_rests_in_all(
     config = settings(llm_providers=[provider])
     async with working(tmp_path, config) as running:
         assert await running.asked(model="gpt-4o") != 200
-        await asyncio.sleep(0.3)  # a fact takes as long as the test store's poll
+        await eventually(lambda: bool(lines_of(running.daemon, "fact heard")))
         before = (await running.samples()).sum("upstream_attempts_total")
         assert 200 not in await statuses(running, "gpt-4o")
         assert (await running.samples()).sum("upstream_attempts_total") == before

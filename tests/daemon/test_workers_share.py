@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.daemon.working import Working, working
+from tests.daemon.working import Working, stopped, working
 
 PING = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -47,11 +46,5 @@ async def test_a_burst_of_connections_is_shared(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_worker_keeps_no_connection_waiting(tmp_path: Path) -> None:
-    async with working(tmp_path) as running:
-        stopped = running.pids[0]
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            async with connections(running, 60):
-                pass
-        finally:
-            os.kill(stopped, signal.SIGCONT)
+    async with working(tmp_path) as running, stopped(running.pids[0]), connections(running, 60):
+        pass

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,28 @@ class Working:
         async with self.chat(**body) as response:
             return response.status, await response.json()
 
-    async def samples(self) -> Samples:
-        """The service's metrics."""
-        async with self.session.get(f"{self.daemon.url}/metrics") as response:
-            return samples_of(await response.text())
+    async def samples(self, *, whole: bool = True) -> Samples:
+        """The service's metrics; ``whole``: once they are told for all workers."""
+        async with asyncio.timeout(15):
+            while True:
+                async with self.session.get(f"{self.daemon.url}/metrics") as response:
+                    samples = samples_of(await response.text())
+                if samples.sum("scrape_complete") or not whole:
+                    return samples
+
+    @asynccontextmanager
+    async def alone(self, pid: int) -> AsyncIterator[None]:
+        """Within, this worker answers whatever is asked: the others stand still."""
+        async with AsyncExitStack() as others:
+            for other in self.pids:
+                if other != pid:
+                    await others.enter_async_context(stopped(other))
+            yield
+
+    async def health(self) -> Any:
+        """What ``GET /admin/v1/health`` says."""
+        async with self.session.get(f"{self.daemon.url}/admin/v1/health", headers=ADMIN) as response:
+            return await response.json()
 
     async def reload(self) -> tuple[int, Any]:
         """Status and body of ``POST /admin/v1/reload``."""
@@ -118,7 +137,7 @@ async def working(
         yield Working(daemon, session)
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what other processes bring about."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -126,9 +145,26 @@ async def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> No
         await asyncio.sleep(0.02)
 
 
+@asynccontextmanager
+async def stopped(pid: int) -> AsyncIterator[None]:
+    """Within, the process stands still. Whatever is asked, the other workers take."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await eventually(lambda: _state(pid) == "T")
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs (a dead one that nobody waited for does not)."""
+    return _state(pid) not in ("Z", "")
+
+
+def _state(pid: int) -> str:
+    """The letter for what a process does; none where there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return ""

@@ -122,7 +122,7 @@ class RedisCluster:
     """Three masters that share the slots, and a replica of the first."""
 
     def __init__(self) -> None:
-        self.nodes = [RedisServer(cluster=True) for _ in range(4)]
+        self.nodes = [RedisServer("--repl-diskless-sync-delay", "0", cluster=True) for _ in range(4)]
 
     def __enter__(self) -> Self:
         for node in self.nodes:
@@ -138,6 +138,22 @@ class RedisCluster:
     def address(self) -> str:
         return "redis+cluster://" + ",".join(node.address for node in self.nodes)
 
+    @property
+    def replica(self) -> RedisServer:
+        """The node that is one just now."""
+        return next(node for node in self.nodes if node.command("ROLE")[0] == b"slave")
+
+    def settle(self) -> None:
+        """Wait until one follows, and all know whom: a master hands over to no other."""
+        eventually(lambda: any(node.follows() for node in self.nodes))
+        eventually(lambda: len({_roles(node) for node in self.nodes}) == 1)
+        eventually(self._serves)
+        for node in self.nodes:  # from now on, not to take for dead whom a busy machine lets wait
+            node.command("CONFIG", "SET", "cluster-node-timeout", 5000)
+
+    def _serves(self) -> bool:
+        return all(b"cluster_state:ok" in node.command("CLUSTER", "INFO") for node in self.nodes)
+
     def flush(self) -> None:
         """Forget everything."""
         for node in self.nodes:
@@ -152,11 +168,16 @@ class RedisCluster:
         for node in others:
             first.command("CLUSTER", "MEET", HOST, node.port, node.bus)
         eventually(lambda: all(len(node.command("CLUSTER NODES")) == 4 for node in self.nodes))
-        replica = others[-1]
+        eventually(self._serves)
         id = first.command("CLUSTER", "MYID")
-        eventually(lambda: replica.command("CLUSTER", "REPLICATE", id))
-        eventually(lambda: all(b"cluster_state:ok" in node.command("CLUSTER", "INFO") for node in self.nodes))
-        eventually(replica.follows)
+        eventually(lambda: others[-1].command("CLUSTER", "REPLICATE", id))
+        self.settle()
+
+
+def _roles(node: RedisServer) -> frozenset[tuple[bytes, ...]]:
+    """Each node, what it is and whose replica, as this one knows it."""
+    lines = [line.split() for line in node.command("CLUSTER", "NODES").splitlines()]
+    return frozenset((id, flags.removeprefix(b"myself,"), master) for id, _, flags, master, *_ in lines)
 
 
 class RedisSentinels:

@@ -27,7 +27,8 @@ from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer, 
 from tests.fakes.tcp_proxy import TcpProxy
 
 PREFIXES = (f"link-{number}" for number in itertools.count())
-HEALS = 5.0
+HEALS = 15.0
+"""Seconds after which it is no longer waited for."""
 
 
 @asynccontextmanager
@@ -220,11 +221,18 @@ async def test_a_cluster_is_followed(redis_cluster: RedisCluster) -> None:
                 name for name in PREFIXES if key_slot(f"{name}:config".encode()) * 12 // 16384 == number
             )
             await store.write(b"%d" % number, "")
+        replica = redis_cluster.replica
         eventually(lambda: all(node.command("DBSIZE") for node in redis_cluster.nodes))
-        redis_cluster.nodes[-1].command("CLUSTER", "FAILOVER")
-        for number, store in enumerate(stores):
-            await until_healed(store.read)
-            assert (await store.read()).data == b"%d" % number
+        replica.command("CLUSTER", "FAILOVER")
+
+        async def read() -> None:
+            for number, store in enumerate(stores):
+                assert (await store.read()).data == b"%d" % number
+
+        await until_healed(read)
+        eventually(lambda: replica.command("ROLE")[0] == b"master")
+        await until_healed(read)
+    redis_cluster.settle()
 
 
 async def test_a_slot_that_moves_is_asked_for(redis_cluster: RedisCluster) -> None:
@@ -251,8 +259,8 @@ async def _cluster_link(cluster: RedisCluster) -> AsyncIterator[Link]:
 
 
 async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -> None:
-    roles = [(node, node.command("ROLE")) for node in redis_cluster.nodes]
-    dead = next(node for node, role in roles if role[0] == b"master" and role[2])
+    replica = redis_cluster.replica
+    dead = next(node for node in redis_cluster.nodes if node.port == replica.command("ROLE")[2])
     async with contextlib.AsyncExitStack() as stack:
         stores = [
             await stack.enter_async_context(document(redis_cluster.address, timeout=0.5)) for _ in range(6)
@@ -260,9 +268,11 @@ async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -
         for store in stores:
             await store.write(b"1", "")
         dead.kill()
+        replica.command("CLUSTER", "FAILOVER", "TAKEOVER")  # as by itself, when it has been dead for a while
         for store in stores:
             await until_healed(store.read)
     dead.start()
+    redis_cluster.settle()
 
 
 async def test_what_uvloop_says_of_a_lost_connection_is_trouble(

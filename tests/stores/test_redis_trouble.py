@@ -256,8 +256,7 @@ async def test_a_cluster_that_fails_over(redis_cluster: RedisCluster) -> None:
         meters = [store.meter(f"key:p/{number}", limits) for number in range(12)]
         for meter in meters:
             assert not isinstance(await store.reserve(meter, 0), Refusal)
-        roles = [(node, node.command("ROLE")) for node in redis_cluster.nodes]
-        replica = next(node for node, role in roles if role[0] == b"slave")
+        replica = redis_cluster.replica
         replica.command("CLUSTER", "FAILOVER")
         await until(lambda: replica.command("ROLE")[0] == b"master")
         for meter in meters:
@@ -269,3 +268,4 @@ async def test_a_cluster_that_fails_over(redis_cluster: RedisCluster) -> None:
             await store.reserve(meter, 0)
         a_turn_for_each = 2.0 * len(meters)  # what is far from its limits is asked for one by one
         await until(lambda: {meter.readings()[0].used for meter in meters} == {3}, a_turn_for_each)
+    redis_cluster.settle()

@@ -81,7 +81,11 @@ def pool(size: int) -> list[Candidate]:
     return [candidate(f"k{number}") for number in range(size)]
 
 
-SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+SETTINGS = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+)
 shares = st.sampled_from([0.0, 0.25, 0.5, 1.0, 1.5])
 mixed = st.builds(
     candidate,

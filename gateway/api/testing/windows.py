@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gateway.api import Limits, Reading, Refusal, Reservation, Site, Store
 from gateway.api.testing.clock import ManualClock
+from gateway.api.testing.loop import idle
 
 T = TypeVar("T")
 TICK = 1 / 64
@@ -184,15 +185,17 @@ class WindowMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened: settled and left alone, nothing stays."""
-        if hasattr(self, "meter"):
-            for granted in self.open:
-                self.run(self.store.settle(granted.reservation, 1))
-            self.open.clear()
-            self.advance(1200.0)
-            assert self.meter.in_flight == 0
-            assert all(reading.used == 0 for reading in self.meter.readings())
-        self.run(self.store.close())
-        self.runner.close()
+        try:
+            if hasattr(self, "meter"):
+                for granted in self.open:
+                    self.run(self.store.settle(granted.reservation, 1))
+                self.open.clear()
+                self.advance(1200.0)
+                assert self.meter.in_flight == 0
+                assert all(reading.used == 0 for reading in self.meter.readings())
+        finally:
+            with self.runner:
+                self.run(self.store.close())
 
     def attempt(self, tokens: int) -> Refusal | None:
         """Reserve, and hold the answer between the two models."""
@@ -237,9 +240,3 @@ class WindowMachine(RuleBasedStateMachine):
 def need(kind: str, log: EventLog, tokens: int) -> int:
     """What a reservation takes of a window: an estimate above its limit is that limit."""
     return 1 if kind == "requests" else min(tokens, log.limit)
-
-
-async def idle() -> None:
-    """Let everything happen that waits for nothing but its turn."""
-    for _ in range(20):
-        await asyncio.sleep(0)
