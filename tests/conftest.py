@@ -20,13 +20,19 @@ __all__ = [
     "tls_files",
 ]
 
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("suite")
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """How long an example takes is no matter: another program may have the processor."""
+settings.register_profile("suite", ANY_SPEED, derandomize=True)
+settings.register_profile("long", ANY_SPEED)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="full-size runs of tests that have a short form")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The same examples in every run, but new ones in a long run."""
+    settings.load_profile("long" if config.getoption("--long") else "suite")
 
 
 @pytest.fixture
