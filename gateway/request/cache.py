@@ -160,7 +160,10 @@ class Answers:
         if self._failures == MISSES:
             self._failures = 0
             self._rests_until = asyncio.get_running_loop().time() + REST
-            self._complain("the store is too slow for cached answers", operation=operation)
+            if isinstance(why, TimeoutError):
+                self._complain("the store is too slow for cached answers", operation=operation)
+            else:
+                self._complain("cached answers cannot be had", why, operation=operation)
 
     def _resting(self) -> bool:
         return self._rests_until > asyncio.get_running_loop().time()

@@ -376,6 +376,27 @@ async def test_a_slow_store_is_complained_of_once_however_many_requests_meet_it(
     assert capfd.readouterr().err.count("the store is too slow for cached answers") == 1
 
 
+async def test_a_store_that_fails_is_complained_of_with_the_reason(
+    fake_openai: FakeOpenAI,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with running(caching(fake_openai.url), tmp_path) as gateway:
+
+        async def cache_get(key: str) -> bytes | None:
+            raise StoreUnavailable("unable to open database file")
+
+        monkeypatch.setattr(gateway.live.store, "cache_get", cache_get)
+        monkeypatch.setattr(gateway.live.store, "cache_put", lambda *_: cache_get(""))
+        for _ in range(3):
+            await gateway.ask(model="gpt-4o")
+    printed = capfd.readouterr().err
+    (line,) = [line for line in printed.splitlines() if "cached answers" in line]
+    assert "cached answers cannot be had" in line
+    assert "StoreUnavailable: unable to open database file" in line
+
+
 async def test_rubbish_in_the_store_is_a_miss(
     fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
