@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.api import Site, Store, StoreUnavailable
 from gateway.catalog import Target
 from gateway.complaint import Complaint
+from gateway.dialects import lenient
 from gateway.dialects.replay import Inexact
 from gateway.metrics import Metrics
 from gateway.request.admit import admit_unbilled
@@ -114,7 +115,7 @@ class Answers:
 
     def _keep(self, tx: Transaction, key: str, recorded: bytes) -> None:
         if not tx.stream:
-            self._put(tx, key, recorded)
+            self._put(tx, key, recorded if _is_complete(tx, recorded) else None)
         elif len(recorded) <= _ON_LOOP:
             self._put(tx, key, _whole(tx, recorded))
         else:
@@ -206,14 +207,26 @@ def _wishes(tx: Transaction) -> set[str]:
     return {wish.strip().lower() for value in values for wish in value.split(",")}
 
 
+def _is_complete(tx: Transaction, body: bytes) -> bool:
+    """Whether a whole answer may be given again: what is passed on may have broken off, or be anything."""
+    complete = tx.operation.dialect.complete
+    try:
+        return complete is None or complete(lenient.loads(body))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False
+
+
 def _whole(tx: Transaction, stream: bytes) -> bytes | None:
-    """The answer that the stream of ``tx`` made, in one piece; None if that cannot be said exactly."""
+    """The answer that the stream of ``tx`` made, in one piece; None if it broke off, or if that cannot be
+    said exactly."""
     dialect = tx.operation.dialect
     assembly = dialect.assembly()
     try:
         assembly.feed(stream)
         whole = assembly.whole()
     except Inexact:
+        return None
+    if dialect.complete is not None and not dialect.complete(whole):
         return None
     usage = whole.get("usage") or (dialect.usage(tx.usage) if tx.usage is not None else {})
     return orjson.dumps({**whole, "usage": {**usage, "cost": 0}})
