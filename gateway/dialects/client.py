@@ -99,6 +99,9 @@ class ClientDialect:
     as_stream: Callable[[Mapping[str, Any], bool], bytes]
     """The events that say what a whole answer says, their end included; with usage if asked for."""
     assembly: Callable[[], Assembler]
+    complete: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a whole answer is all there is to it; None where each is. May raise `AttributeError`,
+    `LookupError`, `TypeError` or `ValueError` for what is of another shape."""
 
     def named(self, param: str) -> str:
         """What the client calls ``param`` of the chat, or a field in it (``messages.name``)."""

@@ -12,7 +12,7 @@ from gateway.api import ApiError, Usage
 from gateway.dialects.chat_usage import encode_chunk, openai_usage, set_cost, with_cost
 from gateway.dialects.client import Asked, ClientDialect
 from gateway.dialects.completions import from_chat, to_chat
-from gateway.dialects.replay import Assembly, as_stream
+from gateway.dialects.replay import Assembly, as_stream, is_complete
 
 DONE = b"data: [DONE]\n\n"
 LIMITS = ("max_completion_tokens", "max_tokens")
@@ -113,7 +113,14 @@ def speaking(name: str, **own: Any) -> ClientDialect:
     )
 
 
-CHAT = speaking("chat", limits=LIMITS, wants_usage=wants_usage, answers=choices, opening=_opening)
+CHAT = speaking(
+    "chat",
+    limits=LIMITS,
+    wants_usage=wants_usage,
+    answers=choices,
+    opening=_opening,
+    complete=is_complete,
+)
 COMPLETIONS = speaking(
     "completions",
     limits=LIMITS,
@@ -121,5 +128,6 @@ COMPLETIONS = speaking(
     answers=_completions,
     to_chat=_as_chat,
     encoder=CompletionEncoder,
+    complete=is_complete,
 )
 EMBEDDINGS = speaking("embeddings")

@@ -24,6 +24,8 @@ _SAME = frozenset(
 """What may come again and again, but with one value only."""
 _FIRST = frozenset({"id", "created"})
 """What some upstreams give every chunk anew."""
+_UNFINISHED = (None, "", "error")
+"""Finish reasons of a choice that broke off; ``error`` is OpenRouter's."""
 
 
 class Inexact(ValueError):
@@ -44,6 +46,14 @@ def as_stream(answer: Mapping[str, Any], operation: str, *, include_usage: bool)
     if include_usage:
         events.append(encode_chunk({**frame, "choices": [], "usage": answer.get("usage")}))
     return b"".join(events)
+
+
+def is_complete(answer: Mapping[str, Any]) -> bool:
+    """Whether all choices of the whole ``answer`` have come to an end, be it that of ``max_tokens``."""
+    choices = answer["choices"]
+    return bool(choices) and not any(
+        choice.get("finish_reason") in _UNFINISHED or choice.get("error") for choice in choices
+    )
 
 
 def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import math
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from gateway.api import Site, Store, StoreUnavailable
+from gateway.api import Site, Store, StoreUnavailable, Usage
 from gateway.catalog import Target
 from gateway.complaint import Complaint
+from gateway.config.schema_policy import Cache
+from gateway.dialects import lenient
+from gateway.dialects.client import ClientDialect
 from gateway.dialects.replay import Inexact
 from gateway.metrics import Metrics
 from gateway.request.admit import admit_unbilled
 from gateway.request.coalesce import Call, Flights
 from gateway.request.dispatch import ask
 from gateway.request.entry import Entry, give
-from gateway.request.tape import Tape
+from gateway.request.tape import Stock, Tape
 from gateway.request.transaction import Transaction
 from gateway.request.translate import passed_headers
 from gateway.server import Direct
@@ -47,6 +50,9 @@ class Answers:
         self._site = site
         self._metrics = metrics
         self._flights = Flights()
+        self._stock = Stock()
+        """For the streams of all requests."""
+        self._assembling = asyncio.Lock()
         self._storing: dict[str, bytes] = {}
         """What is on its way to the store: to be had already."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +75,7 @@ class Answers:
             if settings.coalesce:
                 return await self._together(tx, targets, key)
         self._metrics.cache_event("miss")
-        tx.tape = _tape(tx)
+        tx.tape = self._tape(tx)
         return await self._asked(tx, targets, key)
 
     async def close(self) -> None:
@@ -88,7 +94,7 @@ class Answers:
             if (given := await self._given(tx, key)) is not None:
                 return given
         self._metrics.cache_event("miss")
-        tape = tx.tape = _tape(tx)
+        tape = tx.tape = self._tape(tx)
         return await self._flights.lead(tx, call, tape, lambda: self._asked(tx, targets, key))
 
     async def _given(self, tx: Transaction, key: str) -> Direct | None:
@@ -106,28 +112,45 @@ class Answers:
             await tx.live.store.settle(place, 0)
 
     async def _asked(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
-        response = await ask(tx, targets)
-        assert tx.tape is not None
-        if tx.error is None and tx.tape.whole:
-            self._keep(tx, key, b"".join([*tx.tape.pieces, tx.tape.ending]))
-        return response
+        tape, needed = tx.tape, False
+        assert tape is not None
+        try:
+            response = await ask(tx, targets)
+            if tx.error is None and tape.whole:
+                needed = self._keep(tx, key, tape)
+            return response
+        finally:
+            if not needed:
+                tape.close()
 
-    def _keep(self, tx: Transaction, key: str, recorded: bytes) -> None:
+    def _tape(self, tx: Transaction) -> Tape:
+        return Tape(self._stock if tx.stream else None)
+
+    def _keep(self, tx: Transaction, key: str, tape: Tape) -> bool:
+        """Store what is on ``tape``. Whether that goes on: it then closes it, and lets go of the request."""
+        put = partial(self._put, key, Entry.of(tx, b""), tx.runtime.config.policy.cache)
+        dialect = tx.operation.dialect
         if not tx.stream:
-            self._put(tx, key, recorded)
-        elif len(recorded) <= _ON_LOOP:
-            self._put(tx, key, _whole(tx, recorded))
-        else:
-            self._in_background(self._put_later(tx, key, recorded))
+            put(_complete(dialect, b"".join(tape.pieces)))
+            return False
+        assemble = partial(_whole, dialect, tx.usage, tape)
+        if tape.held > _ON_LOOP:
+            self._in_background(self._put_later(put, assemble), tape.close)
+            return True
+        put(assemble())
+        return False
 
-    async def _put_later(self, tx: Transaction, key: str, recorded: bytes) -> None:
-        self._put(tx, key, await asyncio.to_thread(_whole, tx, recorded))
+    async def _put_later(
+        self, put: Callable[[bytes | None], None], assemble: Callable[[], bytes | None]
+    ) -> None:
+        async with self._assembling:  # more at a time would only take more memory
+            body = await asyncio.to_thread(assemble)
+        put(body)
 
-    def _put(self, tx: Transaction, key: str, body: bytes | None) -> None:
-        settings = tx.runtime.config.policy.cache
+    def _put(self, key: str, entry: Entry, settings: Cache, body: bytes | None) -> None:
         if body is None or len(body) > settings.max_entry_kb * 1024 or self._resting():
             return
-        packed = self._storing[key] = Entry.of(tx, body).pack()
+        packed = self._storing[key] = entry._replace(body=body).pack()
         self._in_background(self._store_one(key, packed, settings.ttl_seconds))
 
     async def _store_one(self, key: str, packed: bytes, seconds: float) -> None:
@@ -160,15 +183,22 @@ class Answers:
         if self._failures == MISSES:
             self._failures = 0
             self._rests_until = asyncio.get_running_loop().time() + REST
-            self._complain("the store is too slow for cached answers", operation=operation)
+            if isinstance(why, TimeoutError):
+                self._complain("the store is too slow for cached answers", operation=operation)
+            else:
+                self._complain("cached answers cannot be had", why, operation=operation)
 
     def _resting(self) -> bool:
         return self._rests_until > asyncio.get_running_loop().time()
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(
+        self, work: Coroutine[Any, Any, None], after: Callable[[], None] | None = None
+    ) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if after is not None:
+            task.add_done_callback(lambda _: after())
 
 
 ANSWERS: web.AppKey[Answers] = web.AppKey("gateway.answers", Answers)
@@ -192,25 +222,30 @@ def cache_key(tx: Transaction, targets: Sequence[Target], *, shared: bool) -> st
     return hashlib.sha256(orjson.dumps([scope, asked], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _tape(tx: Transaction) -> Tape:
-    """For the answer to ``tx``; a whole one is in memory anyway."""
-    return Tape() if tx.stream else Tape(math.inf)
-
-
 def _wishes(tx: Transaction) -> set[str]:
     """The directives of ``cache-control`` (RFC 9111, section 5.2.1)."""
     values = tx.http.headers.getall("cache-control", ())
     return {wish.strip().lower() for value in values for wish in value.split(",")}
 
 
-def _whole(tx: Transaction, stream: bytes) -> bytes | None:
-    """The answer that the stream of ``tx`` made, in one piece; None if that cannot be said exactly."""
-    dialect = tx.operation.dialect
+def _complete(dialect: ClientDialect, body: bytes) -> bytes | None:
+    """A whole answer, if it may be given again: what is passed on may have broken off, or be anything."""
+    try:
+        return body if dialect.complete is None or dialect.complete(lenient.loads(body)) else None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _whole(dialect: ClientDialect, used: Usage | None, tape: Tape) -> bytes | None:
+    """The answer that a stream made, in one piece; None if it broke off or cannot be put together exactly."""
     assembly = dialect.assembly()
     try:
-        assembly.feed(stream)
+        for piece in (*tape.pieces, tape.ending):
+            assembly.feed(piece)
         whole = assembly.whole()
     except Inexact:
         return None
-    usage = whole.get("usage") or (dialect.usage(tx.usage) if tx.usage is not None else {})
+    if dialect.complete is not None and not dialect.complete(whole):
+        return None
+    usage = whole.get("usage") or (dialect.usage(used) if used is not None else {})
     return orjson.dumps({**whole, "usage": {**usage, "cost": 0}})

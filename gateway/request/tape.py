@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -9,8 +10,29 @@ from gateway.request.relay import Relay
 
 ROOM = 1024 * 1024
 """Bytes of a stream that are kept: a longer one cannot be joined, nor is it cached."""
+STOCK = 64 * ROOM
+"""Bytes of all streams that are kept at once."""
+STEP = 4096
+"""Bytes that a tape takes of the stock at a time: not each piece of a stream has to ask for its room."""
 MAX_BEHIND = 2 * ROOM
 """Bytes a client may leave unread while others follow; beyond it, it is cut off."""
+
+
+class Stock:
+    """The room that all tapes share."""
+
+    __slots__ = ("_size", "taken")
+
+    def __init__(self, size: int = STOCK) -> None:
+        self._size = size
+        self.taken = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there was so much left; it is taken then."""
+        if self.taken + size > self._size:
+            return False
+        self.taken += size
+        return True
 
 
 class Tape:
@@ -27,19 +49,25 @@ class Tape:
         "_pause",
         "_paused",
         "_room",
+        "_stock",
         "ending",
+        "held",
         "pieces",
         "whole",
     )
 
-    def __init__(self, room: float = ROOM) -> None:
-        """``room``: how many bytes are kept."""
+    def __init__(self, stock: Stock | None = None) -> None:
+        """``stock``: where its room is from, to be given back with `close`; None for an answer in one piece,
+        which is in memory anyway."""
         self.pieces: list[bytes] = []
         self.ending = b""
         """What comes last in a stream; not among the pieces."""
         self.whole = True
         """All that came is still there: there was room for it."""
-        self._room = room
+        self.held = 0
+        """Bytes of the stock."""
+        self._stock = stock
+        self._room = sys.maxsize if stock is None else 0
         self._leader: Relay | None = None
         self._abandoned = False
         self._followers: list[Relay] = []
@@ -53,14 +81,21 @@ class Tape:
         if self._room >= 0:
             self.pieces.append(data)
         elif self.whole:
-            self.whole = False
-            self.pieces.clear()
+            self._extend(data)
         for relay in self._followers:
             relay.write(data)
         if self._followers:
             for relay in self._blocked:
                 if relay.behind > MAX_BEHIND:
                     relay.drop()
+
+    def close(self) -> None:
+        """Give back what is held of the stock: nothing is kept any more, and nobody can join."""
+        if self._stock is not None:
+            self._stock.taken -= self.held
+            self.held, self._room = 0, 0
+            self.whole = False
+            self.pieces = []
 
     def lead(self, relay: Relay, pause: Callable[[bool], None]) -> None:
         """The stream of the client whose request made the call, and how its attempt is paused."""
@@ -87,6 +122,16 @@ class Tape:
         self._abandoned = True
         if self._leader is not None:
             self._forget(self._leader)
+
+    def _extend(self, data: bytes) -> None:
+        """Take room for a piece; without it nothing is kept."""
+        more = -(self._room // STEP) * STEP
+        if self._stock is not None and self.held + more <= ROOM and self._stock.take(more):
+            self.held += more
+            self._room += more
+            self.pieces.append(data)
+        else:
+            self.close()
 
     def _listen(self, relay: Relay) -> None:
         self._blocked.setdefault(relay, False)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 
 from gateway.api import Refusal, StoreUnavailable
@@ -277,6 +279,84 @@ async def test_what_is_no_complete_answer_is_not_kept(fake_openai: FakeOpenAI, t
             assert [headers["x-coo-cache"] for _, _, headers in found] == ["miss", "miss", "miss", "hit"]
 
 
+def chosen(**choice: Any) -> dict[str, Any]:
+    made = {"index": 0, "message": {"role": "assistant", "content": "Hel"}, "text": "Hel", **choice}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o", "choices": [made]}
+
+
+def responded(status: str) -> dict[str, Any]:
+    return {"id": "r", "object": "response", "status": status, "model": "gpt-4o", "output": []}
+
+
+def said(stop_reason: str | None) -> dict[str, Any]:
+    content = [{"type": "text", "text": "Hel"}]
+    return {"id": "m", "type": "message", "role": "assistant", "content": content, "stop_reason": stop_reason}
+
+
+BROKEN = {"code": 502, "message": "the generation failed"}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "cache"),
+    [
+        (CHAT, chosen(finish_reason="stop", error=None), "hit"),
+        (CHAT, chosen(finish_reason="length"), "hit"),
+        (CHAT, chosen(finish_reason="content_filter"), "hit"),
+        (CHAT, chosen(finish_reason="error", error=BROKEN), "miss"),
+        (CHAT, chosen(finish_reason="error"), "miss"),
+        (CHAT, chosen(finish_reason="stop", error=BROKEN), "miss"),
+        (CHAT, chosen(finish_reason=None), "miss"),
+        (CHAT, chosen(), "miss"),
+        ("/v1/completions", chosen(finish_reason="length"), "hit"),
+        ("/v1/completions", chosen(finish_reason=None), "miss"),
+        ("/v1/responses", responded("completed"), "hit"),
+        ("/v1/responses", responded("incomplete"), "hit"),
+        ("/v1/responses", responded("in_progress"), "miss"),
+        ("/v1/responses", responded("queued"), "miss"),
+        ("/v1/messages", said("pause_turn"), "hit"),
+        ("/v1/messages", said("refusal"), "hit"),
+        ("/v1/messages", said(None), "miss"),
+    ],
+)
+async def test_what_broke_off_is_passed_on_and_not_kept(
+    path: str, answer: dict[str, Any], cache: str, tmp_path: Path
+) -> None:
+    async def serve(request: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    app = web.Application()
+    app.router.add_post(path, serve)
+    kind = "claude" if path == "/v1/messages" else "openai"
+    asked = {
+        CHAT: body(),
+        "/v1/completions": {"model": "gpt-4o", "prompt": "Hello"},
+        "/v1/responses": {"model": "gpt-4o", "input": "Hello"},
+        "/v1/messages": body(max_tokens=9),
+    }[path]
+    async with TestServer(app) as server:
+        config = caching(str(server.make_url("/")))
+        config["llm_providers"][0]["type"] = kind
+        async with running(config, tmp_path) as gateway:
+            for expected in ("miss", cache):
+                status, given, headers = await post(gateway, path, asked)
+                assert (status, headers["x-coo-cache"]) == (200, expected)
+                assert {**json.loads(given), **answer} == json.loads(given)
+
+
+async def test_a_stream_that_ends_with_an_error_is_not_kept(tmp_path: Path) -> None:
+    async def serve(request: web.Request) -> web.Response:
+        choice = {"index": 0, "delta": {"content": "Hel"}, "finish_reason": "error"}
+        event = json.dumps({"id": "c", "created": 1, "model": "gpt-4o", "choices": [choice]})
+        return web.Response(text=f"data: {event}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
+
+    app = web.Application()
+    app.router.add_post(CHAT, serve)
+    async with TestServer(app) as server, running(caching(str(server.make_url("/"))), tmp_path) as gateway:
+        for _ in range(2):
+            _, events, headers = await gateway.stream(model="gpt-4o")
+            assert (headers["x-coo-cache"], text_of(events)) == ("miss", "Hel")
+
+
 async def test_large_answers_are_not_kept(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
     async with running(caching(fake_openai.url, max_entry_kb=1), tmp_path) as gateway:
         for text, kept in (("short", "hit"), ("long " * 300, "miss")):
@@ -374,6 +454,27 @@ async def test_a_slow_store_is_complained_of_once_however_many_requests_meet_it(
         asked = (gateway.ask(model="gpt-4o", seed=number) for number in range(30))
         assert {status for status, _, _ in await asyncio.gather(*asked)} == {200}
     assert capfd.readouterr().err.count("the store is too slow for cached answers") == 1
+
+
+async def test_a_store_that_fails_is_complained_of_with_the_reason(
+    fake_openai: FakeOpenAI,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with running(caching(fake_openai.url), tmp_path) as gateway:
+
+        async def cache_get(key: str) -> bytes | None:
+            raise StoreUnavailable("unable to open database file")
+
+        monkeypatch.setattr(gateway.live.store, "cache_get", cache_get)
+        monkeypatch.setattr(gateway.live.store, "cache_put", lambda *_: cache_get(""))
+        for _ in range(3):
+            await gateway.ask(model="gpt-4o")
+    printed = capfd.readouterr().err
+    (line,) = [line for line in printed.splitlines() if "cached answers" in line]
+    assert "cached answers cannot be had" in line
+    assert "StoreUnavailable: unable to open database file" in line
 
 
 async def test_rubbish_in_the_store_is_a_miss(

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.api import Meter
+from gateway.request.tape import STOCK, Stock
 from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, text_of, until
 from tests.fakes.openai import FakeOpenAI
 
@@ -259,6 +260,70 @@ async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_
         assert headers["x-coo-cache"] == "coalesced"
         assert events_of(begun + await first.read()) == late
         assert text_of(late)
+
+
+@pytest.fixture
+def stock(monkeypatch: pytest.MonkeyPatch) -> Stock:
+    """The room of all streams of the gateway."""
+    stock = Stock()
+    monkeypatch.setattr("gateway.request.cache.Stock", lambda: stock)
+    return stock
+
+
+@pytest.mark.parametrize("coalesce", [False, True])
+@pytest.mark.parametrize("words", [10, 1000, 6000], ids=["at once", "in a thread", "too long"])
+async def test_streams_that_have_ended_hold_nothing(
+    words: int, coalesce: bool, stock: Stock, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    config = coalescing(fake_openai.url, cache={"coalesce": coalesce})
+    async with running(config, tmp_path) as gateway:
+        messages = [{"role": "user", "content": "word " * words}]
+        asked = [gateway.stream(model="gpt-4o", messages=messages, seed=number) for number in range(4)]
+        for status, events, _ in await asyncio.gather(*asked):
+            assert (status, events[-1]) == (200, "[DONE]")
+        await until(lambda: stock.taken == 0)
+        if words < 6000:
+            for number in range(4):
+                _, _, headers = await gateway.ask(model="gpt-4o", messages=messages, seed=number)
+                assert headers["x-coo-cache"] == "hit"
+
+
+async def test_streams_that_break_hold_nothing(stock: Stock, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gate.set()
+    async with failing(gate) as (url, _), running(coalescing(url), tmp_path) as gateway:
+        _, events, _ = await gateway.stream(model="gpt-4o", messages=LONG)
+        assert events[-1]["error"]["code"] == "upstream_error"
+        await until(lambda: stock.taken == 0)
+
+
+@pytest.mark.parametrize("coalesce", [False, True])
+async def test_streams_whose_clients_have_left_hold_nothing(
+    coalesce: bool, stock: Stock, tmp_path: Path
+) -> None:
+    echo = {"id": "up", "type": "echo", "model": "m", "token_ms": 200}
+    config = {**configured(echo), "policy": {"cache": {"enabled": True, "coalesce": coalesce}}}
+    async with running(config, tmp_path) as gateway:
+        async with gateway.chat(stream=True, messages=LONG) as first:
+            await first.content.readuntil(b"\n\n")
+            async with gateway.chat(stream=True, messages=LONG) as second:
+                await second.content.readuntil(b"\n\n")
+                assert stock.taken > 0
+        await until(lambda: stock.taken == 0)
+
+
+async def test_where_others_hold_all_room_a_stream_is_neither_joined_nor_kept(
+    stock: Stock, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    assert stock.take(STOCK)
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        for _ in range(2):
+            _, events, headers = await gateway.stream(model="gpt-4o", messages=LONG)
+            assert (headers["x-coo-cache"], events[-1]) == ("miss", "[DONE]")
+            assert text_of(events)
+        stock.taken = 0
+        assert (await gateway.stream(model="gpt-4o", messages=LONG))[2]["x-coo-cache"] == "miss"
+        assert (await gateway.stream(model="gpt-4o", messages=LONG))[2]["x-coo-cache"] == "hit"
 
 
 async def test_when_the_gateway_stops_all_are_told(tmp_path: Path) -> None:

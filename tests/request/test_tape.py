@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.request.relay import Relay
-from gateway.request.tape import MAX_BEHIND, Tape
+from gateway.request.tape import MAX_BEHIND, ROOM, STEP, Stock, Tape
+
+sizes = st.sampled_from([0, 1, 200, STEP - 1, STEP, STEP + 1, 100_000, ROOM // 2, ROOM, ROOM + 1])
 
 
 class Listener:
@@ -49,11 +54,57 @@ def test_who_joins_gets_what_was_and_what_comes() -> None:
 
 
 def test_beyond_its_room_it_only_passes_on() -> None:
-    tape, follower = Tape(room=5), Listener()
+    stock = Stock()
+    tape, follower = Tape(stock), Listener()
     tape.join(relay(follower))
-    for _ in range(3):
-        tape.write(b"1234")
-    assert (tape.whole, tape.pieces, follower.got) == (False, [], b"1234" * 3)
+    half = b"1" * (ROOM // 2)
+    tape.write(half)
+    tape.write(half)
+    assert (tape.whole, tape.pieces, stock.taken) == (True, [half, half], ROOM)
+    tape.write(b"2")
+    tape.write(b"3")
+    assert (tape.whole, tape.pieces, follower.got) == (False, [], half + half + b"23")
+    assert stock.taken == 0
+
+
+def test_where_others_hold_all_of_the_stock_it_only_passes_on() -> None:
+    stock = Stock(2 * STEP)
+    one, other, follower = Tape(stock), Tape(stock), Listener()
+    other.join(relay(follower))
+    one.write(b"1" * (STEP + 1))
+    other.write(b"2")
+    assert (other.whole, other.pieces, follower.got) == (False, [], b"2")
+    assert (one.whole, stock.taken) == (True, 2 * STEP)
+    one.close()
+    assert (one.whole, one.pieces, stock.taken) == (False, [], 0)
+
+
+def test_an_answer_in_one_piece_needs_no_room() -> None:
+    tape = Tape()
+    tape.write(b"1" * (2 * ROOM))
+    tape.close()
+    assert (tape.whole, len(tape.pieces)) == (True, 1)
+
+
+@given(st.integers(0, 4 * ROOM), st.lists(st.tuples(st.integers(0, 4), st.none() | sizes), max_size=40))
+def test_what_tapes_hold_is_what_they_took(size: int, history: list[tuple[int, int | None]]) -> None:
+    """``history``: what each of some tapes gets, None where it ends."""
+    stock = Stock(size)
+    tapes, written = [Tape(stock) for _ in range(5)], [0] * 5
+    for number, piece in history:
+        if piece is None:
+            tapes[number].close()
+        else:
+            tapes[number].write(bytes(piece))
+            written[number] += piece
+        assert stock.taken == sum(tape.held for tape in tapes) <= size
+        for tape, length in zip(tapes, written, strict=True):
+            kept = sum(map(len, tape.pieces))
+            assert kept == (length if tape.whole else 0)
+            assert kept <= tape.held < kept + STEP and tape.held <= ROOM
+    for tape in tapes:
+        tape.close()
+    assert stock.taken == 0
 
 
 def test_the_upstream_waits_only_if_all_do() -> None:

@@ -67,4 +67,5 @@ RESPONSES = ClientDialect(
     with_cost=with_cost,
     as_stream=_replayed,
     assembly=replay.Assembly,
+    complete=replay.is_complete,
 )

@@ -32,6 +32,11 @@ def as_stream(response: Mapping[str, Any]) -> bytes:
     return b"".join([event(value, number) for number, value in enumerate(_told(response))])
 
 
+def is_complete(response: Mapping[str, Any]) -> bool:
+    """Whether it has come to its proper end, and is neither on its way nor failed."""
+    return f"response.{response.get('status')}" in ENDS
+
+
 def _told(response: Mapping[str, Any]) -> Iterator[Json]:
     unbegun = {**response, **{name: value for name, value in _UNBEGUN.items() if name in response}}
     yield {"type": "response.created", "response": unbegun}

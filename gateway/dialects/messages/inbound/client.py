@@ -13,7 +13,7 @@ from gateway.dialects.messages.inbound.encoder import MessageEncoder
 from gateway.dialects.messages.inbound.errors import error_body, error_event
 from gateway.dialects.messages.inbound.events import PING, STOP
 from gateway.dialects.messages.inbound.parameters import NAMES
-from gateway.dialects.messages.inbound.replay import Assembly, as_stream
+from gateway.dialects.messages.inbound.replay import Assembly, as_stream, is_complete
 from gateway.dialects.messages.inbound.request import to_chat
 
 
@@ -42,6 +42,7 @@ MESSAGES = ClientDialect(
     with_cost=with_cost,
     as_stream=as_stream,
     assembly=Assembly,
+    complete=is_complete,
 )
 COUNT_TOKENS = replace(MESSAGES, name="count_tokens", limits=(), to_chat=None, encoder=None)
 """For requests that only ask how many tokens they are."""

@@ -30,6 +30,11 @@ def as_stream(message: Mapping[str, Any], include_usage: bool) -> bytes:
     return b"".join(parts)
 
 
+def is_complete(message: Mapping[str, Any]) -> bool:
+    """Whether it says why it ends there."""
+    return message.get("stop_reason") is not None
+
+
 def _block(index: int, block: Mapping[str, Any]) -> list[bytes]:
     """A block as its beginning and one delta for each of its parts that come in deltas."""
     kind = block["type"]
@@ -70,7 +75,7 @@ class Assembly:
 
     def whole(self) -> Json:
         message = self._message
-        if message is None or message.get("stop_reason") is None:
+        if message is None or not is_complete(message):
             raise Inexact("stop_reason")
         try:
             for index, text in self._inputs.items():
