@@ -250,6 +250,15 @@ async def test_a_payload_that_is_no_record_is_set_aside(tmp_path: Path) -> None:
     assert b"the future" in (tmp_path / "records.rejected").read_bytes()
 
 
+async def test_a_record_of_a_later_version_is_moved(tmp_path: Path) -> None:
+    path = leave(tmp_path, 1)
+    path.write_bytes(frame(orjson.dumps({**record(1).to_json(), "region": "eu"})))
+    store, count = Troubled(), Count()
+    async with moving(tmp_path, store, count):
+        await until(lambda: store.given == [record(1).id])
+    assert count == {}
+
+
 async def test_what_a_killed_process_left_is_moved(tmp_path: Path) -> None:
     leave(tmp_path, 1, 2)
     leave(tmp_path, 3)
