@@ -103,6 +103,14 @@ def _journal_trouble(live: Live) -> Trouble | None:
             f"Usage records are only in memory: {journal.folder} takes none. Make room, or mend the path.",
             0.0,
         )
+    if journal.untaken:
+        path, why = next(iter(journal.untaken.items()))
+        more = f", one of {len(journal.untaken)} such files" if len(journal.untaken) > 1 else ""
+        return Trouble(
+            f"{path}: {why}{more}: usage records that another process left there are not counted. Give the "
+            "gateway's user what is a gateway's, and move away what is not.",
+            0.0,
+        )
     waiting = journal.oldest()
     if waiting is not None and waiting > BEHIND:
         return Trouble(

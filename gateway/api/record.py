@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 
@@ -77,5 +77,15 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The record that `to_json` gave these values of. Raises `TypeError` for others."""
-        return cls(**{**values, "attempts": [Attempt(**attempt) for attempt in values["attempts"]]})
+        """The record that `to_json` gave these values of; what a later version added to them is left out.
+        Raises `TypeError` or `KeyError` for others."""
+        known = {name: values[name] for name in _FIELDS if name in values}
+        known["attempts"] = [
+            Attempt(**{name: attempt[name] for name in _ATTEMPT_FIELDS if name in attempt})
+            for attempt in values["attempts"]
+        ]
+        return cls(**known)
+
+
+_FIELDS = tuple(one.name for one in fields(Record))
+_ATTEMPT_FIELDS = tuple(one.name for one in fields(Attempt))

@@ -65,6 +65,9 @@ class Refusal:
     limit: int
     retry_after: float
     """Seconds until the same reservation would be granted if nothing else came (parallel: a guess of 1)."""
+    partial: bool = False
+    """The whole limit had room, as far as is known, but only a part of it may be used while the store is out
+    of reach; ``retry_after`` says when it is worth another try."""
 
 
 class Meter(Protocol):

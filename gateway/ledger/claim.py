@@ -79,4 +79,9 @@ class Claim:
 
 def names(folder: Path) -> set[str]:
     """The names in ``folder``, of processes that live and of others. Raises `OSError`."""
-    return {path.name.partition(".")[0] for path in folder.iterdir() if path.suffix in (LOCK, SEGMENT)}
+    return {name_of(path) for path in folder.iterdir() if path.suffix in (LOCK, SEGMENT)}
+
+
+def name_of(path: Path) -> str:
+    """The name that a lock or a segment is under."""
+    return path.name.partition(".")[0]

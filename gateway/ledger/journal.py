@@ -46,6 +46,9 @@ class Journal:
         self.claim: Claim | None = None
         self.durable = False
         """Whether records are written to a file at this moment."""
+        self.untaken: dict[Path, str] = {}
+        """What processes that have ended left in the folder and cannot be read, and why: its records are not
+        counted."""
         self._complain = Complaint(log)
 
     def open(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -97,7 +98,10 @@ class Segment:
     def found(cls, path: Path) -> Segment:
         """One that a process left behind; all of it is still to be moved. Raises `OSError`."""
         segment = cls(path)
-        segment.began = path.stat().st_mtime
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe, say, would be to wait for ever
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        segment.began = status.st_mtime
         data = _read(path, 0)
         segment.size = len(data)
         segment.pending = sum(piece.payload is not None for piece in pieces(data))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.api.folders import make_private_folder
 from gateway.complaint import Complaint
-from gateway.ledger.claim import Claim, names
+from gateway.ledger.claim import LOCK, Claim, name_of, names
 from gateway.ledger.journal import Journal
 from gateway.ledger.segment import Segment
 
@@ -75,31 +75,53 @@ class Upkeep:
             log.info("usage records are written to the journal again")
 
     async def adopt(self, folder: Path) -> None:
-        """Move what is in the segments of processes that have ended."""
+        """Move what is in the segments of processes that have ended; what cannot be taken is in the way of
+        nothing else."""
         for claim, segments in list(self._adopted):
             if not any(segment in self._journal.segments for segment in segments):
                 self._adopted.remove((claim, segments))
                 claim.close()
         own = {claim.name for claim in (self._journal.claim, *dict(self._adopted)) if claim is not None}
+        untaken = {path: why for path, why in self._journal.untaken.items() if name_of(path) in own}
         try:
-            for name in sorted(await asyncio.to_thread(names, folder) - own):
-                await self._take_over(folder, name)
+            found = sorted(await asyncio.to_thread(names, folder) - own)
         except OSError as error:
-            self._complain("what other processes left of their journals cannot be read", error)
+            found, untaken[folder] = [], str(error.strerror)
+        for name in found:
+            untaken |= await self._take_over(folder, name)
+        self._journal.untaken = untaken
+        if untaken:
+            path, why = next(iter(untaken.items()))
+            self._complain(
+                "what another process left of its journal cannot be read: its records are not counted",
+                path=str(path),
+                reason=why,
+                paths=len(untaken),
+            )
 
-    async def _take_over(self, folder: Path, name: str) -> None:
-        claim = Claim.take(folder, name)
+    async def _take_over(self, folder: Path, name: str) -> dict[Path, str]:
+        """What could not be taken, and why."""
+        try:
+            claim = Claim.take(folder, name)
+        except OSError as error:
+            return {folder / f"{name}{LOCK}": str(error.strerror)}
         if claim is None:
-            return
+            return {}
         segments: list[Segment] = []
+        untaken: dict[Path, str] = {}
         self._adopted.append((claim, segments))
         for path in claim.segments():
-            segment = await asyncio.to_thread(Segment.found, path)
+            try:
+                segment = await asyncio.to_thread(Segment.found, path)
+            except OSError as error:
+                untaken[path] = str(error.strerror)
+                continue
             segments.append(segment)
             self._journal.adopt(segment)
         records = sum(segment.pending for segment in segments)
         if records:
             log.info("found usage records that are not in the store yet", extra={"records": records})
+        return untaken
 
 
 def _sync(fd: int, path: Path, dirty: bool) -> None:

@@ -42,40 +42,64 @@ def _granted(tx: Transaction, taken: Reservation | Refusal) -> Reservation:
     if not isinstance(taken, Refusal):
         return taken
     tx.live.metrics.rate_limited("client", tx.client.id, taken.kind)
+    if taken.partial:
+        raise _held_back(tx, taken)
     if taken.kind == "budget":
         raise _spent(tx, taken)
-    remaining = {r.kind: max(r.limit - r.used, 0) for r in tx.client.meter.readings()}
     raise ApiError(
         _CODES[taken.kind],
-        f"This API key's limit of {_WORDS[taken.kind].format(limit=taken.limit)} is reached.",
+        f"This API key's {_limit(tx, taken)} is reached.",
         retry_after=taken.retry_after,
-        details={
-            "limit": taken.limit,
-            "remaining": remaining.get(taken.kind, 0),
-            "retry_after": round(taken.retry_after, 3),
-        },
+        details=_details(taken, _used(tx, taken)),
+    )
+
+
+def _held_back(tx: Transaction, refusal: Refusal) -> ApiError:
+    """There may be room, but the store that knows is out of reach. A budget is not spent by that: this passes
+    like a rate limit."""
+    return ApiError(
+        _CODES.get(refusal.kind, "rate_limit_exceeded"),
+        f"Only a part of this API key's {_limit(tx, refusal)} may be used while the store that keeps it is "
+        "out of reach, and that part has no room for this request.",
+        retry_after=refusal.retry_after,
+        details=_details(refusal, _used(tx, refusal)),
     )
 
 
 def _spent(tx: Transaction, refusal: Refusal) -> ApiError:
-    """The budget has no room for what the request may cost; ``details`` are in US dollars."""
-    used = next((r.used for r in tx.client.meter.readings() if r.kind == "budget"), refusal.limit)
-    window = _span(tx.client.meter.limits.budget_seconds)
+    """The budget has no room for what the request may cost."""
+    used = _used(tx, refusal)
     resets = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
     error = ApiError(
         "insufficient_quota",
-        f"This API key's budget of ${usd(refusal.limit)} in any {window} has no room for this request: "
+        f"This API key's {_limit(tx, refusal)} has no room for this request: "
         f"${usd(used)} of it are spent or reserved. It has again in {_span(refusal.retry_after)}, "
         f"at {resets:%Y-%m-%dT%H:%M:%SZ}, or before if requests in flight cost less than they may.",
         retry_after=refusal.retry_after,
-        details={
-            "limit": refusal.limit / 10**9,
-            "remaining": max(refusal.limit - used, 0) / 10**9,
-            "retry_after": round(refusal.retry_after, 3),
-        },
+        details=_details(refusal, used),
     )
     error.headers["x-should-retry"] = "false"
     return error
+
+
+def _limit(tx: Transaction, refusal: Refusal) -> str:
+    """The limit that refused, in words."""
+    if refusal.kind == "budget":
+        return f"budget of ${usd(refusal.limit)} in any {_span(tx.client.meter.limits.budget_seconds)}"
+    return f"limit of {_WORDS[refusal.kind].format(limit=refusal.limit)}"
+
+
+def _used(tx: Transaction, refusal: Refusal) -> int:
+    readings = tx.client.meter.readings()
+    return next((reading.used for reading in readings if reading.kind == refusal.kind), refusal.limit)
+
+
+def _details(refusal: Refusal, used: int) -> dict[str, float]:
+    """For programs; a budget in US dollars."""
+    figures: dict[str, float] = {"limit": refusal.limit, "remaining": max(refusal.limit - used, 0)}
+    if refusal.kind == "budget":
+        figures = {name: figure / 10**9 for name, figure in figures.items()}
+    return {**figures, "retry_after": round(refusal.retry_after, 3)}
 
 
 def _span(seconds: float) -> str:

@@ -106,8 +106,10 @@ class Lane:
     def _note(self, error: Exception) -> str:
         """Remember what is wrong; in words for the operator."""
         if isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-            Path(self._path + DAMAGED).touch(mode=0o600)
             message = f"{self._path}: is damaged; at the next start what can be read is brought to a new file"
+            if not (marker := Path(self._path + DAMAGED)).exists():  # else it was said
+                log.error(message, extra={"error": str(error)})
+            marker.touch(mode=0o600)
         else:
             message = words(self._path, error)
         since = self.trouble.since if self.trouble else time.time()

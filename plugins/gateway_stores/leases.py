@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from weakref import WeakValueDictionary
 
@@ -33,6 +34,8 @@ MOST_ASKS = 50
 """In one exchange."""
 STRANGERS = 4
 """Gateways that a process takes to be at a store of which neither it nor one before it ever heard."""
+RETRY = 5.0
+"""Seconds after which to try again, at the latest, where only a part of a limit may be used."""
 LATE = 0.02
 """Seconds by which a timer may be late; where it is more, this process was held up, not the authority."""
 
@@ -329,7 +332,8 @@ class LeasedWindows:
         if self._site.on_trouble == "local":
             refusal = meter.refusal(tokens, cost, now, self._sharers(meter))
             if refusal is not None:
-                return refusal
+                part = replace(refusal, retry_after=min(refusal.retry_after, RETRY), partial=True)
+                return meter.refusal(tokens, cost, now) or part
         taken = meter.take(tokens, cost, now, force=True)
         assert taken is not None
         if meter.asleep:

@@ -55,6 +55,15 @@ async def test_what_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         assert found["sink ops"]["message"].startswith("7 lines were lost, the last one 0 s ago")
 
 
+async def test_records_that_cannot_be_taken_from_the_journal_are_told(tmp_path: Path) -> None:
+    async with running(administered(), tmp_path) as gateway:
+        path = tmp_path / "journal" / "1-aa.lock"
+        gateway.live.journal.untaken = {path: "Permission denied"}
+        status, found, _ = await health(gateway)
+        assert (status, found["storage.journal"]["status"]) == ("degraded", "degraded")
+        assert found["storage.journal"]["message"].startswith(f"{path}: Permission denied: usage records")
+
+
 async def test_lines_that_were_lost_long_ago_are_no_trouble_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

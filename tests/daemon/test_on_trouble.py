@@ -65,6 +65,31 @@ async def test_redis_is_down_at_the_start(
         assert found.count(200) <= in_all
 
 
+@pytest.mark.parametrize(
+    ("limited", "words"),
+    [
+        ({"limits": {"req_per_min": 1}}, "limit of 1 requests a minute"),
+        ({"budget": {"usd": 0.0001, "window": "30d"}}, "budget of $0.0001 in any 30 days"),
+    ],
+)
+async def test_a_limit_of_which_only_a_part_may_be_used_is_not_called_reached(
+    own_redis: RedisServer, tmp_path: Path, limited: dict[str, Any], words: str
+) -> None:
+    own_redis.kill()
+    priced = {"input_token_cost": 0.001, "output_token_cost": 0.001}
+    providers = [{"id": "echo", "type": "echo", "model": "m", "pricing": priced}]
+    clients = [{"id": "one", "key": KEY, **limited}]
+    sections = {**config(own_redis, "local"), "llm_providers": providers, "api_keys": clients}
+    async with working(tmp_path, sections) as gateway, gateway.chat(max_tokens=50) as response:
+        error = (await response.json())["error"]
+        assert (response.status, error["type"]) == (429, "rate_limit_error")
+        assert error["code"] == "rate_limit_exceeded"
+        assert error["message"].startswith(f"Only a part of this API key's {words} may be used while")
+        assert error["details"]["remaining"] == error["details"]["limit"] > 0
+        assert 1 <= int(response.headers["retry-after"]) <= 5
+        assert "x-should-retry" not in response.headers
+
+
 async def test_closed_answers_503_and_nothing_is_admitted(own_redis: RedisServer, tmp_path: Path) -> None:
     """What was leased already is used up first."""
     async with working(tmp_path, config(own_redis, "closed")) as gateway:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,11 +88,22 @@ def test_a_frame_within_a_name_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"[]", b"{}", b'{"time":1}', b'{"time":1,"attempts":[{}]}', b"\xff"]
+    "payload",
+    [
+        *(b"", b"\xff", b"1", b"null", b"[]", b"{}", b'{"time":1}', b'["time","attempts"]'),
+        *(b'{"time":1,"attempts":[%s]}' % attempt for attempt in (b"", b"{}", b"null", b'["key"]', b'"key"')),
+    ],
 )
 def test_what_is_no_record_is_refused(payload: bytes) -> None:
     with pytest.raises((TypeError, ValueError)):
         decode(payload)
+
+
+def test_what_a_later_version_adds_is_left_out() -> None:
+    one = record(1, attempts=[Attempt("p", "k", "m", 200, "ok", 1.0)])
+    values = one.to_json()
+    values["region"] = values["attempts"][0]["region"] = "eu"
+    assert decode(json.dumps(values).encode()) == one
 
 
 def test_the_layout() -> None:

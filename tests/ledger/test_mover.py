@@ -250,6 +250,15 @@ async def test_a_payload_that_is_no_record_is_set_aside(tmp_path: Path) -> None:
     assert b"the future" in (tmp_path / "records.rejected").read_bytes()
 
 
+async def test_a_record_of_a_later_version_is_moved(tmp_path: Path) -> None:
+    path = leave(tmp_path, 1)
+    path.write_bytes(frame(orjson.dumps({**record(1).to_json(), "region": "eu"})))
+    store, count = Troubled(), Count()
+    async with moving(tmp_path, store, count):
+        await until(lambda: store.given == [record(1).id])
+    assert count == {}
+
+
 async def test_what_a_killed_process_left_is_moved(tmp_path: Path) -> None:
     leave(tmp_path, 1, 2)
     leave(tmp_path, 3)
@@ -259,6 +268,34 @@ async def test_what_a_killed_process_left_is_moved(tmp_path: Path) -> None:
         await settled(journal)
     assert await store.ids() == [1, 2, 3]
     assert files(tmp_path, "") == []
+
+
+async def test_what_cannot_be_taken_is_told_and_in_the_way_of_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as the files of somebody who ran it as root once; folders stand for them where all is root's."""
+    first = leave(tmp_path, 1)
+    leave(tmp_path, 2)
+    number = len("000001.journal")
+    pipe, folder = (first.with_name(f"{first.name[:-number]}{n:06}.journal") for n in (0, 2))
+    others = [tmp_path / "0.lock", tmp_path / "00.000001.journal"]
+    os.mkfifo(pipe)
+    for path in (folder, *others):
+        path.mkdir()
+    store = Troubled()
+    async with moving(tmp_path, store) as journal:
+        await until(lambda: len(store.given) == 2)
+        await until(lambda: set(journal.untaken) == {pipe, folder, *others})
+        assert journal.untaken[pipe] == "is not a regular file"
+        [line] = [line for line in caplog.records if line.levelname == "WARNING"]
+        assert "its records are not counted" in line.message
+        assert (line.__dict__["path"], line.__dict__["paths"]) == (str(others[0]), 4)
+        pipe.unlink()
+        for path in (folder, *others):
+            path.rmdir()
+        leave(tmp_path, 3)
+        await until(lambda: not journal.untaken and len(store.given) == 3)
+    assert await store.ids() == [1, 2, 3]
 
 
 async def test_the_files_of_a_living_process_are_left_alone(tmp_path: Path) -> None:

@@ -148,13 +148,18 @@ async def test_a_full_disk_is_trouble_until_it_is_not(path: str) -> None:
         assert total.requests == 2
 
 
-async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) -> None:
+async def test_damage_that_shows_later_is_logged_once_and_mended_at_the_next_start(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with opened(path) as store:
         await store.append([plain(number) for number in range(200)])
     garble(path)
     async with opened(path, Site(ask=unanswered)) as worker:
-        with pytest.raises(StoreUnavailable, match="damaged"):
-            await worker.requests(Filter(), 1000)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="damaged"):
+                await worker.requests(Filter(), 1000)
+        [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+        assert line.message.startswith(f"{path}: is damaged")
         trouble = worker.trouble()
         assert trouble is not None
         assert "damaged" in trouble.message

@@ -57,6 +57,43 @@ def test_a_sound_database_stays_as_it_is(sound: bytes, tmp_path: Path) -> None:
     assert asides(path) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE INDEX by_client ON requests(client, time)",
+        "CREATE TABLE teams (client TEXT PRIMARY KEY, team TEXT); INSERT INTO teams VALUES ('a', 'b')",
+        "CREATE VIEW failures AS SELECT * FROM requests WHERE failed = 1",
+        "ANALYZE",
+    ],
+)
+def test_what_others_put_beside_its_tables_stays(sound: bytes, tmp_path: Path, change: str) -> None:
+    path = str(tmp_path / "store.db")
+    Path(path).write_bytes(sound)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(change)
+    assert make_ready(path)
+    records, [total] = left(path)
+    assert (records, total.requests) == (RECORDS - PRUNED, RECORDS)
+    assert make_ready(path)
+    assert asides(path) == []
+
+
+def test_columns_of_others_in_its_tables_are_refused_in_words(sound: bytes, tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    Path(path).write_bytes(sound)
+    with closing(sqlite3.connect(path)) as connection:
+        for table, column in (("requests", "team TEXT"), ("requests", "floor INT"), ("groups", "team TEXT")):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    with pytest.raises(OSError, match="somebody added columns to groups, requests: drop them"):
+        make_ready(path)
+    assert asides(path) == []
+    with closing(sqlite3.connect(path)) as connection:
+        for table, column in (("requests", "team"), ("requests", "floor"), ("groups", "team")):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    assert make_ready(path)
+    assert left(path)[0] == RECORDS - PRUNED
+
+
 def test_any_byte_may_be_wrong(sound: bytes, tmp_path: Path) -> None:
     chance = random.Random(1)
     for offset in (*range(0, HEADER, 4), *(chance.randrange(len(sound)) for _ in range(25))):

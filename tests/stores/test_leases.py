@@ -300,6 +300,29 @@ def test_it_counts_for_all_that_come_after_and_is_reported_once(tmp_path: Path) 
 
 
 @played
+async def test_who_may_use_only_a_part_is_told_so(holders: Holders) -> None:
+    """Not that the limit is used up, nor to wait until it is not: the authority may be back in a moment."""
+    async with holders.store(Site(workers=4)) as store:
+        few = store.meter("client:few", Limits(requests=2))
+        rich, spent = (store.meter(f"client:{name}", Limits(budget=1000)) for name in ("rich", "spent"))
+        await store.settle(await granted(store, few), 0)
+        await store.settle(await granted(store, spent), 0, 900)
+        await asyncio.sleep(1.0)
+        store.authority.delay = refuse
+        await asyncio.sleep(10.0)
+        assert store.trouble() is not None
+        for meter, cost, kind in ((few, 0, "requests"), (rich, 600, "budget"), (spent, 50, "budget")):
+            refusal = await store.reserve(meter, 0, cost=cost)
+            assert isinstance(refusal, Refusal)
+            assert (refusal.kind, refusal.partial) == (kind, True)
+            assert 0 < refusal.retry_after <= 5.0
+        refusal = await store.reserve(spent, 0, cost=200)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.kind, refusal.partial) == ("budget", False)
+        assert refusal.retry_after > 86400.0
+
+
+@played
 async def test_closed_refuses_by_error_and_open_admits_all(holders: Holders) -> None:
     async with (
         holders.store(Site(on_trouble="closed")) as shut,
