@@ -15,6 +15,8 @@ EVERY = 20.0
 """Seconds after which a process tells it again."""
 LASTS = 60.0
 """Seconds for which one that tells it no more is counted."""
+STRANGERS = 4
+"""Gateways that a process takes to be at a store of which neither it nor one before it ever heard."""
 _PROCESS, _HERE, _GONE = "process:", "here", "gone"
 
 
@@ -77,3 +79,14 @@ class Census:
         # one that was killed is counted for as long as nobody can tell: so long its successor is no more
         self._highest.note(1 + sum(now - one.since >= LASTS for one in self._others.values()))
         return rest
+
+
+def parts(census: Census | None, workers: int, holders: int) -> int:
+    """Into how many parts to divide what is left of a limit while its store is lost.
+
+    ``census``: None where only the ``workers`` of one gateway share it; ``holders`` are the processes that
+    were last heard to use it, 0 if it was never heard of. Then others may have used much of it, and where
+    nobody is known at all, they may be more."""
+    known = workers if census is None else census.count
+    sharers = max(workers, known, holders)
+    return sharers if holders else max(2 * sharers, 0 if known else STRANGERS * workers)

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Tally, Trouble
 from gateway_stores.breaker import Breaker
-from gateway_stores.census import Census
+from gateway_stores.census import Census, parts
 from gateway_stores.lease_rota import Rota
 from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
 from gateway_stores.meter import PARALLEL_WAIT
@@ -32,8 +32,6 @@ FUTILE = 1.0
 got after all, each asks but once."""
 MOST_ASKS = 50
 """In one exchange."""
-STRANGERS = 4
-"""Gateways that a process takes to be at a store of which neither it nor one before it ever heard."""
 RETRY = 5.0
 """Seconds after which to try again, at the latest, where only a part of a limit may be used."""
 LATE = 0.02
@@ -330,7 +328,8 @@ class LeasedWindows:
         if self._site.on_trouble == "closed":
             raise StoreUnavailable("The limits cannot be checked: the store that keeps them does not answer.")
         if self._site.on_trouble == "local":
-            refusal = meter.refusal(tokens, cost, now, self._sharers(meter))
+            sharers = parts(self._census, self._site.workers, meter.holders)
+            refusal = meter.refusal(tokens, cost, now, sharers)
             if refusal is not None:
                 part = replace(refusal, retry_after=min(refusal.retry_after, RETRY), partial=True)
                 return meter.refusal(tokens, cost, now) or part
@@ -339,13 +338,3 @@ class LeasedWindows:
         if meter.asleep:
             self._rouse(meter)
         return taken
-
-    def _sharers(self, meter: LeasedMeter) -> int:
-        """Into how many parts to divide what is left of a limit."""
-        workers = self._site.workers
-        known = workers if self._census is None else self._census.count
-        sharers = max(workers, known, meter.holders)
-        if meter.holders:
-            return sharers
-        # Never heard of this limit: others may have used much of it, and may be more where nobody is known.
-        return max(2 * sharers, 0 if known else STRANGERS * workers)

@@ -332,11 +332,12 @@ async def test_closed_refuses_by_error_and_open_admits_all(holders: Holders) -> 
             store.authority.delay = refuse
         with pytest.raises(StoreUnavailable, match="cannot be checked"):
             await shut.reserve(shut.meter("key:p/k", Limits(requests=10)), 0)
+        meter = wide.meter("key:p/k", Limits(requests=10))
         for _ in range(20):
-            await granted(wide, wide.meter("key:p/k", Limits(requests=10)))
+            await granted(wide, meter)
         wide.authority.delay = None
         await asyncio.sleep(1.0)
-        assert used(wide.meter("key:p/k", Limits(requests=10))) == {"requests": 20}
+        assert used(meter) == {"requests": 20}
 
 
 @played
