@@ -61,6 +61,8 @@ class FileStore(Leasing):
         self._ledger = Lane(self.path, connect, site.failed)
         self._reports = Lane(self.path, connect, site.failed)
         self._cache = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
+        self._look_ups = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
+        self._lanes = (self._ledger, self._reports, self._cache, self._look_ups)
         if site.ask is None:
             if not await asyncio.to_thread(self._claim):
                 site.failed("open")
@@ -74,13 +76,13 @@ class FileStore(Leasing):
         if not self._site.supervises:
             await self._windows.close()
         await self._link.close()
-        for lane in (self._ledger, self._reports, self._cache):
+        for lane in self._lanes:
             await lane.close()
         self._lock.release()
 
     def trouble(self) -> Trouble | None:
         """The first there is."""
-        troubles = [lane.trouble for lane in (self._ledger, self._reports, self._cache)]
+        troubles = [lane.trouble for lane in self._lanes]
         troubles.append(self._link.trouble)
         if not self._site.supervises:
             troubles.append(self._windows.trouble())
@@ -119,7 +121,7 @@ class FileStore(Leasing):
 
     async def cache_get(self, key: str) -> bytes | None:
         """As `Store.cache_get`."""
-        return await self._cache.run("cache_get", file_cache.get, key, self._now())
+        return await self._look_ups.run("cache_get", file_cache.get, key, self._now())
 
     async def cache_put(self, key: str, value: bytes, seconds: float) -> None:
         """As `Store.cache_put`."""

@@ -148,6 +148,21 @@ async def test_a_full_disk_is_trouble_until_it_is_not(path: str) -> None:
         assert total.requests == 2
 
 
+async def test_a_look_up_waits_for_no_answer_that_is_being_kept(path: str) -> None:
+    async with opened(path) as store:
+        await store.cache_put("key", b"answer", 60.0)
+        with closing(sqlite3.connect(f"{path}.cache")) as other:
+            assert await store.cache_get("key") == b"answer"
+            other.execute("BEGIN IMMEDIATE")
+            putting = asyncio.create_task(store.cache_put("other", b"later", 60.0))
+            await asyncio.sleep(0)
+            assert await store.cache_get("key") == b"answer"
+            assert not putting.done()
+            other.rollback()
+        await putting
+        assert await store.cache_get("other") == b"later"
+
+
 async def test_damage_that_shows_later_is_mended_at_the_next_start(path: str) -> None:
     async with opened(path) as store:
         await store.append([plain(number) for number in range(200)])
