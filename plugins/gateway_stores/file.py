@@ -60,8 +60,9 @@ class FileStore(Leasing):
         self._epoch = time.time() - self.clock()
         self._ledger = Lane(self.path, connect, site.failed)
         self._reports = Lane(self.path, connect, site.failed)
-        self._cache = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
-        self._look_ups = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
+        cache, connect_cache = f"{self.path}.cache", file_cache.connect_cache
+        self._cache = Lane(cache, connect_cache, site.failed, probe=file_cache.try_writing)
+        self._look_ups = Lane(cache, connect_cache, site.failed, probe=file_cache.try_reading)
         self._lanes = (self._ledger, self._reports, self._cache, self._look_ups)
         if site.ask is None:
             if not await asyncio.to_thread(self._claim):

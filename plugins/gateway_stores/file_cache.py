@@ -11,7 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 from gateway.api.folders import make_private_folder
-from gateway_stores.file_schema import make_private, open_wal
+from gateway_stores.file_lane import DAMAGED
+from gateway_stores.file_schema import Damaged, make_private, open_wal
 from gateway_stores.file_transaction import transaction
 
 _MIGRATIONS = (
@@ -50,9 +51,11 @@ def connect_cache(path: str) -> sqlite3.Connection:
     make_private_folder(Path(path).parent)
     with _alone(path):
         try:
+            if Path(path + DAMAGED).exists():
+                raise Damaged
             return _connect(path)
         except sqlite3.DatabaseError:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", "-wal", "-shm", DAMAGED):
                 Path(path + suffix).unlink(missing_ok=True)
             return _connect(path)
 
@@ -84,6 +87,18 @@ def _connect(path: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def try_reading(connection: sqlite3.Connection) -> None:
+    """The smallest look-up there is."""
+    connection.execute("SELECT 1 FROM answers LIMIT 1").fetchone()
+
+
+def try_writing(connection: sqlite3.Connection) -> None:
+    """The smallest write, which leaves all as it is. (SQLite writes no page in which nothing changes.)"""
+    with transaction(connection):
+        for step in (1, -1):
+            connection.execute("UPDATE sums SET entries = entries + ?", [step])
 
 
 def get(connection: sqlite3.Connection, key: str, now: float) -> bytes | None:
