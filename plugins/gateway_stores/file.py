@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from gateway.api import (
     Filter,
     Record,
     Site,
+    StoreUnavailable,
     TooOld,
     Total,
     Trouble,
@@ -117,8 +120,12 @@ class FileStore(Leasing):
         return await self._reports.run("series", file_totals.series, filter, step, group_by)
 
     async def prune(self, requests: float, rollups: float) -> bool:
-        """As `Store.prune`; totals go by whole days."""
-        return await self._ledger.run("prune", file_ledger.prune, requests, rollups)
+        """As `Store.prune`; totals go by whole days. Cached answers that have expired go, too."""
+        more = await self._ledger.run("prune", file_ledger.prune, requests, rollups)
+        if await asyncio.to_thread(os.path.exists, f"{self.path}.cache"):
+            with suppress(StoreUnavailable):  # records go on going
+                more |= await self._cache.run("prune", file_cache.prune, self._now())
+        return more
 
     async def cache_get(self, key: str) -> bytes | None:
         """As `Store.cache_get`."""

@@ -75,6 +75,7 @@ def _connect(path: str) -> sqlite3.Connection:
     make_private(path)
     connection = open_wal(path)
     try:
+        connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten, too
         with transaction(connection):
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
             if version < len(_MIGRATIONS):
@@ -131,6 +132,16 @@ def put(
             removed = removed and _remove_expired(connection, now)
             if not removed and not _remove_oldest(connection):
                 break
+
+
+def prune(connection: sqlite3.Connection, now: float) -> bool:
+    """Remove some of the expired; whether there are more. Once there are none, what they said is not in the
+    files any more."""
+    with transaction(connection):
+        removed = _remove_expired(connection, now)
+    if removed < AT_ONCE:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return removed == AT_ONCE
 
 
 def _remove_expired(connection: sqlite3.Connection, now: float) -> int:

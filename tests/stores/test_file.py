@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnavailable
+from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import plain
 from gateway_stores import file_lane
 from gateway_stores.file import FileStore
+from gateway_stores.file_cache import AT_ONCE
 from gateway_stores.file_lane import Lane
 from gateway_stores.file_schema import make_private, open_wal
 from gateway_stores.file_transaction import transaction
@@ -26,8 +28,11 @@ from tests.daemon.running import until
 
 
 @asynccontextmanager
-async def opened(path: str, site: Site | None = None) -> AsyncIterator[FileStore]:
+async def opened(
+    path: str, site: Site | None = None, clock: ManualClock | None = None
+) -> AsyncIterator[FileStore]:
     store = FileStore(path)
+    store.clock = clock or store.clock
     await store.open(site or Site())
     try:
         yield store
@@ -163,6 +168,29 @@ async def test_a_look_up_waits_for_no_answer_that_is_being_kept(path: str) -> No
             other.rollback()
         await putting
         assert await store.cache_get("other") == b"later"
+
+
+async def test_expired_answers_go_with_old_records(path: str) -> None:
+    clock = ManualClock()
+    async with opened(path, clock=clock) as store:
+        for number in range(AT_ONCE):
+            await store.cache_put(f"key-{number}", b"answer", 60.0)
+        clock.advance(61.0)
+        assert [await store.prune(0.0, 0.0) for _ in range(2)] == [True, False]
+    with closing(sqlite3.connect(f"{path}.cache")) as cache:
+        assert cache.execute("SELECT count(*) FROM answers").fetchone() == (0,)
+
+
+async def test_old_records_go_though_there_is_no_cache_or_one_in_trouble(path: str) -> None:
+    failed = list[str]()
+    async with opened(path, Site(failed=failed.append)) as store:
+        await store.append([plain(0), plain(1)])
+        assert not await store.prune(plain(1).time, 0.0)
+        assert not await asyncio.to_thread(os.path.exists, f"{path}.cache")
+        os.mkdir(f"{path}.cache")
+        assert not await store.prune(plain(1).time + 1, 0.0)
+        assert await store.requests(Filter(), 10) == []
+        assert failed == ["prune"]
 
 
 async def test_trouble_of_the_cache_ends_though_nobody_asks_for_an_answer(

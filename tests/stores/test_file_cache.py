@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_stores import file_cache
-from gateway_stores.file_cache import AHEAD, AT_ONCE, connect_cache, get, put
+from gateway_stores.file_cache import AHEAD, AT_ONCE, connect_cache, get, prune, put
 from gateway_stores.file_schema import make_private, open_wal
 
 BOUNDS = (10, 10**6)
@@ -84,6 +84,20 @@ def test_the_expired_go_before_any_other_where_there_are_too_many(tmp_path: Path
         put(connection, "newest", b"v", NOW + 60, expires=NOW + HOUR, bounds=(2, 10**9))
         assert kept(connection) == 2
         assert get(connection, "oldest", NOW + 60) == get(connection, "newest", NOW + 60) == b"v"
+
+
+def test_nothing_of_the_expired_is_left_in_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "cache"
+    with closing(connect_cache(str(path))) as connection:
+        for number in range(AT_ONCE + 1):
+            value = b"secret %d " % number * (2000 if number % 2 else 1)
+            put(connection, f"key-{number}", value, NOW, expires=NOW + 60, bounds=WIDE)
+        put(connection, "lasting", b"lasting", NOW, expires=NOW + HOUR, bounds=WIDE)
+        assert [prune(connection, NOW + 60) for _ in range(2)] == [True, False]
+        files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert b"secret" not in files
+        assert b"lasting" in files
+        assert get(connection, "lasting", NOW + 60) == b"lasting"
 
 
 class Answer(NamedTuple):
