@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from gateway.api import (
     Filter,
     Record,
     Site,
+    StoreUnavailable,
     TooOld,
     Total,
     Trouble,
@@ -60,7 +63,10 @@ class FileStore(Leasing):
         self._epoch = time.time() - self.clock()
         self._ledger = Lane(self.path, connect, site.failed)
         self._reports = Lane(self.path, connect, site.failed)
-        self._cache = Lane(f"{self.path}.cache", file_cache.connect_cache, site.failed)
+        cache, connect_cache = f"{self.path}.cache", file_cache.connect_cache
+        self._cache = Lane(cache, connect_cache, site.failed, probe=file_cache.try_writing)
+        self._look_ups = Lane(cache, connect_cache, site.failed, probe=file_cache.try_reading)
+        self._lanes = (self._ledger, self._reports, self._cache, self._look_ups)
         if site.ask is None:
             if not await asyncio.to_thread(self._claim):
                 site.failed("open")
@@ -74,13 +80,13 @@ class FileStore(Leasing):
         if not self._site.supervises:
             await self._windows.close()
         await self._link.close()
-        for lane in (self._ledger, self._reports, self._cache):
+        for lane in self._lanes:
             await lane.close()
         self._lock.release()
 
     def trouble(self) -> Trouble | None:
         """The first there is."""
-        troubles = [lane.trouble for lane in (self._ledger, self._reports, self._cache)]
+        troubles = [lane.trouble for lane in self._lanes]
         troubles.append(self._link.trouble)
         if not self._site.supervises:
             troubles.append(self._windows.trouble())
@@ -114,12 +120,16 @@ class FileStore(Leasing):
         return await self._reports.run("series", file_totals.series, filter, step, group_by)
 
     async def prune(self, requests: float, rollups: float) -> bool:
-        """As `Store.prune`; totals go by whole days."""
-        return await self._ledger.run("prune", file_ledger.prune, requests, rollups)
+        """As `Store.prune`; totals go by whole days. Cached answers that have expired go, too."""
+        more = await self._ledger.run("prune", file_ledger.prune, requests, rollups)
+        if await asyncio.to_thread(os.path.exists, f"{self.path}.cache"):
+            with suppress(StoreUnavailable):  # records go on going
+                more |= await self._cache.run("prune", file_cache.prune, self._now())
+        return more
 
     async def cache_get(self, key: str) -> bytes | None:
         """As `Store.cache_get`."""
-        return await self._cache.run("cache_get", file_cache.get, key, self._now())
+        return await self._look_ups.run("cache_get", file_cache.get, key, self._now())
 
     async def cache_put(self, key: str, value: bytes, seconds: float) -> None:
         """As `Store.cache_put`."""

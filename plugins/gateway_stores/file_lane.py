@@ -25,22 +25,33 @@ _TROUBLE = (*ERRORS, OSError)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 DAMAGED = ".damaged"
 """Beside a database: it is to be looked at before it is used again."""
+PROBE_SECONDS = 1.0
+"""From trouble on, where there is a probe, from one to the next."""
 _NICENESS = 5
 """How much a lane's thread is nicer than the event loop, which gets a core that both want at once."""
 
 
 class Lane:
     """Work for one database, done one after the other. After trouble it begins with a new connection, and so
-    it does where another file stands at its path, or none."""
+    it does where another file stands at its path, or none.
+
+    ``probe`` is tried after trouble until it succeeds: others may never come again with work of theirs."""
 
     def __init__(
-        self, path: str, connect: Callable[[str], sqlite3.Connection], failed: Callable[[str], None]
+        self,
+        path: str,
+        connect: Callable[[str], sqlite3.Connection],
+        failed: Callable[[str], None],
+        *,
+        probe: Callable[[sqlite3.Connection], object] | None = None,
     ) -> None:
         self.trouble: Trouble | None = None
         """What is wrong, as the last piece of work found it."""
         self._path = path
         self._connect = connect
         self._failed = failed
+        self._probe = probe
+        self._probing: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
         """The file that it is connected to."""
@@ -67,12 +78,24 @@ class Lane:
             result = await asyncio.get_running_loop().run_in_executor(self._thread, do)
         except _TROUBLE as error:
             self._failed(operation)
-            raise StoreUnavailable(self._note(error)) from error
+            message = self._note(error)
+            if self._probe is not None and self._probing is None:
+                self._probing = asyncio.create_task(self._probe_until_well(self._probe))
+            raise StoreUnavailable(message) from error
         self.trouble = None
         return result
 
+    async def _probe_until_well(self, probe: Callable[[sqlite3.Connection], object]) -> None:
+        while self.trouble is not None:
+            await asyncio.sleep(PROBE_SECONDS)
+            with suppress(StoreUnavailable):
+                await self.run("probe", probe)
+        self._probing = None
+
     async def close(self) -> None:
         """Finish what was begun and let go."""
+        if self._probing is not None:
+            self._probing.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
 

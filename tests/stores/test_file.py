@@ -16,16 +16,23 @@ from pathlib import Path
 import pytest
 
 from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnavailable
+from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import plain
+from gateway_stores import file_lane
 from gateway_stores.file import FileStore
+from gateway_stores.file_cache import AT_ONCE
 from gateway_stores.file_lane import Lane
 from gateway_stores.file_schema import make_private, open_wal
 from gateway_stores.file_transaction import transaction
+from tests.daemon.running import until
 
 
 @asynccontextmanager
-async def opened(path: str, site: Site | None = None) -> AsyncIterator[FileStore]:
+async def opened(
+    path: str, site: Site | None = None, clock: ManualClock | None = None
+) -> AsyncIterator[FileStore]:
     store = FileStore(path)
+    store.clock = clock or store.clock
     await store.open(site or Site())
     try:
         yield store
@@ -148,6 +155,98 @@ async def test_a_full_disk_is_trouble_until_it_is_not(path: str) -> None:
         assert total.requests == 2
 
 
+async def test_a_look_up_waits_for_no_answer_that_is_being_kept(path: str) -> None:
+    async with opened(path) as store:
+        await store.cache_put("key", b"answer", 60.0)
+        with closing(sqlite3.connect(f"{path}.cache")) as other:
+            assert await store.cache_get("key") == b"answer"
+            other.execute("BEGIN IMMEDIATE")
+            putting = asyncio.create_task(store.cache_put("other", b"later", 60.0))
+            await asyncio.sleep(0)
+            assert await store.cache_get("key") == b"answer"
+            assert not putting.done()
+            other.rollback()
+        await putting
+        assert await store.cache_get("other") == b"later"
+
+
+async def test_expired_answers_go_with_old_records(path: str) -> None:
+    clock = ManualClock()
+    async with opened(path, clock=clock) as store:
+        for number in range(AT_ONCE):
+            await store.cache_put(f"key-{number}", b"answer", 60.0)
+        clock.advance(61.0)
+        assert [await store.prune(0.0, 0.0) for _ in range(2)] == [True, False]
+    with closing(sqlite3.connect(f"{path}.cache")) as cache:
+        assert cache.execute("SELECT count(*) FROM answers").fetchone() == (0,)
+
+
+async def test_old_records_go_though_there_is_no_cache_or_one_in_trouble(path: str) -> None:
+    failed = list[str]()
+    async with opened(path, Site(failed=failed.append)) as store:
+        await store.append([plain(0), plain(1)])
+        assert not await store.prune(plain(1).time, 0.0)
+        assert not await asyncio.to_thread(os.path.exists, f"{path}.cache")
+        os.mkdir(f"{path}.cache")
+        assert not await store.prune(plain(1).time + 1, 0.0)
+        assert await store.requests(Filter(), 10) == []
+        assert failed == ["prune"]
+
+
+async def test_trouble_of_the_cache_ends_though_nobody_asks_for_an_answer(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_lane, "PROBE_SECONDS", 0.005)
+    cache, failed = f"{path}.cache", list[str]()
+    async with opened(path, Site(failed=failed.append)) as store:
+        os.mkdir(cache)
+        with pytest.raises(StoreUnavailable, match=f"^{cache}: Is a directory"):
+            await store.cache_get("key")
+        with pytest.raises(StoreUnavailable, match=f"^{cache}: Is a directory"):
+            await store.cache_put("key", b"answer", 60.0)
+        await until(lambda: failed.count("probe") > 2)
+        assert store.trouble() is not None
+        os.rmdir(cache)
+        await until(lambda: store.trouble() is None)
+
+
+async def test_a_cache_whose_disk_is_full_is_in_trouble_until_there_is_room(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_lane, "PROBE_SECONDS", 0.005)
+    failed = list[str]()
+    async with opened(path, Site(failed=failed.append)) as store:
+        await store.cache_put("key", b"answer", 60.0)
+        assert await store.cache_get("key") == b"answer"
+        with full_disk():
+            with pytest.raises(StoreUnavailable):
+                await store.cache_put("other", b"answer", 60.0)
+            await until(lambda: "probe" in failed)
+            assert store.trouble() is not None
+            assert await store.cache_get("key") == b"answer"
+        await until(lambda: store.trouble() is None)
+
+
+async def test_a_cache_that_turns_out_to_be_damaged_is_begun_anew(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_lane, "PROBE_SECONDS", 0.005)
+    async with opened(path) as store:
+        for number in range(100):
+            await store.cache_put(f"key-{number}", b"v" * 10_000, 60.0)
+    async with opened(path) as store:
+        await store.cache_put("new", b"answer", 60.0)
+        garble_values(f"{path}.cache")
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            await store.cache_get("key-90")
+        await until(lambda: store.trouble() is None)
+        assert await store.cache_get("new") is None
+        await store.cache_put("new", b"answer", 60.0)
+        assert await store.cache_get("new") == b"answer"
+    async with opened(path) as store:
+        assert await store.cache_get("new") == b"answer"
+
+
 async def test_damage_that_shows_later_is_logged_once_and_mended_at_the_next_start(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -236,6 +335,14 @@ def garble(path: str) -> None:
         file.seek(Path(path).stat().st_size // 2)
         file.write(b"\xff" * 8192 * 3)
     Path(f"{path}.cache").write_bytes(b"nonsense" * 1000)
+
+
+def garble_values(cache: str) -> None:
+    """Overwrite the second half of it, where the later answers are."""
+    with open(cache, "r+b") as file:
+        half = Path(cache).stat().st_size // 2
+        file.seek(half)
+        file.write(b"\xff" * half)
 
 
 async def test_workers_share_what_the_supervisor_keeps(path: str) -> None:
