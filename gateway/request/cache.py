@@ -83,7 +83,6 @@ class Answers:
         while self._flights.find(call) is not None:
             followed = await self._flights.follow(tx, call)
             if followed is not None:
-                self._metrics.cache_event("coalesced")
                 return followed
             if (given := await self._given(tx, key)) is not None:
                 return given

@@ -127,6 +127,7 @@ class Flights:
             return response
         finally:
             if tx.cache == "coalesced":
+                tx.live.metrics.cache_event("coalesced")
                 await tx.live.store.settle(place, 0)
             else:
                 await tx.live.store.release(place)

@@ -210,6 +210,10 @@ async def test_what_the_provider_says_is_said_to_all(
         records = await gateway.records(10)
         assert len([record for record in records if record.attempts]) == 1
         assert {record.cost_nano_usd for record in records} == {None}
+        assert sorted(record.cache for record in records) == ["coalesced"] * 9 + ["miss"]
+        samples = await gateway.samples()
+        events = {event: samples.sum("cache_events_total", event=event) for event in ("coalesced", "miss")}
+        assert events == {"coalesced": 9, "miss": 1}
 
 
 async def test_a_broken_stream_breaks_for_all_and_is_not_kept(tmp_path: Path) -> None:
