@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _NOTHING = Outcome(Kind.FAILED, 0, "")
 """What a begun stream ends with if its leader was stopped for a reason of its own."""
+_WAITED = 0.9
+"""The part of ``max_wait`` after which another's refusal is one's own. If all who came one after the other
+led for the little time that each has left, all the others would wake and follow anew every time."""
 Ask = Callable[[], Awaitable[web.StreamResponse]]
 
 
@@ -48,7 +51,7 @@ class Flight:
         self.work: asyncio.Task[web.StreamResponse] | None = None
         self.complete = False
         self.error: ApiError | None = None
-        """Why there is no answer, or not all of it, where that holds for the others as well."""
+        """Why there is no answer, or not all of it, where that may hold for the others as well."""
         self.followers = 0
         self.ended = asyncio.Event()
 
@@ -58,7 +61,7 @@ class Flight:
         try:
             response = await ask()
         except ApiError as error:
-            if tx.tries and error.source in (Source.PROVIDER, Source.CALLER):
+            if error.source in (Source.PROVIDER, Source.CALLER):
                 self.error = error
             raise
         self.complete, self.error = tx.error is None, tx.error
@@ -71,10 +74,18 @@ class Flight:
         try:
             await self.ended.wait()
         finally:
-            tx.upstream_seconds += time.monotonic() - began
+            if self.leader.tries:
+                tx.upstream_seconds += time.monotonic() - began
+            else:  # it has only stood in line, and ``tx`` with it
+                tx.waited_seconds += time.monotonic() - began
             self.followers -= 1
             if not self.followers and self.leader.left and self.work is not None:
                 self.work.cancel()
+
+    def error_for(self, tx: Transaction) -> ApiError | None:
+        """The error that ``tx`` would get as well; None if it may fare better."""
+        waited = tx.waited_seconds >= _WAITED * tx.runtime.config.policy.queue.max_wait
+        return self.error if self.leader.tries or waited else None
 
 
 class Flights:
@@ -153,8 +164,8 @@ async def _whole(tx: Transaction, flight: Flight) -> Direct | None:
     tx.target = flight.leader.target
     if flight.complete and tx.target is not None:
         return give(tx, Entry.of(flight.leader, b"".join(flight.tape.pieces)), tx.target)
-    if flight.error is not None:
-        raise flight.error
+    if (error := flight.error_for(tx)) is not None:
+        raise error
     return None
 
 
@@ -192,8 +203,8 @@ async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | Non
         return _end(tx, relay, flight.tape.ending)
     if relay.started:
         return _break(tx, relay, flight.error or from_outcome(_NOTHING))
-    if flight.error is not None:
-        raise flight.error
+    if (error := flight.error_for(tx)) is not None:
+        raise error
     return None
 
 

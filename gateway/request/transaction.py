@@ -57,7 +57,7 @@ class Transaction:
     """The candidate of the last attempt."""
     upstream_seconds: float = 0.0
     waited_seconds: float = 0.0
-    """How long it was `waiting`: neither our overhead nor the providers' time."""
+    """How long it was `waiting`, or followed one that was: neither our overhead nor the providers' time."""
     first_token: float | None = None
     usage: Usage | None = None
     cost: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.api import Meter
+from gateway.api import Meter, Refusal
+from gateway.routing.queue import Place
 from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, text_of, until
 from tests.fakes.openai import FakeOpenAI
 
@@ -252,6 +253,42 @@ async def test_whose_leader_ends_for_its_own_reasons_the_next_one_leads(
         statuses = sorted(status for status, _, _ in await asyncio.gather(*tasks))
         assert statuses == [200] * 9 + [500]
         assert len(fake_openai.requests) == 1
+
+
+def one_at_a_time(url: str, **policy: Any) -> dict[str, Any]:
+    """Requests wait in line for the only slot of the only key."""
+    config = coalescing(url, on_exhausted="queue", **policy)
+    config["llm_providers"][0]["limits"] = {"max_parallel": 1}
+    return config
+
+
+@asynccontextmanager
+async def busy(gateway: Gateway) -> AsyncIterator[None]:
+    """The key has no slot free until the block ends."""
+    (key,) = gateway.live.memory.keys.values()
+    held = await gateway.live.store.reserve(key.meter, 0)
+    assert not isinstance(held, Refusal)
+    yield
+    await gateway.live.store.release(held)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_follows_one_in_line_for_a_key_waits_with_it(
+    stream: bool, fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = one_at_a_time(fake_openai.url, queue={"max_wait": "500ms"})
+    async with running(config, tmp_path) as gateway, busy(gateway):
+        join, times = gateway.live.queue.join, []
+
+        def noted(keys: Hashable, client: str, until: float) -> Place:
+            times.append(until)
+            return join(keys, client, until)
+
+        monkeypatch.setattr(gateway.live.queue, "join", noted)
+        tasks = asking_for_text(gateway, 6, stream=stream)
+        await until(lambda: admitted(gateway) == 6)
+        assert [status for status, _ in await asyncio.gather(*tasks)] == [429] * 6
+        assert max(times) < times[0] + 0.5  # they all came before the first one's time was up
 
 
 async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
