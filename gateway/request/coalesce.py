@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.api import ApiError, Kind, Outcome, Source, Usage
 from gateway.request.account import close_books
 from gateway.request.admit import admit_unbilled
-from gateway.request.ending import streamed
+from gateway.request.ending import broken, streamed
 from gateway.request.entry import Entry, give
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import stream_head
@@ -61,8 +61,7 @@ class Flight:
         try:
             response = await ask()
         except ApiError as error:
-            if error.source in (Source.PROVIDER, Source.CALLER):
-                self.error = error
+            self.error = error
             raise
         self.complete, self.error = tx.error is None, tx.error
         return response
@@ -84,8 +83,12 @@ class Flight:
 
     def error_for(self, tx: Transaction) -> ApiError | None:
         """The error that ``tx`` would get as well; None if it may fare better."""
+        leader, error = self.leader, self.error
+        if error is None or leader.first_token is not None:
+            return error
         waited = tx.waited_seconds >= _WAITED * tx.runtime.config.policy.queue.max_wait
-        return self.error if self.leader.tries or waited else None
+        shared = error.source in (Source.PROVIDER, Source.CALLER) and (leader.tries or waited)
+        return error if shared else None
 
 
 class Flights:
@@ -177,11 +180,16 @@ async def _stream(tx: Transaction, flight: Flight) -> Direct | None:
 
     relay = relay_to(tx, make_head)
     flight.tape.join(relay)
+    response = None
     try:
-        return await _listen(tx, flight, relay)
+        response = await _listen(tx, flight, relay)
+        return response
     finally:
         flight.tape.leave(relay)
-        relay.close()
+        if response is None and relay.started:
+            tx.relay = relay
+        else:
+            relay.close()
 
 
 async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | None:
@@ -198,22 +206,21 @@ async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | Non
         tx.first_token = max(first, joined)
     if flight.complete:
         tx.status = 200
+        tx.usage, tx.cost = Usage(), 0
         if tx.content is not None:
             tx.content.streamed(flight.tape.ending)
-        return _end(tx, relay, flight.tape.ending)
-    if relay.started:
-        return _break(tx, relay, flight.error or from_outcome(_NOTHING))
-    if (error := flight.error_for(tx)) is not None:
+        return streamed(tx, relay, flight.tape.ending)
+    error = flight.error_for(tx)
+    if error is None and first is not None:
+        error = from_outcome(_NOTHING)
+    if error is None:
+        return None
+    if not relay.started:
         raise error
-    return None
+    return _break(tx, relay, error)
 
 
 def _break(tx: Transaction, relay: Relay, error: ApiError) -> Direct:
-    tx.fail(error, 200)
     tx.partial = tx.first_token is not None
-    return _end(tx, relay, tx.operation.dialect.error_event(error, tx.request_id))
-
-
-def _end(tx: Transaction, relay: Relay, events: bytes) -> Direct:
     tx.usage, tx.cost = Usage(), 0
-    return streamed(tx, relay, events)
+    return broken(tx, relay, error)
