@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -346,18 +345,44 @@ async def test_a_stream_with_signs_of_life_only_leads_in_its_turn(
 async def test_a_stream_with_signs_of_life_only_may_be_a_hit(
     fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with (
-        running({**coalescing(fake_openai.url), **LIVELY}, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    """Where the one that leads now has ended before this one could follow it."""
+    clients = [{"id": "one", "key": KEY}, {"id": "two", "key": "sk-two"}]
+    config = coalescing(fake_openai.url, *clients, cache={"shared": True})
+    async with running({**config, **LIVELY}, tmp_path) as gateway, AsyncExitStack() as stack:
         async with bug(gateway, monkeypatch):
-            _, follower = [await begun(gateway, stack) for _ in range(2)]
-            fresh = replace(gateway, headers={**gateway.headers, "cache-control": "no-cache"})
-            _, _, headers = await fresh.ask(model="gpt-4o", messages=LONG)
-            assert headers["x-coo-cache"] == "miss"
-        assert events_of(await follower.read())[-1] == "[DONE]"
+            _, second, third = [await begun(gateway.of(key), stack) for key in (KEY, KEY, "sk-two")]
+            gate, reserve = asyncio.Event(), gateway.live.store.reserve
+
+            async def late(meter: Meter, tokens: int, **more: Any) -> Any:
+                if meter.subject == "client:two":
+                    await gate.wait()
+                return await reserve(meter, tokens, **more)
+
+            monkeypatch.setattr(gateway.live.store, "reserve", late)
+        assert events_of(await second.read())[-1] == "[DONE]"
+        gate.set()
+        assert events_of(await third.read())[-1] == "[DONE]"
         assert len(fake_openai.requests) == 1
         assert sorted(record.cache for record in await gateway.records(3)) == ["hit", "miss", "miss"]
+
+
+async def test_who_came_while_others_waited_does_not_get_ahead_of_them(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one leads without a look into the store."""
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        looks, get = count(), gateway.live.store.cache_get
+
+        async def counted(key: str) -> bytes | None:
+            next(looks)
+            return await get(key)
+
+        monkeypatch.setattr(gateway.live.store, "cache_get", counted)
+        async with bug(gateway, monkeypatch):
+            tasks = asking(gateway, 3, stream=False)
+            await until(lambda: admitted(gateway) == 3)
+        assert sorted([status for status, _, _ in await asyncio.gather(*tasks)]) == [200, 200, 500]
+        assert next(looks) == 3
 
 
 async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
