@@ -86,12 +86,12 @@ class Answers:
     async def _together(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
         """Follow a call in flight, or make the one that others follow."""
         call = Call(key, tx.stream, orjson.dumps(tx.body.get("stream_options")) if tx.stream else b"")
-        while self._flights.find(call) is not None:
+        while (flight := self._flights.find(call)) is not None:
             followed = await self._flights.follow(tx, call)
             if followed is not None:
-                self._metrics.cache_event("coalesced")
                 return followed
-            if (given := await self._given(tx, key)) is not None:
+            # Else the next one leads at once: who comes now must not get ahead of those who waited.
+            if flight.complete and (given := await self._given(tx, key)) is not None:
                 return given
         self._metrics.cache_event("miss")
         tape = tx.tape = self._tape(tx)

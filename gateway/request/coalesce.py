@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.api import ApiError, Kind, Outcome, Source, Usage
 from gateway.request.account import close_books
 from gateway.request.admit import admit_unbilled
-from gateway.request.ending import streamed
+from gateway.request.ending import broken, streamed
 from gateway.request.entry import Entry, give
 from gateway.request.errors import draining, from_outcome
 from gateway.request.head import stream_head
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _NOTHING = Outcome(Kind.FAILED, 0, "")
 """What a begun stream ends with if its leader was stopped for a reason of its own."""
+_WAITED = 0.9
+"""The part of ``max_wait`` after which another's refusal is one's own. If all who came one after the other
+led for the little time that each has left, all the others would wake and follow anew every time."""
 Ask = Callable[[], Awaitable[web.StreamResponse]]
 
 
@@ -48,7 +51,7 @@ class Flight:
         self.work: asyncio.Task[web.StreamResponse] | None = None
         self.complete = False
         self.error: ApiError | None = None
-        """Why there is no answer, or not all of it, where that holds for the others as well."""
+        """Why there is no answer, or not all of it, where that may hold for the others as well."""
         self.followers = 0
         self.ended = asyncio.Event()
 
@@ -58,8 +61,7 @@ class Flight:
         try:
             response = await ask()
         except ApiError as error:
-            if tx.tries and error.source in (Source.PROVIDER, Source.CALLER):
-                self.error = error
+            self.error = error
             raise
         self.complete, self.error = tx.error is None, tx.error
         return response
@@ -71,10 +73,22 @@ class Flight:
         try:
             await self.ended.wait()
         finally:
-            tx.upstream_seconds += time.monotonic() - began
+            if self.leader.tries:
+                tx.upstream_seconds += time.monotonic() - began
+            else:  # it has only stood in line, and ``tx`` with it
+                tx.waited_seconds += time.monotonic() - began
             self.followers -= 1
             if not self.followers and self.leader.left and self.work is not None:
                 self.work.cancel()
+
+    def error_for(self, tx: Transaction) -> ApiError | None:
+        """The error that ``tx`` would get as well; None if it may fare better."""
+        leader, error = self.leader, self.error
+        if error is None or leader.first_token is not None:
+            return error
+        waited = tx.waited_seconds >= _WAITED * tx.runtime.config.policy.queue.max_wait
+        shared = error.source in (Source.PROVIDER, Source.CALLER) and (leader.tries or waited)
+        return error if shared else None
 
 
 class Flights:
@@ -127,6 +141,7 @@ class Flights:
             return response
         finally:
             if tx.cache == "coalesced":
+                tx.live.metrics.cache_event("coalesced")
                 await tx.live.store.settle(place, 0)
             else:
                 await tx.live.store.release(place)
@@ -152,8 +167,8 @@ async def _whole(tx: Transaction, flight: Flight) -> Direct | None:
     tx.target = flight.leader.target
     if flight.complete and tx.target is not None:
         return give(tx, Entry.of(flight.leader, b"".join(flight.tape.pieces)), tx.target)
-    if flight.error is not None:
-        raise flight.error
+    if (error := flight.error_for(tx)) is not None:
+        raise error
     return None
 
 
@@ -165,11 +180,16 @@ async def _stream(tx: Transaction, flight: Flight) -> Direct | None:
 
     relay = relay_to(tx, make_head)
     flight.tape.join(relay)
+    response = None
     try:
-        return await _listen(tx, flight, relay)
+        response = await _listen(tx, flight, relay)
+        return response
     finally:
         flight.tape.leave(relay)
-        relay.close()
+        if response is None and relay.started:
+            tx.relay = relay
+        else:
+            relay.close()
 
 
 async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | None:
@@ -186,22 +206,21 @@ async def _listen(tx: Transaction, flight: Flight, relay: Relay) -> Direct | Non
         tx.first_token = max(first, joined)
     if flight.complete:
         tx.status = 200
+        tx.usage, tx.cost = Usage(), 0
         if tx.content is not None:
             tx.content.streamed(flight.tape.ending)
-        return _end(tx, relay, flight.tape.ending)
-    if relay.started:
-        return _break(tx, relay, flight.error or from_outcome(_NOTHING))
-    if flight.error is not None:
-        raise flight.error
-    return None
+        return streamed(tx, relay, flight.tape.ending)
+    error = flight.error_for(tx)
+    if error is None and first is not None:
+        error = from_outcome(_NOTHING)
+    if error is None:
+        return None
+    if not relay.started:
+        raise error
+    return _break(tx, relay, error)
 
 
 def _break(tx: Transaction, relay: Relay, error: ApiError) -> Direct:
-    tx.fail(error, 200)
     tx.partial = tx.first_token is not None
-    return _end(tx, relay, tx.operation.dialect.error_event(error, tx.request_id))
-
-
-def _end(tx: Transaction, relay: Relay, events: bytes) -> Direct:
     tx.usage, tx.cost = Usage(), 0
-    return streamed(tx, relay, events)
+    return broken(tx, relay, error)

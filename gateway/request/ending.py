@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.api import ApiError
 from gateway.request.account import close_books
 from gateway.request.head import head
 from gateway.request.relay import Relay, sent
@@ -24,3 +25,9 @@ def streamed(tx: Transaction, relay: Relay, events: bytes) -> Direct:
     close_books(tx)
     relay.end(events)
     return sent(tx.http)
+
+
+def broken(tx: Transaction, relay: Relay, error: ApiError) -> Direct:
+    """A begun stream that goes no further, ended by its one error event."""
+    tx.fail(error, 200)
+    return streamed(tx, relay, tx.operation.dialect.error_event(error, tx.request_id))

@@ -70,7 +70,7 @@ def give(tx: Transaction, entry: Entry, target: Target) -> Direct:
 def _stream(tx: Transaction, entry: Entry) -> Direct:
     dialect = tx.operation.dialect
     events = dialect.as_stream(lenient.loads(entry.body), tx.include_usage)
-    relay = Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), dialect.keepalive, 0)
+    relay = tx.relay or Relay(tx.http, lambda: stream_head(tx.http, tx.headers()), dialect.keepalive, 0)
     if tx.content is not None:
         tx.content.answered(entry.body)
     tx.status, tx.first_token = 200, time.monotonic()

@@ -61,6 +61,8 @@ class Plan:
         self._last: Outcome | None = None
         self._failure: Outcome | None = None
         """The most hopeful of all failures: what the client is told in the end."""
+        self._max_wait = self._policy.queue.max_wait - tx.waited_seconds
+        """Less what it waited where it followed another request."""
         self._until: float | None = None
         """Loop time until which it waits in line, once it does."""
         self._deadline = math.inf
@@ -75,7 +77,7 @@ class Plan:
             choice = await self._try()
             queueing = queueing and self._worth_waiting() and bool(self._refusals)
         if choice is None and queueing:
-            choice = await self._in_line(settings.max_wait)
+            choice = await self._in_line()
         if choice is None and self._last is None and self._policy.on_exhausted == "burst":
             choice = await self._take(self._targets, force=True)
         if choice is None:
@@ -229,14 +231,14 @@ class Plan:
         client = self._tx.client
         return self._tx.demand.pool, client.providers, client.models
 
-    async def _in_line(self, max_wait: float) -> Choice | None:
-        """Wait in line for room; None if there is none within ``max_wait`` seconds, nor in time to use it."""
+    async def _in_line(self) -> Choice | None:
+        """Wait in line for room; None if there is none within ``max_wait``, nor in time to use it."""
         loop = asyncio.get_running_loop()
         # Who gets room is not known yet: the least patient provider's deadline counts.
         self._deadline = min(self._deadline, *map(self._tx.deadline_at, self._targets), math.inf)
         patience = self._deadline - WORTHWHILE - time.monotonic()
         if self._until is None:
-            self._until = loop.time() + min(max_wait, patience)
+            self._until = loop.time() + min(self._max_wait, patience)
         until = self._until
         choice, in_turn = None, True
         queue = self._tx.live.queue

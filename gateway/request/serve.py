@@ -19,6 +19,7 @@ from gateway.request.account import close_books
 from gateway.request.authenticate import presented_key
 from gateway.request.cache import ANSWERS
 from gateway.request.dispatch import ask
+from gateway.request.ending import broken
 from gateway.request.errors import draining, error_response, internal
 from gateway.request.head import line, usd
 from gateway.request.operations import Operation
@@ -131,6 +132,8 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
 
 
 def _refuse(tx: Transaction, error: ApiError) -> web.StreamResponse:
+    if tx.relay is not None:
+        return broken(tx, tx.relay, error)
     tx.fail(error, error.status)
     close_books(tx)
     lines = tx.headers()

@@ -57,7 +57,7 @@ class Transaction:
     """The candidate of the last attempt."""
     upstream_seconds: float = 0.0
     waited_seconds: float = 0.0
-    """How long it was `waiting`: neither our overhead nor the providers' time."""
+    """How long it was `waiting`, or followed one that was: neither our overhead nor the providers' time."""
     first_token: float | None = None
     usage: Usage | None = None
     cost: int | None = None
@@ -76,6 +76,8 @@ class Transaction:
     """What the response cache did: see `Record.cache`."""
     tape: Tape | None = None
     """Where its answer is recorded for others."""
+    relay: Relay | None = None
+    """Its stream, where that had begun with signs of life when the request it followed ended with nothing."""
     content: Content | None = None
     """What it asks and is answered, where that is logged."""
     left: bool = False
@@ -92,6 +94,8 @@ class Transaction:
         error = ApiError("client_closed_request", "The client went away.")
         self.fail(error, error.status)
         self.partial = True
+        if self.relay is not None:
+            self.relay.close()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -140,7 +144,9 @@ class Transaction:
 
 
 def relay_to(tx: Transaction, make_head: Callable[[], bytes]) -> Relay:
-    """The client's side of the stream that answers ``tx``."""
+    """The client's side of the stream that answers ``tx``; one that has begun goes on."""
+    if tx.relay is not None:
+        return tx.relay
     keepalive = tx.runtime.config.server.sse_keepalive
     filler = tx.operation.dialect.keepalive
     if tx.content is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.api import Meter
+from gateway.api import Meter, Refusal
 from gateway.request.tape import STOCK, Stock
+from gateway.routing.queue import Place
 from tests.daemon.running import KEY, Gateway, configured, events_of, openai, running, text_of, until
 from tests.fakes.openai import FakeOpenAI
 
 PRICES = {"input_token_cost": 0.001, "output_token_cost": 0.01}
+LIVELY = {"server": {"sse_keepalive": "10ms"}}
 LONG = [{"role": "user", "content": "word " * 50}]
 
 
@@ -76,6 +78,23 @@ async def failing(gate: asyncio.Event, status: int = 200) -> AsyncIterator[tuple
     app.router.add_post("/v1/chat/completions", serve)
     async with TestServer(app) as server:
         yield str(server.make_url("/")), requests
+
+
+@asynccontextmanager
+async def bug(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """The next request that is to go to a provider ends with a bug instead, when the block ends."""
+    gate, real = asyncio.Event(), gateway.live.store.reserve
+    times = count()
+
+    async def reserve(meter: Meter, tokens: int, **more: Any) -> Any:
+        if meter.subject.startswith("key:") and next(times) == 0:
+            await gate.wait()
+            raise RuntimeError("a bug")
+        return await real(meter, tokens, **more)
+
+    monkeypatch.setattr(gateway.live.store, "reserve", reserve)
+    yield
+    gate.set()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -211,6 +230,10 @@ async def test_what_the_provider_says_is_said_to_all(
         records = await gateway.records(10)
         assert len([record for record in records if record.attempts]) == 1
         assert {record.cost_nano_usd for record in records} == {None}
+        assert sorted(record.cache for record in records) == ["coalesced"] * 9 + ["miss"]
+        samples = await gateway.samples()
+        events = {event: samples.sum("cache_events_total", event=event) for event in ("coalesced", "miss")}
+        assert events == {"coalesced": 9, "miss": 1}
 
 
 async def test_a_broken_stream_breaks_for_all_and_is_not_kept(tmp_path: Path) -> None:
@@ -233,22 +256,134 @@ async def test_whose_leader_ends_for_its_own_reasons_the_next_one_leads(
     fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(coalescing(fake_openai.url), tmp_path) as gateway:
-        gate, real = asyncio.Event(), gateway.live.store.reserve
-        times = count()
-
-        async def reserve(meter: Meter, tokens: int, **more: Any) -> Any:
-            if meter.subject.startswith("key:") and next(times) == 0:
-                await gate.wait()
-                raise RuntimeError("a bug")
-            return await real(meter, tokens, **more)
-
-        monkeypatch.setattr(gateway.live.store, "reserve", reserve)
-        tasks = asking(gateway, 10, stream=False)
-        await until(lambda: admitted(gateway) == 10)
-        gate.set()
+        async with bug(gateway, monkeypatch):
+            tasks = asking(gateway, 10, stream=False)
+            await until(lambda: admitted(gateway) == 10)
         statuses = sorted(status for status, _, _ in await asyncio.gather(*tasks))
         assert statuses == [200] * 9 + [500]
         assert len(fake_openai.requests) == 1
+
+
+def one_at_a_time(url: str, **policy: Any) -> dict[str, Any]:
+    """Requests wait in line for the only slot of the only key."""
+    config = coalescing(url, on_exhausted="queue", **policy)
+    config["llm_providers"][0]["limits"] = {"max_parallel": 1}
+    return config
+
+
+@asynccontextmanager
+async def busy(gateway: Gateway) -> AsyncIterator[None]:
+    """The key has no slot free until the block ends."""
+    (key,) = gateway.live.memory.keys.values()
+    held = await gateway.live.store.reserve(key.meter, 0)
+    assert not isinstance(held, Refusal)
+    yield
+    await gateway.live.store.release(held)
+    gateway.live.queue.wake()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_follows_one_in_line_for_a_key_waits_with_it(
+    stream: bool, fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = one_at_a_time(fake_openai.url, queue={"max_wait": "500ms"})
+    async with running(config, tmp_path) as gateway, busy(gateway):
+        join, times = gateway.live.queue.join, []
+
+        def noted(keys: Hashable, client: str, until: float) -> Place:
+            times.append(until)
+            return join(keys, client, until)
+
+        monkeypatch.setattr(gateway.live.queue, "join", noted)
+        tasks = asking_for_text(gateway, 6, stream=stream)
+        await until(lambda: admitted(gateway) == 6)
+        assert [status for status, _ in await asyncio.gather(*tasks)] == [429] * 6
+        assert max(times) < times[0] + 0.5  # they all came before the first one's time was up
+
+
+async def test_who_came_later_waits_on_for_what_is_left_of_its_time(
+    fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    config = one_at_a_time(fake_openai.url, queue={"max_wait": "1s"})
+    async with running({**config, **LIVELY}, tmp_path) as gateway:
+        async with busy(gateway):
+            first = asyncio.create_task(gateway.stream(model="gpt-4o", messages=LONG))
+            await until(lambda: gateway.live.queue.size == 1)
+            await asyncio.sleep(0.5)  # so much is left in the end
+            (later,) = asking_for_text(gateway, 1, stream=True)
+            _, events, _ = await first
+            assert [event["error"]["code"] for event in events] == ["upstream_rate_limited"]
+            await until(lambda: gateway.live.queue.size == 1)
+        status, answer = await later
+        assert (status, events_of(answer)[-1]) == (200, "[DONE]")
+        assert answer.startswith(b": keepalive")
+        assert [record.cache for record in await gateway.records(2)] == ["miss", "miss"]
+
+
+async def begun(gateway: Gateway, stack: AsyncExitStack) -> Any:
+    """A stream that has had a sign of life."""
+    return await stack.enter_async_context(gateway.chat(model="gpt-4o", messages=LONG, stream=True))
+
+
+async def test_a_stream_with_signs_of_life_only_leads_in_its_turn(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is told in an event what keeps it from that."""
+    poor = {"id": "two", "key": "sk-two", "budget": {"usd": 0.000001}}
+    config = coalescing(fake_openai.url, {"id": "one", "key": KEY}, poor, cache={"shared": True})
+    async with running({**config, **LIVELY}, tmp_path) as gateway, AsyncExitStack() as stack:
+        assert (await gateway.of("sk-two").ask(model="gpt-4o"))[0] == 200  # which spends all it has
+        async with bug(gateway, monkeypatch):
+            streams = [await begun(gateway.of(key), stack) for key in (KEY, "sk-two", KEY, KEY)]
+        endings = [events_of(await stream.read())[-1] for stream in streams]
+        codes = [ending if ending == "[DONE]" else ending["error"]["code"] for ending in endings]
+        assert codes == ["internal_error", "insufficient_quota", "[DONE]", "[DONE]"]
+        assert len(fake_openai.requests) == 2
+        caches = sorted(record.cache for record in await gateway.records(5))
+        assert caches == ["coalesced", "miss", "miss", "miss", "miss"]
+
+
+async def test_a_stream_with_signs_of_life_only_may_be_a_hit(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the one that leads now has ended before this one could follow it."""
+    clients = [{"id": "one", "key": KEY}, {"id": "two", "key": "sk-two"}]
+    config = coalescing(fake_openai.url, *clients, cache={"shared": True})
+    async with running({**config, **LIVELY}, tmp_path) as gateway, AsyncExitStack() as stack:
+        async with bug(gateway, monkeypatch):
+            _, second, third = [await begun(gateway.of(key), stack) for key in (KEY, KEY, "sk-two")]
+            gate, reserve = asyncio.Event(), gateway.live.store.reserve
+
+            async def late(meter: Meter, tokens: int, **more: Any) -> Any:
+                if meter.subject == "client:two":
+                    await gate.wait()
+                return await reserve(meter, tokens, **more)
+
+            monkeypatch.setattr(gateway.live.store, "reserve", late)
+        assert events_of(await second.read())[-1] == "[DONE]"
+        gate.set()
+        assert events_of(await third.read())[-1] == "[DONE]"
+        assert len(fake_openai.requests) == 1
+        assert sorted(record.cache for record in await gateway.records(3)) == ["hit", "miss", "miss"]
+
+
+async def test_who_came_while_others_waited_does_not_get_ahead_of_them(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one leads without a look into the store."""
+    async with running(coalescing(fake_openai.url), tmp_path) as gateway:
+        looks, get = count(), gateway.live.store.cache_get
+
+        async def counted(key: str) -> bytes | None:
+            next(looks)
+            return await get(key)
+
+        monkeypatch.setattr(gateway.live.store, "cache_get", counted)
+        async with bug(gateway, monkeypatch):
+            tasks = asking(gateway, 3, stream=False)
+            await until(lambda: admitted(gateway) == 3)
+        assert sorted([status for status, _, _ in await asyncio.gather(*tasks)]) == [200, 200, 500]
+        assert next(looks) == 3
 
 
 async def test_who_joins_late_gets_all_of_a_stream(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
