@@ -40,6 +40,7 @@ class UnreportedFile:
         self._clock = clock
         self._lock: FileLock | None = None
         self._inherited: list[tuple[Path, FileLock]] = []
+        self._fails = False
 
     def find(self) -> tuple[list[Usage], list[Usage]]:
         """What processes that have ended left, to be reported by this one; and what living ones still have
@@ -60,7 +61,7 @@ class UnreportedFile:
         return inherited, of_others
 
     def keep(self, usages: Sequence[Usage]) -> None:
-        """Keep these, and nothing else. What cannot be kept is told in the log."""
+        """Keep these, and nothing else. That it fails is told in the log, once."""
         try:
             if usages:
                 self._write(usages)
@@ -69,8 +70,11 @@ class UnreportedFile:
                 self._lock = None
             while self._inherited:
                 _remove(*self._inherited.pop())
+            self._fails = False
         except OSError as error:
-            self._warn("what is used without the store cannot be kept", self._path, error)
+            if not self._fails:
+                self._warn("what is used without the store cannot be kept", self._path, error)
+            self._fails = True
 
     def release(self) -> None:
         """Let somebody inherit what is kept, or was not taken over."""
@@ -86,7 +90,7 @@ class UnreportedFile:
             lock.acquire()
             self._lock = lock
         epoch = time.time() - self._clock()
-        draft = self._path.with_suffix(".draft")
+        draft = _draft_of(self._path)
         with open(draft, "wb", opener=open_private) as file:
             file.write(orjson.dumps([(*one[:2], epoch + one.at, one.amount) for one in usages]))
         draft.replace(self._path)
@@ -111,7 +115,12 @@ class UnreportedFile:
         log.warning(message, extra={"path": str(path), "error": f"{type(error).__name__}: {error}"})
 
 
+def _draft_of(path: Path) -> Path:
+    return path.with_suffix(".draft")
+
+
 def _remove(path: Path, lock: FileLock) -> None:
-    path.unlink(missing_ok=True)
+    for left in (path, _draft_of(path)):
+        left.unlink(missing_ok=True)
     os.unlink(f"{path}.lock")
     lock.release()

@@ -73,7 +73,8 @@ def test_what_cannot_be_read_is_set_aside_and_told(
 def test_what_cannot_be_kept_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     one = UnreportedFile(tmp_path / "file" / "journal", "one", ManualClock())
-    one.keep([Usage("s", "requests", 0.0, 1)])
+    for _ in range(2):
+        one.keep([Usage("s", "requests", 0.0, 1)])
     [line] = caplog.records
     assert line.message == "what is used without the store cannot be kept"
     assert "NotADirectoryError" in line.__dict__["error"]
