@@ -18,7 +18,7 @@ EVERY = 0.25
 """Seconds between two exchanges."""
 
 
-class Correspondent(Protocol):
+class FactServer(Protocol):
     """The way to one server."""
 
     async def exchange(self, holder: str, facts: Sequence[Fact]) -> list[Fact]:
@@ -30,8 +30,8 @@ class Correspondent(Protocol):
 class FactExchange:
     """A task from `open` to `close`. What cannot be told waits, for as long as it holds."""
 
-    def __init__(self, correspondent: Correspondent) -> None:
-        self._correspondent = correspondent
+    def __init__(self, server: FactServer) -> None:
+        self._server = server
         self._site = Site()
         self._untold = Untold()
         self._task: asyncio.Task[None] | None = None
@@ -85,5 +85,5 @@ class FactExchange:
         holder = self._site.holder
         self.census.tell(holder, self._untold)
         with self._untold.telling() as facts:
-            heard = await self._correspondent.exchange(holder, facts)
+            heard = await self._server.exchange(holder, facts)
         pass_on(self._site, self.census.hear(heard))

@@ -12,14 +12,14 @@ WITHIN = 0.25
 
 
 class HttpFacts:
-    """A `Correspondent`: one call tells and asks."""
+    """A `FactServer`: one call tells and asks."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
         self._since = 0
 
     async def exchange(self, holder: str, facts: Sequence[Fact]) -> list[Fact]:
-        """As `Correspondent.exchange`."""
+        """As `FactServer.exchange`."""
         told = [{"name": name, "value": value, "seconds": seconds} for name, value, seconds in facts]
         body = {"holder": holder, "since": self._since, "facts": told}
         path = ("facts",)

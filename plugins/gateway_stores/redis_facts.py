@@ -14,7 +14,7 @@ WITHIN = 1.0
 
 
 class RedisFacts:
-    """A `Correspondent`. One key pair, in a cluster on one node."""
+    """A `FactServer`. One key pair, in a cluster on one node."""
 
     def __init__(self, link: Link, base: str) -> None:
         self._link = link
@@ -23,7 +23,7 @@ class RedisFacts:
         """The number of the last fact that was heard."""
 
     async def exchange(self, holder: str, facts: Sequence[Fact]) -> list[Fact]:
-        """As `Correspondent.exchange`."""
+        """As `FactServer.exchange`."""
         said = [part for name, value, seconds in facts for part in (name, value, repr(seconds))]
         call = Call(SCRIPT, self._base, (self._heard, holder, *said))
         [[heard, *found]] = await self._link.run([call], WITHIN)
