@@ -52,7 +52,7 @@ async def test_what_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         assert found["storage.runtime"]["since"] == 1.8e9
         assert "db:6379" in found["storage.config"]["message"]
         assert "Is a directory" in found["logging.audit"]["message"]
-        assert found["sink ops"]["message"].startswith("7 lines were lost, the last one 0 s ago")
+        assert found["sink ops"]["message"].startswith("7 lines were lost, the last one ")
 
 
 async def test_records_that_cannot_be_taken_from_the_journal_are_told(tmp_path: Path) -> None:
