@@ -14,7 +14,7 @@ from gateway.admin.state import AdminState
 from gateway.api import StoreUnavailable
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN, ADMIN_KEY, Gateway, configured, running, until
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 UP = {"id": "up", "type": "echo", "model": "m"}
 OPENAI = {

@@ -12,7 +12,7 @@ import orjson
 
 from tests.bench.measure import LOAD_CORE, SERVER_CORE
 from tests.bench.work import CHAT_ANSWER, GEMINI_ANSWER, MESSAGE_ANSWER
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 _START_SECONDS = 10.0
 _FRAME = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench import nginx
 from tests.bench.measure import LOAD_CORE
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 
 @asynccontextmanager

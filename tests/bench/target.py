@@ -18,7 +18,8 @@ from tests.bench.load import Result, Spec
 from tests.bench.measure import LOAD_CORE, SERVER_CORE, Void
 from tests.bench.work import Work
 from tests.browser.history import DAY, Served, fill, past
-from tests.fakes.daemon import ROOT, Daemon, free_port
+from tests.fakes.daemon import ROOT, Daemon
+from tests.fakes.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ import aiohttp
 
 from tests.browser.history import DAY, Served, fill, past
 from tests.fakes.anthropic import FakeAnthropic
-from tests.fakes.daemon import Daemon, free_port
+from tests.fakes.daemon import Daemon
 from tests.fakes.gemini import FakeGemini
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.ports import free_port
 from tests.fakes.upstream import Fault
 
 ADMIN_KEY = "an-admin-key-for-the-browser"

@@ -14,7 +14,8 @@ from pathlib import Path
 import trustme
 
 from tests.daemon.beside import beside
-from tests.fakes.daemon import ROOT, free_port
+from tests.fakes.daemon import ROOT
+from tests.fakes.ports import free_port
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 _NGINX = """\

@@ -23,7 +23,7 @@ from gateway.daemon import Daemon
 from gateway.instances import installed
 from gateway.registry import Registry
 from gateway.runtime import Live
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 KEY = "sk-client-1"
 ADMIN_KEY = "an-admin-key-for-tests"

@@ -18,7 +18,8 @@ import yaml
 from tests.daemon.command import coo_llm
 from tests.daemon.running import HELLO, KEY, configured
 from tests.daemon.working import working
-from tests.fakes.daemon import ACTIVATE, Daemon, free_port
+from tests.fakes.daemon import ACTIVATE, Daemon
+from tests.fakes.ports import free_port
 
 ECHO = {"id": "up", "type": "echo", "model": "m", "first_token_ms": 5, "token_ms": 2}
 FEW, MANY = 3, 50

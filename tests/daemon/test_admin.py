@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.running import ADMIN, ADMIN_KEY, KEY, Gateway, configured, running
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 ECHO = {"id": "up", "type": "echo", "model": "m"}
 SERVER = {"server": {"admin_api_key": ADMIN_KEY}}

@@ -13,8 +13,8 @@ import trustme
 from gateway.upstream.client import Client
 from tests.daemon.faulty import QUICK, check_error, outcomes, reported, tries, upstream
 from tests.daemon.running import configured, running
-from tests.fakes.daemon import free_port
 from tests.fakes.nasty import NastyServer, Step
+from tests.fakes.ports import free_port
 from tests.fakes.steps import answer, close, idle_close, reset, stream
 
 

@@ -15,7 +15,7 @@ from pytest import TempPathFactory
 from tests.daemon.beside import beside
 from tests.daemon.raw import Answer, Gone, chunked, connected, exchange, message
 from tests.daemon.stand import BEARER, CHAT, Stand, chat, stand
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 __all__ = ["stand"]
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -18,9 +18,10 @@ from pydantic import SecretStr
 
 from tests.daemon.test_curl import curl
 from tests.fakes.anthropic import FakeAnthropic
-from tests.fakes.daemon import Daemon, free_port
+from tests.fakes.daemon import Daemon
 from tests.fakes.gemini import FakeGemini
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.ports import free_port
 from tests.fakes.upstream import FakeUpstream
 
 SEEDS = Path(__file__).parents[1] / "config" / "seeds"

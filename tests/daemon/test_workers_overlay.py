@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
 from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
-from tests.fakes.daemon import free_port
+from tests.fakes.ports import free_port
 
 WAITING = ["server.listen", "server.workers", "logging.prometheus.endpoint"]
 

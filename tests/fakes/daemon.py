@@ -13,6 +13,8 @@ from typing import Any, Self
 
 import yaml
 
+from tests.fakes.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -25,14 +27,6 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 """Hands a socket over by sd_listen_fds(3), which wants the number of the process that uses it."""
 _PROBE = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Daemon:

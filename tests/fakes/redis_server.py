@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from typing import Any, Self
 
 import redis
 import trustme
+
+from tests.fakes.ports import free_port
 
 HOST = "127.0.0.1"
 _DEADLINE = 15.0
@@ -27,8 +28,8 @@ class RedisServer:
     def __init__(
         self, *options: str, tls: Path | None = None, sentinel: str = "", cluster: bool = False
     ) -> None:
-        self.port = _free_port()
-        self.bus = _free_port() if cluster else 0
+        self.port = free_port()
+        self.bus = free_port() if cluster else 0
         """Where the nodes of a cluster talk to each other."""
         self.directory = Path(tempfile.mkdtemp(prefix="redis-"))
         self._options = options
@@ -222,13 +223,6 @@ def eventually(true: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("it does not come about")
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def certificates(directory: Path) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gateway.api import Site
 from gateway.api.testing.clock import ManualClock
 from gateway_stores.http import HttpStore
-from tests.fakes.daemon import free_port
 from tests.fakes.http_store import KEY, HttpStoreServer
+from tests.fakes.ports import free_port
 
 
 class ServedHttpStore(HttpStore):
