@@ -1,9 +1,11 @@
-"""What all tests share: the fake upstreams, and ``--long`` for the full-size runs."""
+"""What all tests share: the fake upstreams, ``--long`` for the full-size runs, how to run side by side."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.fakes.fixtures import fake_anthropic, fake_gemini, fake_openai, nasty
 from tests.fakes.redis_fixtures import own_redis, redis_cluster, redis_sentinels, shared_redis, tls_files
@@ -33,6 +35,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The same examples in every run, but new ones in a long run."""
     settings.load_profile("long" if config.getoption("--long") else "suite")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """How ``--numprocesses`` shares the tests out."""
+    return Scheduling(config, log)
+
+
+class Scheduling(LoadFileScheduling):
+    """The tests of a file keep to one process, as do those of the folders that share what starts slowly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.rpartition("/")[0]
+        return folder if folder in ("tests/browser", "tests/package") else super()._split_scope(nodeid)
 
 
 @pytest.fixture

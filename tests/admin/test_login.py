@@ -18,7 +18,7 @@ from tests.admin.calling import administered, audited, call
 from tests.daemon.running import ADMIN, ADMIN_KEY, Gateway, running
 
 PASSWORD = "correct horse"
-HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD, salt=b"the same always")
 RELOAD = "/admin/v1/reload"
 
 
