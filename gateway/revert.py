@@ -11,7 +11,7 @@ from gateway.build import build_managed
 from gateway.config import client_edit
 from gateway.config.managed import Managed, parse
 from gateway.config.overlay import without
-from gateway.config.problems import opening, render
+from gateway.config.problems import Problem, opening, render
 from gateway.config.read import read
 from gateway.config.schema import Server
 from gateway.config.tree import CLIENTS, indexed, leaves
@@ -32,8 +32,9 @@ async def settings(path: str, registry: Registry) -> Sequence[str]:
     return [render(path) for path in paths if path]
 
 
-async def revert(path: str, setting: str, registry: Registry) -> None:
-    """Take back ``setting``, and all that lies in it, of what is on top of the file at ``path``.
+async def revert(path: str, setting: str, registry: Registry) -> Sequence[Problem]:
+    """Take back ``setting``, and all that lies in it, of what is on top of the file at ``path``. What did not
+    fit before may not fit then either: why is returned.
 
     Raises `KeyError` if nothing is set there, `ConfigError` if the rest would not be valid, `OSError` where
     ``storage.config`` cannot be used.
@@ -47,6 +48,7 @@ async def revert(path: str, setting: str, registry: Registry) -> None:
 
     async with _opened(path, registry) as managed:
         await managed.update(reverted)
+        return (await managed.load(again=False)).refused
 
 
 def _names(client: str) -> set[str]:

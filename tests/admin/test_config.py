@@ -432,6 +432,32 @@ async def test_what_no_longer_fits_an_edited_file_is_told_with_how_to_take_it_ba
         await until(lambda: not gateway.live.reload_errors)
 
 
+async def test_of_several_settings_that_do_not_fit_each_can_be_taken_back(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    limits = {"req_per_min": 5}
+    echoes = [{"id": id_, "type": "echo", "model": "m"} for id_ in ("a", "b")]
+    async with running(keyed(*echoes), tmp_path, config_store=store) as gateway:
+        set_ = {"llm_providers": [{"id": id_, "limits": limits} for id_ in ("a", "b")]}
+        assert (await gateway.admin("POST", "config", set_))[0] == 200
+        gateway.write(keyed(*({**echo, "id": f"new-{echo['id']}"} for echo in echoes)))
+        assert (await gateway.post_reload())[0] == 422
+        patch = {"policy": {"priority": "cost"}}
+        assert (await gateway.admin("POST", "config", patch))[0] == 422  # only less may be set
+        status, body = await gateway.admin("DELETE", "config/overlay/llm_providers/a")
+        assert (status, body["reloaded"]) == (200, False)
+        [error] = body["errors"]
+        assert error["message"].endswith("coo-llm revert PATH llm_providers.b")
+        assert (await gateway.admin("GET", "config/overlay"))[1]["errors"] == [error]
+        status, body = await gateway.admin("DELETE", "config/overlay/llm_providers/b")
+        assert (status, body["reloaded"], "errors" in body) == (200, True, False)
+        assert (await gateway.admin("POST", "config", patch))[0] == 200
+        fallback = {"fallback": {"providers": ["c"]}}
+        both = {"policy": fallback, "llm_providers": [{**UP, "id": "c"}]}
+        assert (await gateway.admin("POST", "config", both))[0] == 200
+        assert (await gateway.admin("DELETE", "config/overlay/llm_providers/c"))[0] == 422  # all fits
+
+
 @pytest.mark.parametrize(
     ("call", "change"),
     [
