@@ -124,6 +124,28 @@ async def test_a_change_leaves_what_it_does_not_name(gateway: Gateway) -> None:
     assert (await gateway.admin("PUT", "clients/two", {"key": "sk-client-1"}))[0] == 409
 
 
+async def test_a_client_of_a_provider_that_is_gone_is_changed_in_all_else(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    other = {**UP, "id": "other"}
+    async with running(configured(UP, other, **SERVER), tmp_path, config_store=store) as gateway:
+        body = {"id": "two", "key": KEY, "allowed_providers": ["up", "other"]}
+        assert (await gateway.admin("POST", "clients", body))[0] == 201
+        gateway.write(configured(UP, **SERVER))
+        assert (await gateway.post_reload())[0] == 200
+        shown = (await gateway.admin("GET", "clients/two"))[1]
+        limited = {**shown, "limits": {"req_per_min": 1}}
+        assert (await gateway.admin("PUT", "clients/two", limited))[0] == 200
+        patch = {"api_keys": [{"id": "two", "description": "the second"}]}
+        assert (await gateway.admin("POST", "config", patch))[0] == 200
+        status, answer = await gateway.admin("PUT", "clients/two", {"allowed_providers": ["other"]})
+        assert (status, answer["details"][0]["path"]) == (400, "allowed_providers.0")
+        assert await status_of(gateway, KEY) == 200
+        expired = {"expires_at": "2020-01-01T00:00:00Z"}
+        assert (await gateway.admin("PUT", "clients/two", expired))[0] == 200
+        assert await status_of(gateway, KEY) == 401
+
+
 async def test_a_client_can_be_read_edited_and_sent_back(tmp_path: Path, store: MemoryConfigStore) -> None:
     clients = [{"id": "one", "key": "sk-client-1", "description": "see http://a:b@x/"}]
     async with running(configured(UP, **SERVER, api_keys=clients), tmp_path, config_store=store) as gateway:
