@@ -210,6 +210,25 @@ async def test_a_client_is_removed_and_never_taken_for_anonymous(tmp_path: Path)
         assert (await gateway.ask())[0] == 401  # also after a restart
 
 
+async def test_a_key_that_the_file_gives_to_another_client_is_served_as_the_file_says(
+    tmp_path: Path, store: MemoryConfigStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(UP, **SERVER)
+    async with running(config, tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+        theirs = {"id": "three", "key": KEY, "allowed_models": ["n"]}
+        gateway.write({**config, "api_keys": [*config["api_keys"], theirs]})
+        assert (await gateway.post_reload())[0] == 200
+        assert await status_of(gateway, KEY) == 403
+        assert (await gateway.admin("GET", "clients/two"))[1]["keys"] == []
+        _, rotated = await gateway.admin("POST", "clients/two/rotate", {})
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [403, 200]
+        gateway.write(config)
+        assert (await gateway.post_reload())[0] == 200
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [401, 200]
+    assert "a key of the client two, set through the admin API, is that of three" in capfd.readouterr().err
+
+
 async def test_that_the_file_had_clients_is_remembered(tmp_path: Path, store: MemoryConfigStore) -> None:
     async with running(configured(UP, **SERVER), tmp_path, config_store=store):
         await until(lambda: b'"clients_existed":true' in store._document.data)
