@@ -576,6 +576,20 @@ async def test_trouble_is_over_once_the_store_answers_again(tmp_path: Path) -> N
         await until(lambda: gateway.live.managed.trouble is None)
 
 
+async def test_a_damaged_list_is_trouble_of_the_document(tmp_path: Path, store: MemoryConfigStore) -> None:
+    damaged = b'{"format": 1, "overlay": {"llm_providers": [1]}}'
+    await store.write(damaged, await store.version())
+    async with running(keyed(), tmp_path, config_store=store) as gateway:  # with the file alone
+        status, body = await gateway.admin("GET", "config/overlay")
+        assert (status, body["overlay"]) == (200, {})
+        assert "storage.config is damaged" in body["trouble"]
+        assert (await gateway.ask())[0] == 200
+        assert (await gateway.admin("DELETE", "config/overlay"))[0] == 503
+        assert (await store.read()).data == damaged
+        await store.write(b"", await store.version())
+        await until(lambda: gateway.live.managed.trouble is None)
+
+
 class Full(MemoryConfigStore):
     """Takes no document as long as it is ``full``."""
 
