@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ def roster(
     for id_, entry in managed.clients.items():
         base = clients.get(id_)
         keys = tuple(key for key in entry.keys if owners.get(key.digest, id_) == id_)
-        warnings += _lost(id_, entry, owners, in_file=base is not None)
+        warnings += _cautions(id_, entry, owners, in_file=base is not None)
         known = before.get(id_)
         if base is None and known is not None and (known.source, known.made_of) == ("api", entry):
             clients[id_] = known if known.keys == keys else replace(known, keys=keys)
@@ -63,20 +63,30 @@ def roster(
     return clients, warnings
 
 
-def _lost(id_: str, entry: ManagedClient, owners: Mapping[str, str], *, in_file: bool) -> Iterator[str]:
-    """A warning for each key that a client was given here and another has in the file."""
+def _cautions(id_: str, entry: ManagedClient, owners: Mapping[str, str], *, in_file: bool) -> Iterator[str]:
+    """What wants a second look where the file has the same client, or another with one of its keys."""
+    to_take_back = f"to take back what was set of {id_}: coo-llm revert PATH {render((*CLIENTS, id_))}"
+    if in_file and entry.created_at is not None:
+        yield (
+            f"the client {id_} of the file was made through the admin API as well: its settings and key "
+            f"there count; {to_take_back}"
+        )
+    remedy = to_take_back if in_file else f"POST /admin/v1/clients/{id_}/rotate gives {id_} another"
     for key in entry.keys:
         owner = owners.get(key.digest, id_)
         if owner != id_ and key.until is None:  # one that was rotated out ends anyway
-            remedy = (
-                f"to take back what was set of {id_}: coo-llm revert PATH {render((*CLIENTS, id_))}"
-                if in_file
-                else f"POST /admin/v1/clients/{id_}/rotate gives {id_} another"
-            )
             yield (
                 f"a key of the client {id_}, set through the admin API, is that of {owner} in the file, "
                 f"and counts as {owner}'s alone; {remedy}"
             )
+
+
+def of_file(managed: Managed, file: Collection[str]) -> dict[str, ManagedClient]:
+    """What was set of clients of the file, which has those with the ids ``file``: of one that was made before
+    it came there as well, and of one that is there no more."""
+    return {
+        id_: client for id_, client in managed.clients.items() if client.created_at is None or id_ in file
+    }
 
 
 def in_file(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -260,6 +260,20 @@ async def test_a_client_made_here_is_not_taken_back_as_a_setting(gateway: Gatewa
     assert await status_of(gateway, KEY) == 200
 
 
+async def test_a_client_made_here_that_came_to_the_file_later_is_taken_back_as_what_was_set_of_it(
+    gateway: Gateway,
+) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    theirs = {"id": "two", "key": "sk-two-of-the-file"}
+    gateway.write({**gateway.config, "api_keys": [*gateway.config["api_keys"], theirs]})
+    assert (await gateway.post_reload())[0] == 200
+    assert [await status_of(gateway, key) for key in (KEY, theirs["key"])] == [200, 401]
+    assert list((await gateway.admin("GET", "config/overlay"))[1]["clients"]) == ["two"]
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 200
+    assert [await status_of(gateway, key) for key in (KEY, theirs["key"])] == [401, 200]
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 404
+
+
 async def test_usage_and_list(gateway: Gateway) -> None:
     await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
     await gateway.of(KEY).ask()

@@ -55,6 +55,15 @@ def test_a_key_that_was_rotated_out_is_given_to_another_without_a_word(load: Loa
     assert (clients["a"].keys, warnings) == ((NEW,), [])
 
 
+def test_a_client_that_was_made_before_it_came_to_the_file_is_told(load: Load) -> None:
+    loaded = file(load, "a")
+    clients, warnings = together(loaded, a=ManagedClient({}, (ONE,), 1.0))
+    assert clients["a"].keys == (ONE,)
+    [warning] = warnings
+    assert warning.startswith("the client a of the file was made through the admin API as well")
+    assert warning.endswith("coo-llm revert PATH api_keys.a")
+
+
 def test_a_client_may_be_given_the_key_that_it_has_in_the_file(load: Load) -> None:
     loaded = file(load, "a")
     clients, warnings = together(loaded, a=ManagedClient({}, (keys_of(loaded)["a"], TWO)))
