@@ -237,7 +237,7 @@ def _revert(path: str, setting: str | None) -> int:
         return INVALID
     if left:
         print(f"{setting} is taken back.")
-        complain("\n".join(["The rest does not fit the file, and is not in effect:", *map(str, left)]))
+        complain("\n".join(["The rest is not in effect:", *map(str, left)]))
     else:
         print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK

@@ -86,7 +86,7 @@ async def test_of_two_settings_that_do_not_fit_one_is_taken_back_and_the_other_n
     done = await coo_llm("revert", "c.yaml", "llm_providers.a", folder=tmp_path)
     assert (done.code, done.out) == (0, "llm_providers.a is taken back.\n")
     first, second = done.err.splitlines()
-    assert first == "The rest does not fit the file, and is not in effect:"
+    assert first == "The rest is not in effect:"
     assert second.startswith("llm_providers.1.type: is required")
     assert second.endswith("coo-llm revert PATH llm_providers.b")
     done = await coo_llm("revert", "c.yaml", "llm_providers.b", folder=tmp_path)
