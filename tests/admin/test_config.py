@@ -149,6 +149,8 @@ async def test_where_each_setting_comes_from(tmp_path: Path, store: MemoryConfig
         ({"policy": {"retry": {"max_attempts": "5"}}}, "policy.retry.max_attempts"),
         ({"llm_providers": [{"id": "up", "type": "echo", "nonsense": 1}]}, "llm_providers.0.nonsense"),
         ({"llm_providers": [{"name": "none"}]}, "llm_providers.0"),
+        ({"llm_providers": ["up"]}, "llm_providers.0"),
+        ({"llm_providers": [{"key": "sk-up"}]}, "llm_providers.0"),
         ({"llm_providers": None}, "llm_providers"),
         ({"llm_providers": "up"}, "llm_providers"),
         ({"storage": {"master_key": "x"}}, "storage"),
