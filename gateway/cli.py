@@ -228,14 +228,18 @@ def _revert(path: str, setting: str | None) -> int:
             if not found:
                 complain(f"nothing is set on top of {path}", logging.INFO)
             return OK
-        asyncio.run(revert.revert(path, setting, registry))
+        left = asyncio.run(revert.revert(path, setting, registry))
     except KeyError:
         complain(f"nothing is set at {setting}: coo-llm revert {path} lists what is")
         return INVALID
     except (ConfigError, OSError) as error:
         complain(error)
         return INVALID
-    print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
+    if left:
+        print(f"{setting} is taken back.")
+        complain("\n".join(["The rest is not in effect:", *map(str, left)]))
+    else:
+        print(f"{setting} is taken back. A gateway that runs does so within a second, or at its next start.")
     return OK
 
 

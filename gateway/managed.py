@@ -14,7 +14,7 @@ from gateway.api import ConfigStore, Conflict, StoreUnavailable
 from gateway.config.cautions import warnings
 from gateway.config.known import Known
 from gateway.config.managed import Managed, parse, serialise
-from gateway.config.overlay import Overlay, applied, blamed, resealed
+from gateway.config.overlay import Overlay, applied, blamed, is_part, resealed
 from gateway.config.problems import Problem
 from gateway.config.read import ConfigError, Loaded, fingerprint
 from gateway.config.roster import KnownClient, roster
@@ -85,7 +85,8 @@ class ManagedConfig:
         also what is not changed.
 
         ``change`` may be called more than once, and what it raises is passed on. Raises `ConfigError` if the
-        configuration would not be valid, and `StoreUnavailable`; nothing is changed then.
+        configuration would not be valid, unless it was not before and less is set now, and
+        `StoreUnavailable`; nothing is changed then.
         """
         for _ in range(_ATTEMPTS):
             with self._asking("read"):
@@ -94,10 +95,9 @@ class ManagedConfig:
             after = change(before)
             if after == before and not always:
                 return before
-            settings = after.overlay != before.overlay
+            if after.overlay != before.overlay:
+                await asyncio.to_thread(self._must_fit, after.overlay, before.overlay)
             after = replace(after, overlay=resealed(after.overlay, self.vault))
-            if settings:
-                await asyncio.to_thread(self.combined, after.overlay)
             try:
                 with self._asking("write"):
                     version = await self.store.write(serialise(after), document.version)
@@ -151,6 +151,21 @@ class ManagedConfig:
             config = applied(self.file.values, overlay, self.vault, self.known)
         self.check(config)
         return config
+
+    def _must_fit(self, overlay: Overlay, before: Overlay) -> None:
+        """Raises `ConfigError`. Of what did not fit ``before`` some may be taken back, and then more."""
+        try:
+            self.combined(overlay)
+        except ConfigError:
+            if not is_part(overlay, before) or self._fits(before):
+                raise
+
+    def _fits(self, overlay: Overlay) -> bool:
+        try:
+            self.combined(overlay)
+        except ConfigError:
+            return False
+        return True
 
     def _compose(self, managed: Managed | None, again: bool) -> Loaded:
         refused = self._refresh(managed.overlay if managed is not None else {}, again)

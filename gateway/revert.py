@@ -6,13 +6,15 @@ import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from gateway.build import build_managed
 from gateway.config import client_edit
 from gateway.config.managed import Managed, parse
 from gateway.config.overlay import without
-from gateway.config.problems import opening, render
-from gateway.config.read import read
+from gateway.config.problems import Problem, opening, render
+from gateway.config.read import Loaded, read
+from gateway.config.roster import of_file
 from gateway.config.schema import Server
 from gateway.config.tree import CLIENTS, indexed, leaves
 from gateway.instances import installed
@@ -27,26 +29,28 @@ async def settings(path: str, registry: Registry) -> Sequence[str]:
     changed. Raises as `revert`."""
     async with _opened(path, registry) as managed:
         found = parse((await managed.store.read()).data)
-    changed = [id_ for id_, client in found.clients.items() if client.created_at is None]
+        changed = of_file(found, managed.file.clients)
     paths = [*leaves(indexed(found.overlay)), *((*CLIENTS, id_) for id_ in changed)]
     return [render(path) for path in paths if path]
 
 
-async def revert(path: str, setting: str, registry: Registry) -> None:
-    """Take back ``setting``, and all that lies in it, of what is on top of the file at ``path``.
+async def revert(path: str, setting: str, registry: Registry) -> Sequence[Problem]:
+    """Take back ``setting``, and all that lies in it, of what is on top of the file at ``path``. What did not
+    fit before may not fit then either: why is returned.
 
     Raises `KeyError` if nothing is set there, `ConfigError` if the rest would not be valid, `OSError` where
     ``storage.config`` cannot be used.
     """
-
-    def reverted(managed: Managed) -> Managed:
-        for id_, client in managed.clients.items():
-            if client.created_at is None and setting in _names(id_):
-                return client_edit.revert(managed, id_)
-        return replace(managed, overlay=without(managed.overlay, setting)[0])
-
     async with _opened(path, registry) as managed:
-        await managed.update(reverted)
+        await managed.update(partial(_reverted, setting, managed.file))
+        return (await managed.load(again=False)).refused
+
+
+def _reverted(setting: str, file: Loaded, managed: Managed) -> Managed:
+    for id_ in of_file(managed, file.clients):
+        if setting in _names(id_):
+            return client_edit.revert(managed, id_)
+    return replace(managed, overlay=without(managed.overlay, setting)[0])
 
 
 def _names(client: str) -> set[str]:

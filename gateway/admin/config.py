@@ -13,6 +13,7 @@ from gateway.admin.state import AdminState
 from gateway.config.managed import Managed, ManagedClient
 from gateway.config.overlay import hidden, sources
 from gateway.config.problems import ConfigError, Path, render
+from gateway.config.roster import of_file
 from gateway.reload import told
 from gateway.vault import NoMasterKey
 
@@ -58,7 +59,8 @@ def overlay(state: AdminState) -> dict[str, Any]:
     return {
         "overlay": hidden(managed.overlay, live.managed.vault),
         "clients": {
-            id_: _set_of(id_, client) for id_, client in managed.clients.items() if client.created_at is None
+            id_: _set_of(id_, client)
+            for id_, client in of_file(managed, live.managed.effective.clients).items()
         },
         "disabled": sorted(managed.disabled),
         "errors": live.reload_errors,

@@ -14,7 +14,7 @@ from gateway.config.managed import Managed
 from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
 from gateway.config.overlay import Overlay, Shown, changes, sealed, without
 from gateway.config.problems import ConfigError, Path, Problem, render
-from gateway.config.roster import KnownClient, key_of, roster
+from gateway.config.roster import KnownClient, in_file, key_of, of_file, roster
 from gateway.config.schema import ClientConfig, Config
 from gateway.config.tree import CLIENTS, PROVIDERS, by_id, find, leaves, merge
 from gateway.reload import restart_required
@@ -139,7 +139,7 @@ def reverted(managed: Managed, where: str, touched: list[str], file: Mapping[str
     try:
         if name == "api_keys" and id_:
             touched.append(render((name, id_)))
-            if managed.clients[id_].created_at is not None:
+            if id_ in managed.clients and id_ not in of_file(managed, in_file(file)):
                 raise AdminError(409, "This client was made here: DELETE /admin/v1/clients/{id} removes it.")
             return client_edit.revert(managed, id_)
         overlay, path = without(managed.overlay, where)

@@ -52,7 +52,9 @@ def create(managed: Managed, file: Loaded, body: Mapping[str, Any], now: float) 
     if checked.id in managed.clients or checked.id in file.clients:
         raise Taken(f'there is a client with the id "{checked.id}" already')
     key = _key(checked.key.get_secret_value(), managed, file)
-    _check(checked, file)
+    if checked.id in RESERVED_CLIENT_IDS:
+        raise ConfigError([Problem("id", None, "is reserved: choose another", f'"{checked.id}"')])
+    _check_providers(checked, file)
     settings = {
         name: value for name, value in body.items() if name not in ("id", "key") and value is not None
     }
@@ -83,12 +85,14 @@ def change(managed: Managed, file: Loaded, id_: str, body: Mapping[str, Any]) ->
     of_file = id_ in file.clients
     merged = merge(dict(entry.settings), patch, drop_nulls=not of_file)
     whole = merge(in_file(file.values).get(id_), merged, drop_nulls=True)
-    secret = body.get("key")
+    secret, keys = body.get("key"), entry.keys
     if secret is None:
-        _check(validated(ClientSettings, {**whole, "id": id_}), file)
-        return _with(managed, id_, replace(entry, settings=merged))
-    _check(validated(ClientConfig, {**whole, "id": id_, "key": secret}), file)
-    keys = (_key(secret, managed, file, id_),)
+        checked = validated(ClientSettings, {**whole, "id": id_})
+    else:
+        checked = validated(ClientConfig, {**whole, "id": id_, "key": secret})
+        keys = (_key(secret, managed, file, id_),)
+    if "allowed_providers" in patch:  # those that it has may be gone since
+        _check_providers(checked, file)
     return _with(managed, id_, replace(entry, settings=merged, keys=keys))
 
 
@@ -177,10 +181,8 @@ def _key(secret: str, managed: Managed, file: Loaded, own: str | None = None) ->
     return ClientKey(digest)
 
 
-def _check(client: ClientSettings, file: Loaded) -> None:
-    """What a client must be beside well-formed."""
-    if client.id in RESERVED_CLIENT_IDS:
-        raise ConfigError([Problem("id", None, "is reserved: choose another", f'"{client.id}"')])
+def _check_providers(client: ClientSettings, file: Loaded) -> None:
+    """Raises `ConfigError` for every provider that there is not."""
     providers = {provider.id for provider in file.config.llm_providers}
     unknown = [
         Problem(

@@ -9,6 +9,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.api import StoreUnavailable
+from gateway.config.problems import ConfigError
+from gateway.config.tree import indexed
 
 FORMAT = 1
 """To be raised when an older version could not read what is written."""
@@ -68,11 +70,13 @@ def parse(data: bytes) -> Managed:
                 "the document in storage.config was not written by this version: restore it, or delete it "
                 "to go on with the file alone"
             )
-        return _MANAGED.validate_python(values)
-    except (orjson.JSONDecodeError, ValidationError):
+        managed = _MANAGED.validate_python(values)
+        indexed(managed.overlay)  # what has no id cannot be found in it, and is none of ours
+    except (orjson.JSONDecodeError, ValidationError, ConfigError):
         raise DamagedDocument(
             "the document in storage.config is damaged: restore it, or delete it to go on with the file alone"
         ) from None
+    return managed
 
 
 def serialise(managed: Managed) -> bytes:

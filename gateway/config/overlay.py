@@ -59,8 +59,15 @@ def blamed(values: dict[str, Any], overlay: Overlay, problems: Sequence[Problem]
     merged = merge(values, overlay, drop_nulls=True)
     by_place: dict[Path, Path] = {}
     for path in leaves(indexed(overlay)):
-        by_place[path] = by_place[numbered(path, merged)] = path
+        by_place[path] = by_place[numbered(path, merged)] = _to_take_back(path, values)
     return [replace(problem, advice=_way_out(steps(problem.path), by_place)) for problem in problems]
+
+
+def _to_take_back(path: Path, values: dict[str, Any]) -> Path:
+    """What is set at ``path``, but of a provider's key that is none of the file's the whole: it is none
+    without its secret."""
+    of_a_key = path[2:3] == ("api_keys",) and path[4:] == ("key",)
+    return path[:-1] if of_a_key and not find(values, path[:-1])[0] else path
 
 
 def _way_out(at: Path, by_place: Mapping[Path, Path]) -> str:
@@ -163,6 +170,11 @@ def without(overlay: Overlay, where: str) -> tuple[Overlay, str]:
     if path is None:
         raise KeyError(where)
     return _removed(overlay, path, ()) or {}, render(path)
+
+
+def is_part(some: Overlay, overlay: Overlay) -> bool:
+    """Whether all that ``some`` says stands in ``overlay`` as well."""
+    return bool(merge(overlay, some, drop_nulls=False) == overlay)
 
 
 def same(one: Any, other: Any) -> bool:

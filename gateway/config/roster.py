@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from gateway.config.managed import ClientKey, Managed, ManagedClient
+from gateway.config.problems import render
 from gateway.config.schema import ClientConfig, Config
 from gateway.config.schema_clients import ClientSettings
 from gateway.config.tree import CLIENTS, by_id, merge
@@ -31,15 +32,18 @@ def roster(
     config: Config, values: Mapping[str, Any], managed: Managed, before: Mapping[str, KnownClient]
 ) -> tuple[dict[str, KnownClient], list[str]]:
     """All clients by id, and warnings. ``values``: the file's, of which ``config`` was made; those of
-    ``before`` that are the same are the same objects."""
+    ``before`` that are the same are the same objects. A key in the file is nobody else's."""
     clients = {client.id: KnownClient(client, (key_of(client),), "file") for client in config.api_keys or ()}
     warnings: list[str] = []
     there = in_file(values) if managed.clients else {}
+    owners = {client.keys[0].digest: id_ for id_, client in clients.items()}
     for id_, entry in managed.clients.items():
         base = clients.get(id_)
+        keys = tuple(key for key in entry.keys if owners.get(key.digest, id_) == id_)
+        warnings += _cautions(id_, entry, owners, in_file=base is not None)
         known = before.get(id_)
-        if base is None and known is not None and known.source == "api" and known.made_of == entry:
-            clients[id_] = known
+        if base is None and known is not None and (known.source, known.made_of) == ("api", entry):
+            clients[id_] = known if known.keys == keys else replace(known, keys=keys)
             continue
         if base is None and not entry.keys:
             warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
@@ -53,10 +57,36 @@ def roster(
             )
             continue
         if base is None:
-            clients[id_] = KnownClient(settings, entry.keys, "api", entry)
+            clients[id_] = KnownClient(settings, keys, "api", entry)
         else:
-            clients[id_] = KnownClient(settings, entry.keys or base.keys, "file", entry)
+            clients[id_] = KnownClient(settings, keys if entry.keys else base.keys, "file", entry)
     return clients, warnings
+
+
+def _cautions(id_: str, entry: ManagedClient, owners: Mapping[str, str], *, in_file: bool) -> Iterator[str]:
+    """What wants a second look where the file has the same client, or another with one of its keys."""
+    to_take_back = f"to take back what was set of {id_}: coo-llm revert PATH {render((*CLIENTS, id_))}"
+    if in_file and entry.created_at is not None:
+        yield (
+            f"the client {id_} of the file was made through the admin API as well: its settings and key "
+            f"there count; {to_take_back}"
+        )
+    remedy = to_take_back if in_file else f"POST /admin/v1/clients/{id_}/rotate gives {id_} another"
+    for key in entry.keys:
+        owner = owners.get(key.digest, id_)
+        if owner != id_ and key.until is None:  # one that was rotated out ends anyway
+            yield (
+                f"a key of the client {id_}, set through the admin API, is that of {owner} in the file, "
+                f"and counts as {owner}'s alone; {remedy}"
+            )
+
+
+def of_file(managed: Managed, file: Collection[str]) -> dict[str, ManagedClient]:
+    """What was set of clients of the file, which has those with the ids ``file``: of one that was made before
+    it came there as well, and of one that is there no more."""
+    return {
+        id_: client for id_, client in managed.clients.items() if client.created_at is None or id_ in file
+    }
 
 
 def in_file(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ def by_id(path: Path, items: Any) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for i, item in enumerate(items if isinstance(items, list) else ()):
-        long = {"key": item} if isinstance(item, str) else item
+        long = {"key": item} if isinstance(item, str) and path != PROVIDERS else item
         if not isinstance(long, dict) or (id_ := _id(path, long)) is None:
             raise ConfigError([Problem(render((*path, i)), None, "must be a mapping with an id")])
         found[id_] = long
@@ -43,7 +43,7 @@ def _id(path: Path, item: Mapping[str, Any]) -> str | None:
     id_ = item.get("id")
     if id_ is None and path == PROVIDERS:
         id_ = item.get("type")
-    if id_ is None and isinstance(key := item.get("key"), str):
+    elif id_ is None and isinstance(key := item.get("key"), str):
         id_ = identity("c-" if path == CLIENTS else "k-", key)
     return id_ if isinstance(id_, str) else None
 

@@ -124,6 +124,28 @@ async def test_a_change_leaves_what_it_does_not_name(gateway: Gateway) -> None:
     assert (await gateway.admin("PUT", "clients/two", {"key": "sk-client-1"}))[0] == 409
 
 
+async def test_a_client_of_a_provider_that_is_gone_is_changed_in_all_else(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    other = {**UP, "id": "other"}
+    async with running(configured(UP, other, **SERVER), tmp_path, config_store=store) as gateway:
+        body = {"id": "two", "key": KEY, "allowed_providers": ["up", "other"]}
+        assert (await gateway.admin("POST", "clients", body))[0] == 201
+        gateway.write(configured(UP, **SERVER))
+        assert (await gateway.post_reload())[0] == 200
+        shown = (await gateway.admin("GET", "clients/two"))[1]
+        limited = {**shown, "limits": {"req_per_min": 1}}
+        assert (await gateway.admin("PUT", "clients/two", limited))[0] == 200
+        patch = {"api_keys": [{"id": "two", "description": "the second"}]}
+        assert (await gateway.admin("POST", "config", patch))[0] == 200
+        status, answer = await gateway.admin("PUT", "clients/two", {"allowed_providers": ["other"]})
+        assert (status, answer["details"][0]["path"]) == (400, "allowed_providers.0")
+        assert await status_of(gateway, KEY) == 200
+        expired = {"expires_at": "2020-01-01T00:00:00Z"}
+        assert (await gateway.admin("PUT", "clients/two", expired))[0] == 200
+        assert await status_of(gateway, KEY) == 401
+
+
 async def test_a_client_can_be_read_edited_and_sent_back(tmp_path: Path, store: MemoryConfigStore) -> None:
     clients = [{"id": "one", "key": "sk-client-1", "description": "see http://a:b@x/"}]
     async with running(configured(UP, **SERVER, api_keys=clients), tmp_path, config_store=store) as gateway:
@@ -188,6 +210,25 @@ async def test_a_client_is_removed_and_never_taken_for_anonymous(tmp_path: Path)
         assert (await gateway.ask())[0] == 401  # also after a restart
 
 
+async def test_a_key_that_the_file_gives_to_another_client_is_served_as_the_file_says(
+    tmp_path: Path, store: MemoryConfigStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(UP, **SERVER)
+    async with running(config, tmp_path, config_store=store) as gateway:
+        await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+        theirs = {"id": "three", "key": KEY, "allowed_models": ["n"]}
+        gateway.write({**config, "api_keys": [*config["api_keys"], theirs]})
+        assert (await gateway.post_reload())[0] == 200
+        assert await status_of(gateway, KEY) == 403
+        assert (await gateway.admin("GET", "clients/two"))[1]["keys"] == []
+        _, rotated = await gateway.admin("POST", "clients/two/rotate", {})
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [403, 200]
+        gateway.write(config)
+        assert (await gateway.post_reload())[0] == 200
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [401, 200]
+    assert "a key of the client two, set through the admin API, is that of three" in capfd.readouterr().err
+
+
 async def test_that_the_file_had_clients_is_remembered(tmp_path: Path, store: MemoryConfigStore) -> None:
     async with running(configured(UP, **SERVER), tmp_path, config_store=store):
         await until(lambda: b'"clients_existed":true' in store._document.data)
@@ -217,6 +258,20 @@ async def test_a_client_made_here_is_not_taken_back_as_a_setting(gateway: Gatewa
     assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 409
     assert (await gateway.admin("DELETE", "config/overlay"))[0] == 200
     assert await status_of(gateway, KEY) == 200
+
+
+async def test_a_client_made_here_that_came_to_the_file_later_is_taken_back_as_what_was_set_of_it(
+    gateway: Gateway,
+) -> None:
+    await gateway.admin("POST", "clients", {"id": "two", "key": KEY})
+    theirs = {"id": "two", "key": "sk-two-of-the-file"}
+    gateway.write({**gateway.config, "api_keys": [*gateway.config["api_keys"], theirs]})
+    assert (await gateway.post_reload())[0] == 200
+    assert [await status_of(gateway, key) for key in (KEY, theirs["key"])] == [200, 401]
+    assert list((await gateway.admin("GET", "config/overlay"))[1]["clients"]) == ["two"]
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 200
+    assert [await status_of(gateway, key) for key in (KEY, theirs["key"])] == [401, 200]
+    assert (await gateway.admin("DELETE", "config/overlay/api_keys/two"))[0] == 404
 
 
 async def test_usage_and_list(gateway: Gateway) -> None:

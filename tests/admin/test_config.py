@@ -149,6 +149,8 @@ async def test_where_each_setting_comes_from(tmp_path: Path, store: MemoryConfig
         ({"policy": {"retry": {"max_attempts": "5"}}}, "policy.retry.max_attempts"),
         ({"llm_providers": [{"id": "up", "type": "echo", "nonsense": 1}]}, "llm_providers.0.nonsense"),
         ({"llm_providers": [{"name": "none"}]}, "llm_providers.0"),
+        ({"llm_providers": ["up"]}, "llm_providers.0"),
+        ({"llm_providers": [{"key": "sk-up"}]}, "llm_providers.0"),
         ({"llm_providers": None}, "llm_providers"),
         ({"llm_providers": "up"}, "llm_providers"),
         ({"storage": {"master_key": "x"}}, "storage"),
@@ -432,6 +434,32 @@ async def test_what_no_longer_fits_an_edited_file_is_told_with_how_to_take_it_ba
         await until(lambda: not gateway.live.reload_errors)
 
 
+async def test_of_several_settings_that_do_not_fit_each_can_be_taken_back(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    limits = {"req_per_min": 5}
+    echoes = [{"id": id_, "type": "echo", "model": "m"} for id_ in ("a", "b")]
+    async with running(keyed(*echoes), tmp_path, config_store=store) as gateway:
+        set_ = {"llm_providers": [{"id": id_, "limits": limits} for id_ in ("a", "b")]}
+        assert (await gateway.admin("POST", "config", set_))[0] == 200
+        gateway.write(keyed(*({**echo, "id": f"new-{echo['id']}"} for echo in echoes)))
+        assert (await gateway.post_reload())[0] == 422
+        patch = {"policy": {"priority": "cost"}}
+        assert (await gateway.admin("POST", "config", patch))[0] == 422  # only less may be set
+        status, body = await gateway.admin("DELETE", "config/overlay/llm_providers/a")
+        assert (status, body["reloaded"]) == (200, False)
+        [error] = body["errors"]
+        assert error["message"].endswith("coo-llm revert PATH llm_providers.b")
+        assert (await gateway.admin("GET", "config/overlay"))[1]["errors"] == [error]
+        status, body = await gateway.admin("DELETE", "config/overlay/llm_providers/b")
+        assert (status, body["reloaded"], "errors" in body) == (200, True, False)
+        assert (await gateway.admin("POST", "config", patch))[0] == 200
+        fallback = {"fallback": {"providers": ["c"]}}
+        both = {"policy": fallback, "llm_providers": [{**UP, "id": "c"}]}
+        assert (await gateway.admin("POST", "config", both))[0] == 200
+        assert (await gateway.admin("DELETE", "config/overlay/llm_providers/c"))[0] == 422  # all fits
+
+
 @pytest.mark.parametrize(
     ("call", "change"),
     [
@@ -547,6 +575,20 @@ async def test_trouble_is_over_once_the_store_answers_again(tmp_path: Path) -> N
         await until(lambda: gateway.live.managed.trouble is not None)
         await gateway.post_reload()
         store.down = False
+        await until(lambda: gateway.live.managed.trouble is None)
+
+
+async def test_a_damaged_list_is_trouble_of_the_document(tmp_path: Path, store: MemoryConfigStore) -> None:
+    damaged = b'{"format": 1, "overlay": {"llm_providers": [1]}}'
+    await store.write(damaged, await store.version())
+    async with running(keyed(), tmp_path, config_store=store) as gateway:  # with the file alone
+        status, body = await gateway.admin("GET", "config/overlay")
+        assert (status, body["overlay"]) == (200, {})
+        assert "storage.config is damaged" in body["trouble"]
+        assert (await gateway.ask())[0] == 200
+        assert (await gateway.admin("DELETE", "config/overlay"))[0] == 503
+        assert (await store.read()).data == damaged
+        await store.write(b"", await store.version())
         await until(lambda: gateway.live.managed.trouble is None)
 
 

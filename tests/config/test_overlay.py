@@ -12,6 +12,7 @@ from gateway.config.overlay import (
     blamed,
     changes,
     hidden,
+    is_part,
     opened,
     resealed,
     sealed,
@@ -163,6 +164,23 @@ def test_what_is_not_set_is_not_taken_back(where: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "is_it"),
+    [
+        ({}, True),
+        ({"llm_providers": [{"id": "b", "limits": {"req_per_min": 1}}]}, True),
+        ({"policy": {"retry": None}}, True),
+        ({"policy": {"retry": {"interval": 2}}}, False),
+        ({"policy": {"retry": None, "priority": "cost"}}, False),
+        ({"llm_providers": [{"id": "b", "limits": {"req_per_min": 2}}]}, False),
+        ({"llm_providers": [{"id": "c"}]}, False),
+    ],
+)
+def test_what_is_set_less_something(part: dict[str, Any], is_it: bool) -> None:
+    providers = [{"id": id_, "limits": {"req_per_min": 1}} for id_ in ("a", "b")]
+    assert is_part(part, {"policy": {"retry": None}, "llm_providers": providers}) is is_it
+
+
+@pytest.mark.parametrize(
     ("path", "advice"),
     [
         ("policy.fallback.providers.0", "revert PATH policy.fallback.providers"),
@@ -188,3 +206,23 @@ def test_what_no_longer_fits_the_file_says_how_to_take_it_back(
     [problem] = blamed(loaded.values, overlay, [Problem(path, None, "is wrong", "5")])
     assert str(problem).startswith(f"{path}: is wrong (got 5). It ")
     assert advice in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "setting"),
+    [
+        ("new", "llm_providers.up.api_keys.new"),  # less its key it would be none
+        ("own", "llm_providers.up.api_keys.own.key"),  # the file's then counts again
+    ],
+)
+def test_a_key_that_cannot_be_opened_is_taken_back_as_a_whole_where_it_is_none_of_the_files(
+    load: Load, key: str, setting: str
+) -> None:
+    file = load(FILE.replace("sk-file-canary-0123456789", "{id: own, key: sk-file-canary-0123456789}"))
+    keys = [{"id": id_, "key": SECRET, "limits": {"req_per_min": 1}} for id_ in ("new", "own")]
+    overlay = sealed({"llm_providers": [{"id": "up", "api_keys": keys}]}, VAULT)
+    with pytest.raises(ConfigError) as raised:
+        applied(file.values, overlay, Vault("another master key"), None)
+    found = blamed(file.values, overlay, raised.value.errors)
+    [problem] = [one for one in found if one.path == f"llm_providers.up.api_keys.{key}.key"]
+    assert problem.advice.endswith(f" PATH {setting}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.config.managed import ClientKey, Managed, ManagedClient, parse, serialise
 from tests.daemon.command import coo_llm
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
@@ -74,6 +75,38 @@ async def test_what_was_changed_of_a_client_is_taken_back(tmp_path: Path) -> Non
         assert (await coo_llm("revert", path, "api_keys.one", folder=tmp_path)).code == 0
         while await gateway.asked() != 200:
             pass
+
+
+async def test_of_two_settings_that_do_not_fit_one_is_taken_back_and_the_other_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("llm_providers: [{type: echo, model: m}]\n")
+    gone = [{"id": id_, "limits": {"req_per_min": 5}} for id_ in ("a", "b")]
+    document = Managed({"llm_providers": gone, "policy": {"priority": "cost"}})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "config.json").write_bytes(serialise(document))
+    done = await coo_llm("revert", "c.yaml", "llm_providers.a", folder=tmp_path)
+    assert (done.code, done.out) == (0, "llm_providers.a is taken back.\n")
+    first, second = done.err.splitlines()
+    assert first == "The rest is not in effect:"
+    assert second.startswith("llm_providers.1.type: is required")
+    assert second.endswith("coo-llm revert PATH llm_providers.b")
+    done = await coo_llm("revert", "c.yaml", "llm_providers.b", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert (await coo_llm("revert", "c.yaml", folder=tmp_path)).out == "policy.priority\n"
+
+
+async def test_a_client_that_was_made_before_it_came_to_the_file_is_taken_back(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "llm_providers: [{type: echo, model: m}]\napi_keys: [{id: two, key: sk-two}]\n"
+    )
+    made = {
+        id_: ManagedClient({}, (ClientKey(digit * 64),), 1.0) for id_, digit in (("two", "2"), ("three", "3"))
+    }
+    document = tmp_path / "data" / "config.json"
+    document.parent.mkdir()
+    document.write_bytes(serialise(Managed(clients=made)))
+    assert (await coo_llm("revert", "c.yaml", folder=tmp_path)).out == "api_keys.two\n"
+    assert (await coo_llm("revert", "c.yaml", "api_keys.two", folder=tmp_path)).code == 0
+    assert parse(document.read_bytes()).clients.keys() == {"three"}
 
 
 async def test_what_cannot_be_taken_back(tmp_path: Path) -> None:
