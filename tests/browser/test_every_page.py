@@ -14,6 +14,7 @@ from tests.browser.chromium import VIEWS, View
 from tests.browser.sitemap import name_of, sitemap
 from tests.browser.visits import Visits
 
+pytestmark = pytest.mark.timeout(600)  # each test is dozens of pages
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 
 
