@@ -43,7 +43,7 @@ class Reloading:
         self._first = beginning
         self._current = beginning.content
         self._version = beginning.loaded.version
-        self._errors: list[dict[str, str]] = []
+        self._errors = told(beginning.loaded.refused)
         self._known: dict[Member, Content] = {}
         self._lock = asyncio.Lock()
 

@@ -27,6 +27,13 @@ async def scraped(running: Working) -> set[tuple[int, int]]:
     return found
 
 
+async def errors(running: Working) -> list[str]:
+    """Where what is set does not fit, as some worker tells."""
+    url = f"{running.daemon.url}/admin/v1/config/overlay"
+    async with running.session.get(url, headers=ADMIN) as response:
+        return [one["path"] for one in (await response.json())["errors"]]
+
+
 async def started(running: Working, workers: int) -> None:
     """Wait until so many workers have started in all; the first that has makes the service ready."""
     await eventually(lambda: len(lines_of(running.daemon, "worker started")) == workers)
@@ -67,3 +74,21 @@ async def test_what_no_longer_fits_the_file_is_told_once(tmp_path: Path) -> None
         running.daemon.write(config)
         status, body = await running.reload()
         assert (status, [one["path"] for one in body["details"]]) == (422, ["policy.fallback.providers.0"])
+
+
+async def test_what_does_not_fit_at_the_start_is_told_by_all_workers(tmp_path: Path) -> None:
+    config = settings(storage=FILES)
+    other = {"id": "other", "type": "echo"}
+    async with working(tmp_path, {**config, "llm_providers": [*config["llm_providers"], other]}) as running:
+        change = {"policy": {"fallback": {"providers": ["other"]}}}
+        url = f"{running.daemon.url}/admin/v1/config"
+        async with running.session.post(url, json=change, headers=ADMIN) as response:
+            assert response.status == 200
+        await running.daemon.stop()
+        running.daemon.write(config)
+        await running.daemon.start()
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == ["policy.fallback.providers.0"]
+        assert (await running.health())["status"] == "degraded"
+        assert (await running.samples()).sum("config_invalid") == 1
