@@ -39,6 +39,9 @@ from gateway.workers.telling import keep_telling
 
 log = logging.getLogger(__name__)
 
+REPORTED = 1.0
+"""Seconds in which the supervisor should have reported a change."""
+
 
 class Worker(Daemon):
     """``orders`` are what the supervisor told it to begin with."""
@@ -129,9 +132,15 @@ class Worker(Daemon):
         return load(self._content, os.environ, installed(self._registry))
 
     async def _reload(self, why: str) -> Reloaded:
-        """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself."""
+        """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself, and
+        one of them has the supervisor report it."""
         assert self._reloader is not None
-        return await self._reloader.refresh()
+        result = await self._reloader.refresh()
+        if self._orders["number"] == 0:
+            with suppress(ChannelClosed, TimeoutError):  # then it is reported later: we go on to follow
+                async with asyncio.timeout(REPORTED):
+                    await self._link.channel.call("followed", orjson.dumps(why))
+        return result
 
     async def _apply(self, packed: list[Any]) -> Reloaded:
         """Take over another content of the file."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+from gateway.config.managed import Managed, serialise
+from gateway_stores.config_file import FileConfigStore
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
 from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
@@ -92,3 +95,32 @@ async def test_what_does_not_fit_at_the_start_is_told_by_all_workers(tmp_path: P
                 assert await errors(running) == ["policy.fallback.providers.0"]
         assert (await running.health())["status"] == "degraded"
         assert (await running.samples()).sum("config_invalid") == 1
+
+
+async def test_what_others_have_set_is_reported_once(tmp_path: Path) -> None:
+    store = FileConfigStore(str(tmp_path / "data" / "config.json"))
+
+    async def write(policy: dict[str, Any]) -> None:
+        managed = Managed({"policy": policy}, clients_existed=True)
+        await store.write(serialise(managed), await store.version())
+
+    async with working(tmp_path, settings(storage=FILES)) as running:
+        daemon = running.daemon
+        await eventually(lambda: Path(store.path).exists())  # that there are clients
+        await write({"fallback": {"providers": ["nobody"]}})
+        await eventually(lambda: bool(lines_of(daemon, "configuration not reloaded")))
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == ["policy.fallback.providers.0"]
+        assert (await running.samples()).sum("config_invalid") == 1
+        await write({"retry": {"max_attempts": 7}})
+        await eventually(lambda: bool(lines_of(daemon, "configuration reloaded")))
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == []
+        samples = await running.samples()
+        assert samples.sum("config_invalid") == 0
+        found = [samples.sum("config_reloads_total", result=result) for result in ("invalid", "ok")]
+        reports = ("configuration not reloaded", "configuration reloaded")
+        lines = [line["trigger"] for report in reports for line in lines_of(daemon, report)]
+        assert (found, lines) == ([1, 1], ["storage.config"] * 2)
