@@ -56,6 +56,9 @@ async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
         os.kill(running.pids[0], signal.SIGKILL)
         await started(running, WORKERS + 1)
         assert await scraped(running) == {(200, 404)}
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert (await running.health())["config"]["restart_required"] == WAITING
         async with running.session.delete(f"{url}/overlay/server/listen", headers=ADMIN) as response:
             assert (await response.json())["restart_required"] == WAITING[1:]
         await daemon.stop()
