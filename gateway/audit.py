@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -34,8 +35,10 @@ class AuditLog:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.trouble: str | None = None
-        """Why the last line could not be written; None if it could."""
+        self._failure: str | None = None
+        """Why the last line of this process could not be written."""
+        self._left = 0, 0
+        """The file as it was then."""
         self._lock = threading.Lock()
 
     def open(self) -> None:
@@ -49,9 +52,17 @@ class AuditLog:
             with self._lock:
                 self._append(entry)
         except OSError as exc:
-            self.trouble = f"{exc.strerror or exc}: {self.path}"
+            self._failure, self._left = f"{exc.strerror or exc}: {self.path}", self._stamp()
             raise
-        self.trouble = None
+        self._failure = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last line could not be written; None if it could, or another process has written since."""
+        if self._failure is None:
+            return None
+        (inode, size), (known, least) = self._stamp(), self._left
+        return None if size > (least if inode == known else 0) else self._failure
 
     def newest(
         self, limit: int, before: int | None = None, wanted: Wanted | None = None
@@ -91,6 +102,14 @@ class AuditLog:
             _write_whole(file, size, begin + encode({**entry, "previous": previous}) + b"\n")
         finally:
             os.close(file)
+
+    def _stamp(self) -> tuple[int, int]:
+        """Inode and size of the file; zeros where there is none."""
+        with suppress(OSError):
+            found = os.stat(self.path)
+            if stat.S_ISREG(found.st_mode):
+                return found.st_ino, found.st_size
+        return 0, 0
 
     def _open(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -28,6 +28,10 @@ POLL = 0.4
 _READING = ("parse", "read", "version")
 _ATTEMPTS = 50
 _LONGEST_PAUSE = 0.05
+_GONE = (
+    "the document of settings and clients is gone: what was read last stays in effect and is written again; "
+    "to begin without it, stop all gateways that use it first"
+)
 
 
 def _unchecked(config: Config) -> None:
@@ -65,6 +69,8 @@ class ManagedConfig:
         """What the last good one was made of: the file's version and the overlay."""
         self.clients: Mapping[str, KnownClient] = self.file.clients
         """Every client by id, as loaded last."""
+        self._existed = False
+        """There has been a client, as far as this process knows."""
 
     async def load(self, *, again: bool = True) -> Loaded:
         """The configuration as it is now; the file as it was read already unless ``again``. Of what is not
@@ -73,16 +79,19 @@ class ManagedConfig:
         with suppress(StoreUnavailable):  # what was read last stays
             with self._asking("read"):
                 document = await self.store.read()
+                if self._lost(document.version):
+                    raise StoreUnavailable(_GONE)
             self._version = document.version
             with self._asking("parse"):
                 self.managed = await asyncio.to_thread(parse, document.data)
         loaded = await asyncio.to_thread(self._compose, self.managed, again)
         self.clients = loaded.clients
+        self._existed |= bool(loaded.clients) or (self.managed is not None and self.managed.clients_existed)
         return loaded
 
     async def update(self, change: Callable[[Managed], Managed], *, always: bool = False) -> Managed:
         """Replace the document by what ``change`` makes of it; to be followed by a reload. ``always``: write
-        also what is not changed.
+        also what is not changed. Where the store has lost the document, it is made of what was read last.
 
         ``change`` may be called more than once, and what it raises is passed on. Raises `ConfigError` if the
         configuration would not be valid, unless it was not before and less is set now, and
@@ -91,27 +100,41 @@ class ManagedConfig:
         for _ in range(_ATTEMPTS):
             with self._asking("read"):
                 document = await self.store.read()
-            before = parse(document.data)
+            lost = self._lost(document.version)
+            before = self.managed if lost and self.managed is not None else parse(document.data)
             after = change(before)
-            if after == before and not always:
+            if after == before and not (always or lost):
                 return before
             if after.overlay != before.overlay:
                 await asyncio.to_thread(self._must_fit, after.overlay, before.overlay)
             after = replace(after, overlay=resealed(after.overlay, self.vault))
             try:
                 with self._asking("write"):
-                    version = await self.store.write(serialise(after), document.version)
+                    version = await self._write(serialise(after), document.version)
             except Conflict:
                 await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))
                 continue
-            if document.version == self._version:
+            if lost:
+                log.error("storage.config had lost the document: what was read of it last is there again")
+            if lost or document.version == self._version:
                 self._version, self.managed = version, after
             return after
         raise StoreUnavailable("the configuration is being changed all the time by others: try again")
 
+    async def _write(self, data: bytes, expected: str) -> str:
+        """As `ConfigStore.write`, also where it was done and only the answer is lost."""
+        try:
+            return await self.store.write(data, expected)
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                found = await self.store.read()
+                if found.data == data and found.version != expected:
+                    return found.version
+            raise
+
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Call ``changed`` whenever somebody else has written the document, and find out when one that could
-        not be written can be; until cancelled."""
+        """Call ``changed`` whenever somebody else has written the document, write it again where it is gone,
+        and find out when one that could not be written can be; until cancelled."""
         while True:
             with suppress(StoreUnavailable):
                 await self._look(changed)
@@ -120,6 +143,9 @@ class ManagedConfig:
     async def _look(self, changed: Callable[[], None]) -> None:
         with self._asking("version"):
             version = await self.store.version()
+        if self._lost(version):
+            await self.update(lambda managed: managed)
+            return
         if version != self._version:
             changed()
             return
@@ -198,8 +224,13 @@ class ManagedConfig:
         self._made_of = made_of
         return ()
 
+    def _lost(self, version: str) -> bool:
+        """Whether the store forgot what it had: nobody who changes something leaves no document. One that was
+        damaged is removed by the operator, to begin without it."""
+        return not version and bool(self._version) and "parse" not in self._failures
+
     def _to_be_remembered(self) -> bool:
-        return self.managed is not None and not self.managed.clients_existed and bool(self.clients)
+        return self.managed is not None and not self.managed.clients_existed and self._existed
 
     @contextmanager
     def _asking(self, operation: str) -> Iterator[None]:

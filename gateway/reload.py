@@ -86,7 +86,7 @@ class Reloader:
         self._live = live
         self._registry = registry
         self._started = live.current.config
-        self._settings = live.current.config
+        self._settings = live.managed.effective.config
         """As they were loaded last, those that wait for a restart included."""
         self._lock = asyncio.Lock()
 

@@ -18,7 +18,7 @@ import orjson
 import uvloop
 
 from gateway.acceptor import Share
-from gateway.api import StoreUnavailable
+from gateway.api import ApiError, StoreUnavailable
 from gateway.config.read import ConfigError, Loaded, load
 from gateway.daemon import Daemon, cannot_start
 from gateway.instances import installed
@@ -38,6 +38,11 @@ from gateway.workers.shares import Shares
 from gateway.workers.telling import keep_telling
 
 log = logging.getLogger(__name__)
+
+REPORTED = 1.0
+"""Seconds in which the supervisor should have reported a change."""
+SIGN_OF_LIFE = 5.0
+"""Seconds in which it must say that it is there, before it is asked for a reload that may take longer."""
 
 
 class Worker(Daemon):
@@ -129,9 +134,15 @@ class Worker(Daemon):
         return load(self._content, os.environ, installed(self._registry))
 
     async def _reload(self, why: str) -> Reloaded:
-        """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself."""
+        """Nobody but the supervisor reloads the file; what else has changed, each worker sees by itself, and
+        one of them has the supervisor report it."""
         assert self._reloader is not None
-        return await self._reloader.refresh()
+        result = await self._reloader.refresh()
+        if self._orders["number"] == 0:
+            with suppress(ChannelClosed, TimeoutError):  # then it is reported later: we go on to follow
+                async with asyncio.timeout(REPORTED):
+                    await self._link.channel.call("followed", orjson.dumps(why))
+        return result
 
     async def _apply(self, packed: list[Any]) -> Reloaded:
         """Take over another content of the file."""
@@ -165,6 +176,17 @@ class _Relayed(Reloader):
         self._channel = channel
 
     async def reload(self, why: str) -> Reloaded:
+        """As `Reloader.reload`. Where the supervisor stands still, what was changed in the store is taken
+        over, as by every other worker; if that is nothing, it raises `ApiError`."""
+        try:
+            async with asyncio.timeout(SIGN_OF_LIFE):
+                await self._channel.call("alive")
+        except TimeoutError:
+            result = await self.refresh()
+            if not result.changed:
+                message = "The supervising process does not answer: the file was not read again."
+                raise ApiError("internal_error", message, status=503) from None
+            return result
         return Reloaded(**orjson.loads(await self._channel.call("reload", orjson.dumps(why))))
 
 

@@ -221,3 +221,17 @@ def test_only_what_is_wanted_page_by_page(log: AuditLog, monkeypatch: pytest.Mon
         found += [entry["number"] for entry in entries]
         pages += 1
     assert found == [18, 15, 12, 9, 6, 3, 0]
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_trouble_is_over_once_another_process_writes(log: AuditLog, rotated: bool) -> None:
+    log.open()
+    write(log.path, "first", 2)
+    with room_for(Path(log.path).stat().st_size), pytest.raises(OSError, match="large"):
+        log.append({"who": "nobody"})
+    assert log.trouble == f"File too large: {log.path}"
+    if rotated:
+        Path(log.path).rename(f"{log.path}.1")
+        assert log.trouble is not None
+    write(log.path, "other", 1)
+    assert log.trouble is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -43,7 +44,7 @@ class Reloading:
         self._first = beginning
         self._current = beginning.content
         self._version = beginning.loaded.version
-        self._errors: list[dict[str, str]] = []
+        self._errors = told(beginning.loaded.refused)
         self._known: dict[Member, Content] = {}
         self._lock = asyncio.Lock()
 
@@ -68,16 +69,36 @@ class Reloading:
     async def reload(self, crew: Crew, why: str) -> Reloaded:
         """As `Reloader.reload`, over all workers."""
         async with self._lock:
-            result = Reloaded()
-            for _ in range(TRIES):
-                result, agreed = await self._reload(crew)
-                if agreed:
-                    break
-            self._errors = result.errors
-            speaker = min((member.number for member in crew.serving), default=0)
-            report = {"result": result, "why": why, "version": self._version, "speaker": speaker}
-            await crew.ask("reloaded", report, APPLY_SECONDS)
+            result = await self._agree(crew)
+            await self._report(crew, why, result)
             return result
+
+    async def follow(self, crew: Crew, why: str) -> Reloaded | None:
+        """As `reload`, for what workers have seen by themselves; None, and told to nobody, if a reload has
+        told of it already."""
+        async with self._lock:
+            version, errors = self._version, self._errors
+            result = replace(await self._agree(crew), changed=self._version != version)
+            if not result.changed and result.errors == errors:
+                return None
+            await self._report(crew, why, result)
+            return result
+
+    async def _report(self, crew: Crew, why: str, result: Reloaded) -> None:
+        """Let every worker know the result, and one of them log it."""
+        self._errors = result.errors
+        speaker = min((member.number for member in crew.serving), default=0)
+        report = {"result": result, "why": why, "version": self._version, "speaker": speaker}
+        await crew.ask("reloaded", report, APPLY_SECONDS)
+
+    async def _agree(self, crew: Crew) -> Reloaded:
+        """Reload until all workers have come to the same configuration, or give that up."""
+        result = Reloaded()
+        for _ in range(TRIES):
+            result, agreed = await self._reload(crew)
+            if agreed:
+                break
+        return result
 
     async def _reload(self, crew: Crew) -> tuple[Reloaded, bool]:
         """The result, and whether all workers came to the same configuration."""

@@ -143,6 +143,8 @@ class Supervisor:
                 return await self._gather(orjson.loads(body))
             case "reload":
                 return orjson.dumps(await self._reload(orjson.loads(body)))
+            case "followed":
+                await self._follow(orjson.loads(body))
             case "enlist":
                 return orjson.dumps(self._orders(member))
             case "serving":
@@ -186,6 +188,11 @@ class Supervisor:
         result = await self._reloading.reload(self._crew, why)
         self._metrics.config_reload(result.outcome)
         return result
+
+    async def _follow(self, why: str) -> None:
+        result = await self._reloading.follow(self._crew, why)
+        if result is not None:
+            self._metrics.config_reload(result.outcome)
 
     def _ended(self, member: Member) -> None:
         """Keep what a worker had counted, and let go of what it held."""

@@ -74,7 +74,7 @@ class FileConfigStore:
             self._seen = None, ""
             return Document("", b"")
         except ValueError as error:
-            message = f"{self.path}: is not JSON ({error}): mend it, or remove it to begin without it"
+            message = f"{self.path}: is not JSON ({error}): mend it, or remove it"
             raise StoreUnavailable(message) from error
         except OSError as error:
             raise StoreUnavailable(words(self.path, error)) from error

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from gateway.admin import clients, pace
+from gateway.api import StoreUnavailable
 from gateway.config.managed import ClientKey, Managed, ManagedClient, serialise
 from gateway.runtime import Live
 from gateway_stores.memory import MemoryConfigStore
@@ -55,6 +56,18 @@ async def test_a_client_is_made_and_its_key_shown_once(gateway: Gateway, store: 
     _, config = await gateway.admin("GET", "config")
     assert [client["id"] for client in config["api_keys"]] == ["one", "two"]
     assert key not in str(config)
+
+
+async def test_where_only_the_answer_of_the_store_is_lost_the_key_is_shown(tmp_path: Path) -> None:
+    class Mumbling(MemoryConfigStore):
+        async def write(self, data: bytes, expected: str) -> str:
+            await super().write(data, expected)
+            raise StoreUnavailable("its answer did not come")
+
+    async with running(configured(UP, **SERVER), tmp_path, config_store=Mumbling()) as gateway:
+        status, made = await gateway.admin("POST", "clients", {"id": "two"})
+        assert status == 201
+        assert await status_of(gateway, made["key"]) == 200
 
 
 async def test_no_two_generated_keys_are_the_same(gateway: Gateway) -> None:

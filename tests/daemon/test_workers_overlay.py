@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+from gateway.config.managed import Managed, serialise
+from gateway_stores.config_file import FileConfigStore
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
 from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
@@ -27,6 +30,13 @@ async def scraped(running: Working) -> set[tuple[int, int]]:
     return found
 
 
+async def errors(running: Working) -> list[str]:
+    """Where what is set does not fit, as some worker tells."""
+    url = f"{running.daemon.url}/admin/v1/config/overlay"
+    async with running.session.get(url, headers=ADMIN) as response:
+        return [one["path"] for one in (await response.json())["errors"]]
+
+
 async def started(running: Working, workers: int) -> None:
     """Wait until so many workers have started in all; the first that has makes the service ready."""
     await eventually(lambda: len(lines_of(running.daemon, "worker started")) == workers)
@@ -46,6 +56,9 @@ async def test_it_waits_for_a_restart(tmp_path: Path) -> None:
         os.kill(running.pids[0], signal.SIGKILL)
         await started(running, WORKERS + 1)
         assert await scraped(running) == {(200, 404)}
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert (await running.health())["config"]["restart_required"] == WAITING
         async with running.session.delete(f"{url}/overlay/server/listen", headers=ADMIN) as response:
             assert (await response.json())["restart_required"] == WAITING[1:]
         await daemon.stop()
@@ -67,3 +80,50 @@ async def test_what_no_longer_fits_the_file_is_told_once(tmp_path: Path) -> None
         running.daemon.write(config)
         status, body = await running.reload()
         assert (status, [one["path"] for one in body["details"]]) == (422, ["policy.fallback.providers.0"])
+
+
+async def test_what_does_not_fit_at_the_start_is_told_by_all_workers(tmp_path: Path) -> None:
+    config = settings(storage=FILES)
+    other = {"id": "other", "type": "echo"}
+    async with working(tmp_path, {**config, "llm_providers": [*config["llm_providers"], other]}) as running:
+        change = {"policy": {"fallback": {"providers": ["other"]}}}
+        url = f"{running.daemon.url}/admin/v1/config"
+        async with running.session.post(url, json=change, headers=ADMIN) as response:
+            assert response.status == 200
+        await running.daemon.stop()
+        running.daemon.write(config)
+        await running.daemon.start()
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == ["policy.fallback.providers.0"]
+        assert (await running.health())["status"] == "degraded"
+        assert (await running.samples()).sum("config_invalid") == 1
+
+
+async def test_what_others_have_set_is_reported_once(tmp_path: Path) -> None:
+    store = FileConfigStore(str(tmp_path / "data" / "config.json"))
+
+    async def write(policy: dict[str, Any]) -> None:
+        managed = Managed({"policy": policy}, clients_existed=True)
+        await store.write(serialise(managed), await store.version())
+
+    async with working(tmp_path, settings(storage=FILES)) as running:
+        daemon = running.daemon
+        await eventually(lambda: Path(store.path).exists())  # that there are clients
+        await write({"fallback": {"providers": ["nobody"]}})
+        await eventually(lambda: bool(lines_of(daemon, "configuration not reloaded")))
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == ["policy.fallback.providers.0"]
+        assert (await running.samples()).sum("config_invalid") == 1
+        await write({"retry": {"max_attempts": 7}})
+        await eventually(lambda: bool(lines_of(daemon, "configuration reloaded")))
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == []
+        samples = await running.samples()
+        assert samples.sum("config_invalid") == 0
+        found = [samples.sum("config_reloads_total", result=result) for result in ("invalid", "ok")]
+        reports = ("configuration not reloaded", "configuration reloaded")
+        lines = [line["trigger"] for report in reports for line in lines_of(daemon, report)]
+        assert (found, lines) == ([1, 1], ["storage.config"] * 2)

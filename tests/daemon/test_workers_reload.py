@@ -8,7 +8,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
+from tests.daemon.running import ADMIN
+from tests.daemon.test_workers_file import FILES
+from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, stopped, working
 from tests.fakes.openai import FakeOpenAI
 
 
@@ -19,6 +21,17 @@ def aliased(name: str, **server: Any) -> dict[str, Any]:
 async def statuses(running: Working, model: str) -> set[int]:
     """Of as many chats as reach all workers, most likely."""
     return set(await asyncio.gather(*[running.asked(model=model) for _ in range(16)]))
+
+
+async def known(running: Working, key: str) -> None:
+    """Wait until a client's key is."""
+    async with asyncio.timeout(60):
+        headers = {"authorization": f"Bearer {key}"}
+        status = 401
+        while status == 401:
+            async with running.session.get(f"{running.daemon.url}/v1/models", headers=headers) as response:
+                status = response.status
+    assert status == 200
 
 
 async def test_one_reload_for_all_workers(tmp_path: Path) -> None:
@@ -76,3 +89,19 @@ async def test_a_key_that_one_worker_sees_rejected_rests_in_all(
         before = (await running.samples()).sum("upstream_attempts_total")
         assert 200 not in await statuses(running, "gpt-4o")
         assert (await running.samples()).sum("upstream_attempts_total") == before
+
+
+async def test_a_supervisor_that_stands_still_holds_up_no_call(tmp_path: Path) -> None:
+    async with working(tmp_path, settings(storage=FILES)) as running:
+        assert running.daemon.pid is not None
+        client = {"id": "two", "key": "sk-two-canary-0123456789"}
+        async with stopped(running.daemon.pid):
+            status, body = await running.reload()
+            assert (status, "does not answer" in body["error"]) == (503, True)
+            url = f"{running.daemon.url}/admin/v1/clients"
+            async with running.session.post(url, json=client, headers=ADMIN) as response:
+                assert response.status == 201
+            for pid in running.pids:
+                async with running.alone(pid):
+                    await known(running, client["key"])
+        assert (await running.reload())[0] == 200
