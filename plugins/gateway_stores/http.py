@@ -52,7 +52,8 @@ class HttpStore(Leasing):
         self._client = HttpClient(self.addr, self.api_key, self.timeout)
         self._site = Site()
         self._facts = FactExchange(HttpFacts(self._client))
-        self._trouble: Trouble | None = None
+        self._refuses: Trouble | None = None
+        """Why it took no records last; None if it did."""
 
     async def open(self, site: Site) -> None:
         """Begin to talk; a server that does not answer is trouble, not an error."""
@@ -67,8 +68,9 @@ class HttpStore(Leasing):
         await self._client.close()
 
     def trouble(self) -> Trouble | None:
-        """What is wrong with the windows or the facts, or else with what was asked last."""
-        return self._windows.trouble() or self._facts.trouble or self._trouble
+        """What is wrong with the windows or the facts, or why records are not taken. All else heals with the
+        next call, which may never come: it is counted alone."""
+        return self._windows.trouble() or self._facts.trouble or self._refuses
 
     @cached_property
     def _windows(self) -> LeasedWindows:
@@ -86,7 +88,12 @@ class HttpStore(Leasing):
         def read(answer: Any) -> tuple[set[str], set[str]]:
             return set(answer["added"]), set(answer.get("too_old", ()))
 
-        added, too_old = await self._post("append", ("records",), body, read)
+        try:
+            added, too_old = await self._post("append", ("records",), body, read)
+        except StoreUnavailable as error:
+            self._refuses = Trouble(str(error), self._refuses.since if self._refuses else time.time())
+            raise
+        self._refuses = None
         with suppress(StoreUnavailable):
             await self._count([record for record in records if record.id in added])
         if too_old:
@@ -184,8 +191,7 @@ class HttpStore(Leasing):
         """What ``read`` makes of an answer, None if there is nothing at ``path``. A POST if there is a
         ``body``. Raises `StoreUnavailable`, and counts it."""
         try:
-            answer = await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE)
-            result = read(answer)
+            return read(await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE))
         except Missing:
             return None
         except StoreUnavailable as error:
@@ -193,13 +199,9 @@ class HttpStore(Leasing):
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             wrong = self._client.unavailable(path, UNFIT)
             raise self._failed(operation, wrong) from None
-        self._trouble = None
-        return result
 
     def _failed(self, operation: str, error: StoreUnavailable) -> StoreUnavailable:
         self._site.failed(operation)
-        if self._trouble is None:
-            self._trouble = Trouble(str(error), time.time())
         return error
 
 

@@ -100,6 +100,51 @@ async def test_a_server_in_trouble_is_nobody_elses(
     assert await store.requests(Filter(), 10) == [record(1)]
 
 
+def failing_at(*paths: str) -> Trick:
+    """Fails whatever is asked below these."""
+
+    async def answer(request: web.Request) -> web.StreamResponse | None:
+        return await failing(request) if request.path.startswith(paths) else None
+
+    return answer
+
+
+async def test_records_that_are_not_taken_are_trouble_until_they_are(
+    server: HttpStoreServer, store: HttpStore
+) -> None:
+    """Whatever else is asked for meanwhile, and answered."""
+    server.trick = failing_at("/records")
+    with pytest.raises(StoreUnavailable):
+        await store.append([record(1)])
+    told = store.trouble()
+    assert told is not None
+    await store.cache_put("k", b"v", 60.0)
+    assert await store.cache_get("k") == b"v"
+    with pytest.raises(StoreUnavailable):
+        await store.append([record(1)])
+    assert store.trouble() == told
+    server.trick = None
+    await store.append([record(1)])
+    assert store.trouble() is None
+
+
+async def test_neither_cached_answers_nor_counters_nor_reports_are_trouble(server: HttpStoreServer) -> None:
+    """They are counted: nothing would end a trouble of what is not asked for again."""
+    failures: list[str] = []
+    server.trick = failing_at("/cache", "/usage", "/records/query")
+    store = HttpStore(server.addr, KEY)
+    await store.open(Site(failed=failures.append))
+    used = record(1)
+    used.provider, used.key = "p", "k"
+    await store.append([used])
+    for call in (store.cache_get("k"), store.cache_put("k", b"v", 60.0), store.requests(Filter(), 1)):
+        with pytest.raises(StoreUnavailable):
+            await call
+    assert store.trouble() is None
+    assert failures == ["usage", "cache_get", "cache_put", "requests"]
+    await store.close()
+
+
 async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
     here = HttpStore(server.addr, KEY)
     server.trick = failing
