@@ -51,7 +51,7 @@ class HttpStore(Leasing):
         """Monotonic seconds; tests put their own here before the first meter is made."""
         self._client = HttpClient(self.addr, self.api_key, self.timeout)
         self._site = Site()
-        self._facts = FactExchange(HttpFacts(self._client))
+        self._facts = FactExchange(HttpFacts(self._client), lambda: self._windows.doubt())
         self._refuses: Trouble | None = None
         """Why it took no records last; None if it did."""
 

@@ -145,6 +145,23 @@ async def test_neither_cached_answers_nor_counters_nor_reports_are_trouble(serve
     await store.close()
 
 
+async def test_facts_that_are_not_exchanged_leave_limits_alone(
+    server: HttpStoreServer, store: HttpStore
+) -> None:
+    """Where nothing is answered any more, that shows without a request, and so does its end."""
+    meter = store.meter("client:c", Limits(requests=10))
+    server.trick = failing_at("/facts")
+    server.asked.clear()
+    await until(lambda: ("POST", "/windows/exchange") in server.asked)
+    assert (trouble := store.trouble()) is not None
+    assert not trouble.limits
+    server.trick = failing
+    await until(lambda: (now := store.trouble()) is not None and now.limits)
+    server.trick = None
+    await until(lambda: store.trouble() is None)
+    assert meter.in_flight == 0
+
+
 async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
     here = HttpStore(server.addr, KEY)
     server.trick = failing
