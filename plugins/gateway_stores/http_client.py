@@ -26,13 +26,17 @@ class HttpClient:
 
     def __init__(self, addr: str, api_key: str | None, timeout: float) -> None:
         """``timeout``: seconds a call may take unless it says otherwise.
-        Raises `ValueError` if ``addr`` is not an http or https URL."""
+        Raises `ValueError` if ``addr`` is not an http or https URL to which paths can be appended."""
         try:
             self._base = URL(addr)
         except ValueError:
             self._base = URL()
         if self._base.scheme not in ("http", "https") or not self._base.host:
             raise ValueError("addr: must be an http or https URL with a host")
+        if self._base.raw_user is not None or self._base.raw_password is not None:
+            raise ValueError("addr: must hold no user and no password: api_key is what is sent")
+        if self._base.raw_query_string or self._base.raw_fragment:
+            raise ValueError("addr: must have no query (?) and no fragment (#): paths are appended to it")
         self.name = f"the HTTP store at {self._base.host}"
         """For the operator: the rest of an address may be a secret."""
         self.timeout = timeout

@@ -270,8 +270,28 @@ def test_an_address_that_is_none(addr: str) -> None:
         HttpStore(addr)
 
 
+@pytest.mark.parametrize("store", [HttpStore, HttpConfigStore])
+@pytest.mark.parametrize(
+    ("addr", "words"),
+    [
+        ("http://user:secret@host", "no user and no password"),
+        ("http://secret@host", "no user and no password"),
+        ("http://:secret@host", "no user and no password"),
+        ("http://host/?key=secret", "no query"),
+        ("http://host/#secret", "no fragment"),
+    ],
+)
+def test_an_address_with_more_than_a_path(
+    store: type[HttpStore | HttpConfigStore], addr: str, words: str
+) -> None:
+    """It is refused when it is checked, not when it is used, and not told."""
+    with pytest.raises(ValueError, match=words) as refused:
+        store(addr, "key")
+    assert "secret" not in str(refused.value)
+
+
 def test_secrets_are_in_no_repr() -> None:
-    assert "secret" not in repr(HttpStore("http://user:secret@host", "secret-key"))
+    assert "secret" not in repr(HttpStore("http://host/secret", "secret-key"))
 
 
 def test_the_document_names_what_the_server_offers() -> None:
