@@ -19,8 +19,9 @@ from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
 from gateway_stores.head_count import HeadCount
 from gateway_stores.http import HttpStore
-from gateway_stores.http_client import MAX_PAGE
+from gateway_stores.http_client import MAX_PAGE, HttpClient
 from gateway_stores.http_config import HttpConfigStore
+from gateway_stores.http_facts import HttpFacts
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer, Trick
 
@@ -160,6 +161,55 @@ async def test_facts_that_are_not_exchanged_leave_limits_alone(
     server.trick = None
     await until(lambda: store.trouble() is None)
     assert meter.in_flight == 0
+
+
+def answering(answer: dict[str, object]) -> Trick:
+    """Answers all with this."""
+
+    async def answered(request: web.Request) -> web.StreamResponse:
+        return web.json_response(answer)
+
+    return answered
+
+
+@pytest.mark.parametrize("absurd", [10**30, 2**63, -1])
+async def test_an_absurd_number_of_facts_is_not_kept(server: HttpStoreServer, absurd: int) -> None:
+    """It would come back with the next question, which could not be asked."""
+    client = HttpClient(server.addr, KEY, 5.0)
+    facts = HttpFacts(client)
+    server.trick = answering({"next": absurd, "facts": []})
+    with pytest.raises(StoreUnavailable, match="something else than docs"):
+        await facts.exchange("here", [])
+    server.trick = None
+    assert await facts.exchange("here", []) == []
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"granted": {"requests": 10**30}},
+        {"others": {"requests": 10**30}},
+        {"buckets": {"requests": [[1.0, 10**30]]}},
+        {"acknowledged": 10**30},
+        {"holders": 10**30},
+    ],
+)
+async def test_absurd_figures_of_windows_are_not_taken(
+    server: HttpStoreServer, absurd: dict[str, object]
+) -> None:
+    """What is granted goes back as held, and could not be given back."""
+    store = HttpStore(server.addr, KEY)
+    await store.open(Site())
+    meter = store.meter("client:c", Limits(requests=10**6))
+    answer = {"stale": False, "acknowledged": 0, "granted": {}, "buckets": {}, "others": {}, "holders": 1}
+    server.trick = answering({"answers": [{**answer, **absurd}], "next": 0, "facts": []})
+    await granted(store, meter)
+    assert (trouble := store.trouble()) is not None
+    assert "something else than docs" in trouble.message
+    server.trick = None
+    await until(lambda: store.trouble() is None)
+    await store.close()
 
 
 async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
