@@ -35,6 +35,7 @@ from gateway_stores.leasing import Leasing
 T = TypeVar("T")
 
 CACHE_SECONDS = 0.25
+COUNT_SECONDS = 0.25
 
 
 @dataclass(eq=False)
@@ -100,7 +101,8 @@ class HttpStore(Leasing):
             raise TooOld([record for record in records if record.id in too_old])
 
     async def _count(self, records: Sequence[Record]) -> None:
-        """Counters for whoever reads the server directly; our own totals come from the records."""
+        """Counters for whoever reads the server directly; our own totals come from the records. The first one
+        that is not counted ends it, and is not tried again: further records wait for this."""
         sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         for record in records:
             if record.provider is not None and record.key is not None:
@@ -111,7 +113,8 @@ class HttpStore(Leasing):
                 sums[*subject, "cost_nano_usd"] += record.cost_nano_usd or 0
         for path, delta in sums.items():
             if delta:
-                await self._post("usage", ("usage", *path, "inc"), {"delta": delta}, _anything)
+                inc = ("usage", *path, "inc")
+                await self._post("usage", inc, {"delta": delta}, _anything, timeout=COUNT_SECONDS)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""

@@ -301,6 +301,24 @@ async def test_usage_is_counted_for_those_who_read_the_server(
     assert server.usage["/usage/p q/k/1/cost_nano_usd"] == 3
 
 
+async def test_counters_that_hang_hold_up_no_records(server: HttpStoreServer) -> None:
+    """It is given up long before any other call is."""
+
+    async def hanging(request: web.Request) -> web.StreamResponse | None:
+        return await stalled(request) if request.path.startswith("/usage") else None
+
+    failures: list[str] = []
+    server.trick = hanging
+    store = HttpStore(server.addr, KEY, timeout=3600.0)
+    await store.open(Site(failed=failures.append))
+    one = record(1)
+    one.provider, one.key = "p", "k"
+    await store.append([one])
+    assert failures == ["usage"]
+    assert await store.requests(Filter(), 1) == [one]
+    await store.close()
+
+
 async def test_a_document_behind_a_server_in_trouble(server: HttpStoreServer) -> None:
     config = HttpConfigStore(server.addr, KEY)
     version = await config.write(b"{}", "")
