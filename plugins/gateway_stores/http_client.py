@@ -66,7 +66,7 @@ class HttpClient:
         if status in (404, 405, 501):
             raise Missing(path[0])
         if not 200 <= status < 300:
-            raise self.unavailable(path, f"answered with status {status}")
+            raise self.unexpected(path, status)
         try:
             return orjson.loads(answer) if answer else None
         except orjson.JSONDecodeError:
@@ -110,6 +110,11 @@ class HttpClient:
                 raise
             what = getattr(error, "strerror", None) or type(error).__name__
             raise self.unavailable(path, f"cannot be asked: {what}") from None
+
+    def unexpected(self, path: tuple[str, ...], status: int) -> StoreUnavailable:
+        """What the operator is told of an answer with a status that means trouble."""
+        advice = ": check api_key" if status in (401, 403) else ""
+        return self.unavailable(path, f"answered with status {status}{advice}")
 
     def unavailable(self, path: tuple[str, ...], what: str) -> StoreUnavailable:
         """What the operator is told of a call that failed."""

@@ -283,9 +283,21 @@ async def test_a_total_that_is_none_is_trouble(
 
 async def test_a_wrong_key_is_trouble(server: HttpStoreServer) -> None:
     wrong = HttpStore(server.addr, "another-key")
-    with pytest.raises(StoreUnavailable, match="status 401"):
-        await wrong.append([record(1)])
+    config = HttpConfigStore(server.addr, "another-key")
+    for call in (wrong.append([record(1)]), config.read(), config.version(), config.write(b"{}", "")):
+        with pytest.raises(StoreUnavailable, match=r"answered with status 401: check api_key$"):
+            await call
     await wrong.close()
+    await config.close()
+
+
+async def test_a_document_without_an_etag_is_trouble(server: HttpStoreServer) -> None:
+    server.trick = garbage
+    config = HttpConfigStore(server.addr, KEY)
+    for call in (config.read(), config.version(), config.write(b"{}", "")):
+        with pytest.raises(StoreUnavailable, match=r"answered with status 200 without an etag$"):
+            await call
+    await config.close()
 
 
 async def test_usage_is_counted_for_those_who_read_the_server(
