@@ -16,17 +16,18 @@ async def livez(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when new requests are welcome; 503 before the start is complete, while draining, and while the
-    store is lost where that closes the gateway."""
+    """200 when new requests are welcome; 503 before the start is complete, while draining, and while limits
+    cannot be checked where that closes the gateway."""
     live = request.app[LIVE]
     report = _report(request, "ok")
-    if live.store.trouble() is not None:
+    trouble = live.store.trouble()
+    if trouble is not None:
         report["store"] = "degraded"
     if live.draining:
         report["status"] = "draining"
     elif not live.ready:
         report["status"] = "starting"
-    elif "store" in report and live.site.on_trouble == "closed":
+    elif trouble is not None and trouble.limits and live.site.on_trouble == "closed":
         report["status"] = "closed"
     return web.json_response(report, status=200 if report["status"] == "ok" else 503)
 

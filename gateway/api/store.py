@@ -123,6 +123,8 @@ class Trouble(NamedTuple):
     """For the operator: what is wrong, where, and what to do; without secrets."""
     since: float
     """Seconds since the epoch."""
+    limits: bool = False
+    """Limits cannot be checked: `Site.on_trouble` rules. Of several troubles a store tells one such."""
 
 
 def _uncounted(operation: str) -> None:

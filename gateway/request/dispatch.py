@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from gateway.api import ApiError, Chunk, Kind, Outcome, Usage
+from gateway.api import ApiError, Chunk, Kind, Outcome, Reservation, Usage
 from gateway.catalog import Target
 from gateway.request import judge
 from gateway.request.account import charged, reckoned, settle
@@ -34,19 +34,28 @@ async def ask(
     client, if that is not `WholeAnswer` or `StreamAnswer`. Raises as `dispatch` does."""
     place = await admit(tx, targets)
     try:
-        return await dispatch(tx, targets, answering)
+        return await dispatch(tx, targets, answering, place)
     finally:
         if tx.tries:
-            used = tx.usage.total if tx.usage is not None else 0
-            await tx.live.store.settle(place, used, charged(tx))
+            await _leave(tx, place)
         else:
             await tx.live.store.release(place)
 
 
+async def _leave(tx: Transaction, place: Reservation) -> None:
+    """Count what was used in place of what was reserved. A second call does nothing."""
+    used = tx.usage.total if tx.usage is not None else 0
+    await tx.live.store.settle(place, used, charged(tx))
+
+
 async def dispatch(
-    tx: Transaction, targets: Sequence[Target], answering: Answering | None = None
+    tx: Transaction,
+    targets: Sequence[Target],
+    answering: Answering | None = None,
+    place: Reservation | None = None,
 ) -> web.StreamResponse:
-    """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet."""
+    """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet. ``place``:
+    the request's in the client's windows, settled before the head of an answer says what is left of them."""
     plan = Plan(tx, targets)
     answer = (answering or _answering)(tx)
     try:
@@ -56,6 +65,8 @@ async def dispatch(
             tx.tries += 1
             outcome = await _attempt(tx, choice, answer)
             if outcome is None:
+                if place is not None:
+                    await _leave(tx, place)
                 return answer.response()
             if answer.committed:
                 raise from_outcome(outcome)

@@ -25,7 +25,7 @@ class Breaker:
         self.probe_at = 0.0
         """Loop time of the next attempt while it is open."""
         self._name = name
-        self._failures = 0
+        self._failures = FAILURES - 1  # of one that never answered
         self._trouble: Trouble | None = None
         self._said = False
         self._quiet_until = float("-inf")
@@ -40,6 +40,7 @@ class Breaker:
             f"{self._name} does not keep the limits: {reason}. Until it can be reached again, each process "
             "goes by storage.on_trouble; what is used meanwhile is reported then.",
             since,
+            limits=True,
         )
         if self.open and not self._said and now >= self._quiet_until:
             self._said, self._quiet_until = True, now + QUIET

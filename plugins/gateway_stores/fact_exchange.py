@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.api import Site, StoreUnavailable, Trouble
@@ -28,10 +28,12 @@ class FactServer(Protocol):
 
 
 class FactExchange:
-    """A task from `open` to `close`. What cannot be told waits, for as long as it holds."""
+    """A task from `open` to `close`. What cannot be told waits, for as long as it holds. ``doubt`` is called
+    where an exchange fails: what else is at the server may be out of reach as well."""
 
-    def __init__(self, server: FactServer) -> None:
+    def __init__(self, server: FactServer, doubt: Callable[[], None]) -> None:
         self._server = server
+        self._doubt = doubt
         self._site = Site()
         self._untold = Untold()
         self._task: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class FactExchange:
     def _failed(self, reason: str) -> None:
         self._site.failed("share")
         self.trouble = Trouble(reason, self.trouble.since if self.trouble else time.time())
+        self._doubt()
 
     async def _exchange(self) -> None:
         holder = self._site.holder

@@ -85,11 +85,10 @@ class FileStore(Leasing):
         self._lock.release()
 
     def trouble(self) -> Trouble | None:
-        """The first there is."""
-        troubles = [lane.trouble for lane in self._lanes]
+        """The first there is; that of the windows goes before all others."""
+        troubles = [] if self._site.supervises else [self._windows.trouble()]
+        troubles += [lane.trouble for lane in self._lanes]
         troubles.append(self._link.trouble)
-        if not self._site.supervises:
-            troubles.append(self._windows.trouble())
         return next((trouble for trouble in troubles if trouble is not None), None)
 
     def share(self, name: str, value: str, seconds: float) -> None:

@@ -35,6 +35,7 @@ from gateway_stores.leasing import Leasing
 T = TypeVar("T")
 
 CACHE_SECONDS = 0.25
+COUNT_SECONDS = 0.25
 
 
 @dataclass(eq=False)
@@ -51,8 +52,9 @@ class HttpStore(Leasing):
         """Monotonic seconds; tests put their own here before the first meter is made."""
         self._client = HttpClient(self.addr, self.api_key, self.timeout)
         self._site = Site()
-        self._facts = FactExchange(HttpFacts(self._client))
-        self._trouble: Trouble | None = None
+        self._facts = FactExchange(HttpFacts(self._client), lambda: self._windows.doubt())
+        self._refuses: Trouble | None = None
+        """Why it took no records last; None if it did."""
 
     async def open(self, site: Site) -> None:
         """Begin to talk; a server that does not answer is trouble, not an error."""
@@ -67,8 +69,9 @@ class HttpStore(Leasing):
         await self._client.close()
 
     def trouble(self) -> Trouble | None:
-        """What is wrong with the windows or the facts, or else with what was asked last."""
-        return self._windows.trouble() or self._facts.trouble or self._trouble
+        """What is wrong with the windows or the facts, or why records are not taken. All else heals with the
+        next call, which may never come: it is counted alone."""
+        return self._windows.trouble() or self._facts.trouble or self._refuses
 
     @cached_property
     def _windows(self) -> LeasedWindows:
@@ -86,14 +89,20 @@ class HttpStore(Leasing):
         def read(answer: Any) -> tuple[set[str], set[str]]:
             return set(answer["added"]), set(answer.get("too_old", ()))
 
-        added, too_old = await self._post("append", ("records",), body, read)
+        try:
+            added, too_old = await self._post("append", ("records",), body, read)
+        except StoreUnavailable as error:
+            self._refuses = Trouble(str(error), self._refuses.since if self._refuses else time.time())
+            raise
+        self._refuses = None
         with suppress(StoreUnavailable):
             await self._count([record for record in records if record.id in added])
         if too_old:
             raise TooOld([record for record in records if record.id in too_old])
 
     async def _count(self, records: Sequence[Record]) -> None:
-        """Counters for whoever reads the server directly; our own totals come from the records."""
+        """Counters for whoever reads the server directly; our own totals come from the records. The first one
+        that is not counted ends it, and is not tried again: further records wait for this."""
         sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         for record in records:
             if record.provider is not None and record.key is not None:
@@ -104,7 +113,8 @@ class HttpStore(Leasing):
                 sums[*subject, "cost_nano_usd"] += record.cost_nano_usd or 0
         for path, delta in sums.items():
             if delta:
-                await self._post("usage", ("usage", *path, "inc"), {"delta": delta}, _anything)
+                inc = ("usage", *path, "inc")
+                await self._post("usage", inc, {"delta": delta}, _anything, timeout=COUNT_SECONDS)
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""
@@ -184,8 +194,7 @@ class HttpStore(Leasing):
         """What ``read`` makes of an answer, None if there is nothing at ``path``. A POST if there is a
         ``body``. Raises `StoreUnavailable`, and counts it."""
         try:
-            answer = await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE)
-            result = read(answer)
+            return read(await self._client.call(path, body, timeout=timeout, max_bytes=MAX_PAGE))
         except Missing:
             return None
         except StoreUnavailable as error:
@@ -193,13 +202,9 @@ class HttpStore(Leasing):
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             wrong = self._client.unavailable(path, UNFIT)
             raise self._failed(operation, wrong) from None
-        self._trouble = None
-        return result
 
     def _failed(self, operation: str, error: StoreUnavailable) -> StoreUnavailable:
         self._site.failed(operation)
-        if self._trouble is None:
-            self._trouble = Trouble(str(error), time.time())
         return error
 
 

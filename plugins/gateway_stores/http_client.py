@@ -14,6 +14,8 @@ from gateway.api import StoreUnavailable
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are read at most; pages of records may be `MAX_PAGE` long."""
 MAX_PAGE = 16 * 1024 * 1024
+MOST = 2**63 - 1
+"""The largest whole number in an answer that is taken: what goes back to the server has to fit into JSON."""
 UNFIT = "answered with something else than docs/http-store.yaml says"
 
 
@@ -26,13 +28,17 @@ class HttpClient:
 
     def __init__(self, addr: str, api_key: str | None, timeout: float) -> None:
         """``timeout``: seconds a call may take unless it says otherwise.
-        Raises `ValueError` if ``addr`` is not an http or https URL."""
+        Raises `ValueError` if ``addr`` is not an http or https URL to which paths can be appended."""
         try:
             self._base = URL(addr)
         except ValueError:
             self._base = URL()
         if self._base.scheme not in ("http", "https") or not self._base.host:
             raise ValueError("addr: must be an http or https URL with a host")
+        if self._base.raw_user is not None or self._base.raw_password is not None:
+            raise ValueError("addr: must hold no user and no password: api_key is what is sent")
+        if self._base.raw_query_string or self._base.raw_fragment:
+            raise ValueError("addr: must have no query (?) and no fragment (#): paths are appended to it")
         self.name = f"the HTTP store at {self._base.host}"
         """For the operator: the rest of an address may be a secret."""
         self.timeout = timeout
@@ -60,7 +66,7 @@ class HttpClient:
         if status in (404, 405, 501):
             raise Missing(path[0])
         if not 200 <= status < 300:
-            raise self.unavailable(path, f"answered with status {status}")
+            raise self.unexpected(path, status)
         try:
             return orjson.loads(answer) if answer else None
         except orjson.JSONDecodeError:
@@ -104,6 +110,11 @@ class HttpClient:
                 raise
             what = getattr(error, "strerror", None) or type(error).__name__
             raise self.unavailable(path, f"cannot be asked: {what}") from None
+
+    def unexpected(self, path: tuple[str, ...], status: int) -> StoreUnavailable:
+        """What the operator is told of an answer with a status that means trouble."""
+        advice = ": check api_key" if status in (401, 403) else ""
+        return self.unavailable(path, f"answered with status {status}{advice}")
 
     def unavailable(self, path: tuple[str, ...], what: str) -> StoreUnavailable:
         """What the operator is told of a call that failed."""

@@ -31,8 +31,7 @@ class HttpConfigStore:
         status, data, tag = await self._client.send("GET", ("config",), max_bytes=MAX_PAGE)
         if status == 404:
             return Document("", b"")
-        if status != 200 or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        self._expect(status, tag, 200)
         return Document(tag, data)
 
     async def version(self) -> str:
@@ -40,8 +39,7 @@ class HttpConfigStore:
         status, _, tag = await self._client.send("HEAD", ("config",))
         if status == 404:
             return ""
-        if status != 200 or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        self._expect(status, tag, 200)
         return tag
 
     async def write(self, data: bytes, expected: str) -> str:
@@ -50,6 +48,12 @@ class HttpConfigStore:
         status, _, tag = await self._client.send("PUT", ("config",), data, headers=headers)
         if status == 412:
             raise Conflict
-        if status not in (200, 201, 204) or not tag:
-            raise self._client.unavailable(("config",), f"answered with status {status}, etag {tag!r}")
+        self._expect(status, tag, 200, 201, 204)
         return tag
+
+    def _expect(self, status: int, tag: str, *expected: int) -> None:
+        """Raises `StoreUnavailable` if the answer has another status, or no tag."""
+        if status not in expected:
+            raise self._client.unexpected(("config",), status)
+        if not tag:
+            raise self._client.unavailable(("config",), f"answered with status {status} without an etag")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway_stores.facts import Fact
-from gateway_stores.http_client import UNFIT, HttpClient, Missing
+from gateway_stores.http_client import MOST, UNFIT, HttpClient, Missing
 
 WITHIN = 0.25
 """Seconds that one exchange takes at most."""
@@ -26,9 +26,12 @@ class HttpFacts:
         try:
             answer = await self._client.call(path, body, timeout=WITHIN)
             heard = [(str(one["name"]), str(one["value"]), float(one["seconds"])) for one in answer["facts"]]
-            self._since = int(answer["next"])
+            heard_last = int(answer["next"])
         except Missing:
             raise self._client.unavailable(path, "does not know this call") from None
         except (TypeError, KeyError, ValueError):
             raise self._client.unavailable(path, UNFIT) from None
+        if not 0 <= heard_last <= MOST:
+            raise self._client.unavailable(path, UNFIT)
+        self._since = heard_last
         return heard

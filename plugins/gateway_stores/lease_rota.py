@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 
 from gateway_stores.leased_meter import LeasedMeter
 
@@ -16,12 +16,16 @@ BEAT = 1.0
 
 
 class Rota:
-    """The meters that are awake, and whose turn it is. ``most``: how many have it at once."""
+    """The meters that are awake, and whose turn it is. ``most``: how many have it at once, ``known``: all
+    that there are."""
 
-    def __init__(self, clock: Callable[[], float], most: int) -> None:
+    def __init__(self, clock: Callable[[], float], known: Mapping[str, LeasedMeter], most: int) -> None:
         self._clock = clock
+        self._known = known
         self._most = most
         self.awake: dict[LeasedMeter, None] = {}
+        self.doubted = False
+        """To find out how the authority is, as soon as there is a limit to ask for."""
         self._watched: dict[LeasedMeter, None] = {}
         """Those of them that are looked at with every tick."""
         self._resting: list[tuple[float, int, LeasedMeter]] = []
@@ -39,6 +43,7 @@ class Rota:
 
     def exchanging(self, meters: Iterable[LeasedMeter], now: float) -> None:
         """These are exchanged now (loop time)."""
+        self.doubted = False
         self._beat_at = now + BEAT
         for meter in meters:
             if meter.asleep:
@@ -49,7 +54,8 @@ class Rota:
         self._watched.update(dict.fromkeys(meters))
 
     def turn(self, now: float, waited_for: Iterable[LeasedMeter]) -> Sequence[LeasedMeter]:
-        """Those to exchange for at ``now`` (loop time): the ones ``waited_for``, then those that are due."""
+        """Those to exchange for at ``now`` (loop time): the ones ``waited_for``, then those that are due, or
+        else any one if the authority is doubted."""
         if now >= self._tick_at and not self._due:
             self._tick_at = now + TICK
             self._look(self._clock())
@@ -60,6 +66,8 @@ class Rota:
         chosen = dict.fromkeys(waited_for)
         while self._due and len(chosen) < self._most:
             chosen[self._due.popleft()] = None
+        if self.doubted and not chosen:
+            chosen.update(dict.fromkeys(islice((one for one in self._known.values() if one.limited), 1)))
         return list(chosen)
 
     def look_at(self, now: float) -> float:

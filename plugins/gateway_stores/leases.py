@@ -44,8 +44,9 @@ class LeasedWindows:
     """Implements what `gateway.api.Store` says of windows, for every store that has an authority.
 
     A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
-    `survey` and `trouble`. ``name`` says in messages to the operator where the authority is
-    (``redis at cache:6379``), ``census`` how many processes are at it; None: this gateway's workers alone.
+    `survey` and `trouble`; where it finds its server silent it calls `doubt`. ``name`` says in messages to
+    the operator where the authority is (``redis at cache:6379``), ``census`` how many processes are at it;
+    None: this gateway's workers alone.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class LeasedWindows:
         self._meters: WeakValueDictionary[str, LeasedMeter] = WeakValueDictionary()
         """A subject that nobody refers to is forgotten once it sleeps: the authority knows the rest."""
         self._numbers = count(1)
-        self._rota = Rota(clock, MOST_ASKS)
+        self._rota = Rota(clock, self._meters, MOST_ASKS)
         self._queued: dict[LeasedMeter, None] = {}
         """Those that somebody waits for."""
         self._delay = 0.0
@@ -101,6 +102,12 @@ class LeasedWindows:
         """What is wrong with the authority, if something is."""
         return self._breaker.trouble()
 
+    def doubt(self) -> None:
+        """Something else at the authority's server failed: find out how the authority is, though nobody asks
+        for anything."""
+        self._rota.doubted = True
+        self._wake.set()
+
     def meter(self, subject: str, limits: Limits) -> LeasedMeter:
         """The one meter of ``subject``; other limits than before take effect on what was used."""
         meter = self._meters.get(subject)
@@ -109,6 +116,8 @@ class LeasedWindows:
             self._inherit(meter)
         elif meter.limits != limits:
             meter.configure(limits)
+        if self._rota.doubted:
+            self._wake.set()
         return meter
 
     async def reserve(

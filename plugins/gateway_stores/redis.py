@@ -51,7 +51,8 @@ class RedisStore(Leasing):
         self._refuses: Trouble | None = None
         """Why it took no records last; None if it did."""
         self._ledger = RedisLedger(self._link, f"{{{self.prefix}:ledger}}")
-        self._facts = FactExchange(RedisFacts(self._link, f"{{{self.prefix}:facts}}"))
+        facts = RedisFacts(self._link, f"{{{self.prefix}:facts}}")
+        self._facts = FactExchange(facts, lambda: self._windows.doubt())
         self.run_by(None)
 
     def run_by(self, clock: Callable[[], float] | None) -> None:

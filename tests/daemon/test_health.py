@@ -46,15 +46,19 @@ async def test_methods(tmp_path: Path, method: str, status: int) -> None:
         assert response.status == status
 
 
-@pytest.mark.parametrize(("on_trouble", "status"), [("closed", 503), ("local", 200), ("open", 200)])
-async def test_a_store_that_is_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_trouble: str, status: int
+@pytest.mark.parametrize(
+    ("on_trouble", "limits", "status"),
+    [("closed", True, 503), ("closed", False, 200), ("local", True, 200), ("open", True, 200)],
+)
+async def test_a_store_in_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_trouble: str, limits: bool, status: int
 ) -> None:
+    """Where it is closed, requests are not welcome as long as limits cannot be checked."""
     memory = {"type": "memory"}
     storage = {"config": memory, "runtime": memory, "on_trouble": on_trouble}
     async with running(configured({"type": "echo"}, storage=storage), tmp_path) as gateway:
         with monkeypatch.context() as down:
-            down.setattr(gateway.live.store, "trouble", lambda: Trouble("down", 0.0))
+            down.setattr(gateway.live.store, "trouble", lambda: Trouble("down", 0.0, limits))
             assert (await gateway.get("/health"))[0] == 200
             found, body = await gateway.get("/readyz")
             assert (found, body["store"]) == (status, "degraded")

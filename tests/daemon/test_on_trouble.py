@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon.children import children
 from tests.daemon.running import KEY
-from tests.daemon.working import Working, eventually, lines_of, settings, working
+from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
 from tests.fakes.redis_server import RedisServer
 
 LIMIT, ASKED = 20, 30
@@ -56,10 +56,9 @@ async def test_redis_is_down_at_the_start(
         found = await answers(gateway)
         assert least <= found.count(200) <= most
         assert set(found) <= {200, 429}
-        lost = len(lines_of(gateway.daemon, LOST))
-        assert 1 <= lost <= len(workers)
+        await eventually(lambda: len(lines_of(gateway.daemon, LOST)) == WORKERS)
         own_redis.start()
-        await eventually(lambda: len(lines_of(gateway.daemon, BACK)) == lost, HEALED)
+        await eventually(lambda: len(lines_of(gateway.daemon, BACK)) == WORKERS, HEALED)
         assert children(gateway.daemon.pid) == workers
         found += await answers(gateway)  # open: who comes back first is granted some of what is left then
         assert found.count(200) <= in_all
@@ -88,6 +87,17 @@ async def test_a_limit_of_which_only_a_part_may_be_used_is_not_called_reached(
         assert error["details"]["remaining"] == error["details"]["limit"] > 0
         assert 1 <= int(response.headers["retry-after"]) <= 5
         assert "x-should-retry" not in response.headers
+
+
+async def test_closed_is_not_ready_while_redis_is_down(own_redis: RedisServer, tmp_path: Path) -> None:
+    """It finds out by itself: a load balancer sends no requests meanwhile."""
+    async with working(tmp_path, config(own_redis, "closed")) as gateway:
+        own_redis.kill()
+        await eventually(lambda: len(lines_of(gateway.daemon, LOST)) == WORKERS)
+        assert await status_of(gateway, "/readyz") == 503
+        own_redis.start()
+        await eventually(lambda: len(lines_of(gateway.daemon, BACK)) == WORKERS, HEALED)
+        assert await status_of(gateway, "/readyz") == 200
 
 
 async def test_closed_answers_503_and_nothing_is_admitted(own_redis: RedisServer, tmp_path: Path) -> None:

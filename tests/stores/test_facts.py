@@ -68,7 +68,7 @@ def test_a_fact_that_cannot_be_taken_in_keeps_no_other_from_it(caplog: pytest.Lo
 async def test_redis_facts_go_on_after_any_answer(wrong: Any) -> None:
     ears = Ears()
     link = Wrong(wrong, wrong, [[b"1", b"name", b"value", b"9"]], [[b"1"]])
-    facts = FactExchange(RedisFacts(link, "f"))  # type: ignore[arg-type]
+    facts = FactExchange(RedisFacts(link, "f"), lambda: None)  # type: ignore[arg-type]
     await facts.open(ears.site)
     assert facts.trouble is not None
     await until(lambda: facts.trouble is None)
@@ -81,7 +81,7 @@ async def test_http_facts_go_on_after_one_that_cannot_be_taken_in() -> None:
     heard: list[int] = []
     async with HttpStoreServer(time.monotonic) as server:
         client = HttpClient(server.addr, KEY, 1.0)
-        facts, others = (FactExchange(HttpFacts(client)) for _ in range(2))
+        facts, others = (FactExchange(HttpFacts(client), lambda: None) for _ in range(2))
         await facts.open(Site(holder="here", heard=lambda name, value, seconds: heard.append(int(value))))
         await others.open(Site(holder="there"))
         for value in ("odd", "1"):

@@ -19,8 +19,9 @@ from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
 from gateway_stores.head_count import HeadCount
 from gateway_stores.http import HttpStore
-from gateway_stores.http_client import MAX_PAGE
+from gateway_stores.http_client import MAX_PAGE, HttpClient
 from gateway_stores.http_config import HttpConfigStore
+from gateway_stores.http_facts import HttpFacts
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer, Trick
 
@@ -100,6 +101,117 @@ async def test_a_server_in_trouble_is_nobody_elses(
     assert await store.requests(Filter(), 10) == [record(1)]
 
 
+def failing_at(*paths: str) -> Trick:
+    """Fails whatever is asked below these."""
+
+    async def answer(request: web.Request) -> web.StreamResponse | None:
+        return await failing(request) if request.path.startswith(paths) else None
+
+    return answer
+
+
+async def test_records_that_are_not_taken_are_trouble_until_they_are(
+    server: HttpStoreServer, store: HttpStore
+) -> None:
+    """Whatever else is asked for meanwhile, and answered."""
+    server.trick = failing_at("/records")
+    with pytest.raises(StoreUnavailable):
+        await store.append([record(1)])
+    told = store.trouble()
+    assert told is not None
+    await store.cache_put("k", b"v", 60.0)
+    assert await store.cache_get("k") == b"v"
+    with pytest.raises(StoreUnavailable):
+        await store.append([record(1)])
+    assert store.trouble() == told
+    server.trick = None
+    await store.append([record(1)])
+    assert store.trouble() is None
+
+
+async def test_neither_cached_answers_nor_counters_nor_reports_are_trouble(server: HttpStoreServer) -> None:
+    """They are counted: nothing would end a trouble of what is not asked for again."""
+    failures: list[str] = []
+    server.trick = failing_at("/cache", "/usage", "/records/query")
+    store = HttpStore(server.addr, KEY)
+    await store.open(Site(failed=failures.append))
+    used = record(1)
+    used.provider, used.key = "p", "k"
+    await store.append([used])
+    for call in (store.cache_get("k"), store.cache_put("k", b"v", 60.0), store.requests(Filter(), 1)):
+        with pytest.raises(StoreUnavailable):
+            await call
+    assert store.trouble() is None
+    assert failures == ["usage", "cache_get", "cache_put", "requests"]
+    await store.close()
+
+
+async def test_facts_that_are_not_exchanged_leave_limits_alone(
+    server: HttpStoreServer, store: HttpStore
+) -> None:
+    """Where nothing is answered any more, that shows without a request, and so does its end."""
+    meter = store.meter("client:c", Limits(requests=10))
+    server.trick = failing_at("/facts")
+    server.asked.clear()
+    await until(lambda: ("POST", "/windows/exchange") in server.asked)
+    assert (trouble := store.trouble()) is not None
+    assert not trouble.limits
+    server.trick = failing
+    await until(lambda: (now := store.trouble()) is not None and now.limits)
+    server.trick = None
+    await until(lambda: store.trouble() is None)
+    assert meter.in_flight == 0
+
+
+def answering(answer: dict[str, object]) -> Trick:
+    """Answers all with this."""
+
+    async def answered(request: web.Request) -> web.StreamResponse:
+        return web.json_response(answer)
+
+    return answered
+
+
+@pytest.mark.parametrize("absurd", [10**30, 2**63, -1])
+async def test_an_absurd_number_of_facts_is_not_kept(server: HttpStoreServer, absurd: int) -> None:
+    """It would come back with the next question, which could not be asked."""
+    client = HttpClient(server.addr, KEY, 5.0)
+    facts = HttpFacts(client)
+    server.trick = answering({"next": absurd, "facts": []})
+    with pytest.raises(StoreUnavailable, match="something else than docs"):
+        await facts.exchange("here", [])
+    server.trick = None
+    assert await facts.exchange("here", []) == []
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"granted": {"requests": 10**30}},
+        {"others": {"requests": 10**30}},
+        {"buckets": {"requests": [[1.0, 10**30]]}},
+        {"acknowledged": 10**30},
+        {"holders": 10**30},
+    ],
+)
+async def test_absurd_figures_of_windows_are_not_taken(
+    server: HttpStoreServer, absurd: dict[str, object]
+) -> None:
+    """What is granted goes back as held, and could not be given back."""
+    store = HttpStore(server.addr, KEY)
+    await store.open(Site())
+    meter = store.meter("client:c", Limits(requests=10**6))
+    answer = {"stale": False, "acknowledged": 0, "granted": {}, "buckets": {}, "others": {}, "holders": 1}
+    server.trick = answering({"answers": [{**answer, **absurd}], "next": 0, "facts": []})
+    await granted(store, meter)
+    assert (trouble := store.trouble()) is not None
+    assert "something else than docs" in trouble.message
+    server.trick = None
+    await until(lambda: store.trouble() is None)
+    await store.close()
+
+
 async def test_windows_heal_and_what_was_used_meanwhile_counts_once(server: HttpStoreServer) -> None:
     here = HttpStore(server.addr, KEY)
     server.trick = failing
@@ -171,9 +283,21 @@ async def test_a_total_that_is_none_is_trouble(
 
 async def test_a_wrong_key_is_trouble(server: HttpStoreServer) -> None:
     wrong = HttpStore(server.addr, "another-key")
-    with pytest.raises(StoreUnavailable, match="status 401"):
-        await wrong.append([record(1)])
+    config = HttpConfigStore(server.addr, "another-key")
+    for call in (wrong.append([record(1)]), config.read(), config.version(), config.write(b"{}", "")):
+        with pytest.raises(StoreUnavailable, match=r"answered with status 401: check api_key$"):
+            await call
     await wrong.close()
+    await config.close()
+
+
+async def test_a_document_without_an_etag_is_trouble(server: HttpStoreServer) -> None:
+    server.trick = garbage
+    config = HttpConfigStore(server.addr, KEY)
+    for call in (config.read(), config.version(), config.write(b"{}", "")):
+        with pytest.raises(StoreUnavailable, match=r"answered with status 200 without an etag$"):
+            await call
+    await config.close()
 
 
 async def test_usage_is_counted_for_those_who_read_the_server(
@@ -187,6 +311,24 @@ async def test_usage_is_counted_for_those_who_read_the_server(
     assert server.usage["/usage/p q/k/1/requests"] == 2
     assert server.usage["/usage/p q/k/1/input_tokens"] == 14
     assert server.usage["/usage/p q/k/1/cost_nano_usd"] == 3
+
+
+async def test_counters_that_hang_hold_up_no_records(server: HttpStoreServer) -> None:
+    """It is given up long before any other call is."""
+
+    async def hanging(request: web.Request) -> web.StreamResponse | None:
+        return await stalled(request) if request.path.startswith("/usage") else None
+
+    failures: list[str] = []
+    server.trick = hanging
+    store = HttpStore(server.addr, KEY, timeout=3600.0)
+    await store.open(Site(failed=failures.append))
+    one = record(1)
+    one.provider, one.key = "p", "k"
+    await store.append([one])
+    assert failures == ["usage"]
+    assert await store.requests(Filter(), 1) == [one]
+    await store.close()
 
 
 async def test_a_document_behind_a_server_in_trouble(server: HttpStoreServer) -> None:
@@ -208,8 +350,28 @@ def test_an_address_that_is_none(addr: str) -> None:
         HttpStore(addr)
 
 
+@pytest.mark.parametrize("store", [HttpStore, HttpConfigStore])
+@pytest.mark.parametrize(
+    ("addr", "words"),
+    [
+        ("http://user:secret@host", "no user and no password"),
+        ("http://secret@host", "no user and no password"),
+        ("http://:secret@host", "no user and no password"),
+        ("http://host/?key=secret", "no query"),
+        ("http://host/#secret", "no fragment"),
+    ],
+)
+def test_an_address_with_more_than_a_path(
+    store: type[HttpStore | HttpConfigStore], addr: str, words: str
+) -> None:
+    """It is refused when it is checked, not when it is used, and not told."""
+    with pytest.raises(ValueError, match=words) as refused:
+        store(addr, "key")
+    assert "secret" not in str(refused.value)
+
+
 def test_secrets_are_in_no_repr() -> None:
-    assert "secret" not in repr(HttpStore("http://user:secret@host", "secret-key"))
+    assert "secret" not in repr(HttpStore("http://host/secret", "secret-key"))
 
 
 def test_the_document_names_what_the_server_offers() -> None:

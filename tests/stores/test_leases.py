@@ -195,6 +195,30 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert used(meter) == {"requests": 12}
 
 
+@played
+async def test_an_authority_that_is_in_doubt_is_asked_though_nobody_waits(holders: Holders) -> None:
+    async with holders.store() as store:
+        store.authority.delay = refuse
+        store.windows.doubt()
+        await asyncio.sleep(1.0)
+        assert store.authority.exchanges == 0, "there is no limit yet"
+        meter = store.meter("client:c", Limits(requests=10))
+        await asyncio.sleep(60.0)
+        trouble = store.trouble()
+        assert trouble is not None
+        assert trouble.limits
+        store.authority.delay = None
+        await asyncio.sleep(1.0)
+        assert store.trouble() is None
+        await asyncio.sleep(1.0)
+        asked = store.authority.exchanges
+        store.windows.doubt()
+        await asyncio.sleep(60.0)
+        assert store.trouble() is None
+        assert meter.asleep  # type: ignore[attr-defined]
+        assert store.authority.exchanges == asked + 1
+
+
 @pytest.mark.parametrize(
     ("reached", "known", "share"),
     [
