@@ -73,6 +73,9 @@ class Link:
         try:
             async with asyncio.timeout(min(within or self._timeout, self._timeout)):
                 return await self._run(calls)
+        except asyncio.CancelledError:
+            self._places = None  # who gave up sooner may have waited for one that hangs and was replaced
+            raise
         except (RedisError, OSError) as exc:
             self._places = None
             raise StoreUnavailable(f"redis at {self._address}: {self._words(exc)}") from None

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.crc import key_slot
 
 from gateway.api import Filter, Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.ledger import plain
@@ -269,3 +270,29 @@ async def test_a_cluster_that_fails_over(redis_cluster: RedisCluster) -> None:
         a_turn_for_each = 2.0 * len(meters)  # what is far from its limits is asked for one by one
         await until(lambda: {meter.readings()[0].used for meter in meters} == {3}, a_turn_for_each)
     redis_cluster.settle()
+
+
+async def test_a_cluster_whose_master_stands_still_until_it_is_replaced(redis_cluster: RedisCluster) -> None:
+    replica = redis_cluster.replica
+    hung = next(node for node in redis_cluster.nodes if node.port == replica.command("ROLE")[2])
+    prefix = next(
+        name for name in PREFIXES if _on_first(f"{name}:key:p/k") and not _on_first(f"{name}:facts")
+    )
+    async with gateway(redis_cluster.address, prefix) as store:
+        assert await granted(store, 5) == 5
+        hung.pause()
+        try:
+            await until(lambda: store.trouble() is not None)
+            replica.command("CLUSTER", "FAILOVER", "TAKEOVER")  # as by itself, after a while
+            await until(lambda: store.trouble() is None)
+            assert await granted(store, 1) == 1
+        finally:
+            hung.resume()
+    redis_cluster.settle()
+    hung.command("CLUSTER", "FAILOVER", "TAKEOVER")  # back: nobody votes on one master twice in a row
+    redis_cluster.settle()
+
+
+def _on_first(tag: str) -> bool:
+    """Whether what has this hash tag is where the one replica may take over."""
+    return bool(key_slot(tag.encode()) < 5461)
