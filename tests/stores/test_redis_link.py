@@ -90,10 +90,11 @@ async def test_passwords_and_databases() -> None:
             assert said in encode({"error": said}).decode(), "the log masks none of it"
 
 
-async def test_a_user_needs_few_rights(own_redis: RedisServer) -> None:
-    rights = ("~{coo-llm:*", "+@read", "+@write", "+@scripting", "+time", "+type")
+@pytest.mark.parametrize(("database", "more"), [(0, ()), (3, ("+select",))])
+async def test_a_user_needs_few_rights(own_redis: RedisServer, database: int, more: tuple[str, ...]) -> None:
+    rights = ("~{coo-llm:*", "+@read", "+@write", "+@scripting", "+time", "+type", *more)
     own_redis.command("ACL", "SETUSER", "gateway", "on", ">hunter2", "resetchannels", *rights)
-    address = f"redis://gateway:hunter2@{own_redis.address}"
+    address = f"redis://gateway:hunter2@{own_redis.address}/{database}"
     store, config = RedisStore(address), RedisConfigStore(address)
     await store.open(Site())
     assert store.trouble() is None
