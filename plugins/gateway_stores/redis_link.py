@@ -245,14 +245,15 @@ class Link:
                 return "is out of memory: raise its maxmemory"
             case ReadOnlyError():
                 return "is a replica: name the master, or its sentinels (redis+sentinel://)"
-            case MovedError():
+            case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
             case _:
                 return self._scrubbed(str(exc))
 
     def _scrubbed(self, words: str) -> str:
-        """A server may repeat what it was sent, and end its sentences, which go on here."""
-        words = words.partition(", with args")[0].rstrip(".")
+        """A server may repeat what it was sent, say where in a script that was, and end its sentences, which
+        go on here."""
+        words = words.partition(", with args")[0].partition(" script:")[0].rstrip(".")
         for secret in (self._address.password, self._address.sentinel_password):
             words = words.replace(secret, "***") if secret else words
         return words[:200]
