@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol
 BUCKETS = 60
 """A window of S seconds is kept in buckets of S / BUCKETS; a bucket counts until its newest possible use is
 S seconds old, so uses count for at most one bucket longer than they must."""
+MOST = 2**57
+"""An amount in an answer that is larger counts as this: a window's sum is to be a number of 64 bits."""
 
 
 class Span(NamedTuple):
@@ -123,14 +125,19 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 def answer_from_json(values: Mapping[str, Any]) -> Answer:
     """The answer of these values. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if they
     are none."""
-    numbers = {name: int(values[name]) for name in ("acknowledged", "holders") if name in values}
-    amounts = {name: _amounts(values[name]) for name in ("granted", "others") if name in values}
     buckets = {
-        kind: [(float(leaves), int(amount)) for leaves, amount in found]
+        kind: [(float(leaves), min(int(amount), MOST)) for leaves, amount in found]
         for kind, found in values["buckets"].items()
     }
-    return Answer(**{**values, **numbers, **amounts, "buckets": buckets})
+    return Answer(
+        stale=bool(values.get("stale", False)),
+        acknowledged=int(values.get("acknowledged", 0)),
+        granted=_amounts(values.get("granted", {})),
+        buckets=buckets,
+        others=_amounts(values.get("others", {})),
+        holders=int(values.get("holders", 1)),
+    )
 
 
 def _amounts(values: Mapping[str, Any]) -> dict[str, int]:
-    return {kind: int(amount) for kind, amount in values.items()}
+    return {kind: min(int(amount), MOST) for kind, amount in values.items()}

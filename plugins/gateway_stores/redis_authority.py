@@ -30,7 +30,8 @@ class RedisAuthority:
         now = () if self._clock is None else (repr(self._clock()),)
         calls = [Call(SCRIPT, f"{{{self._prefix}:{ask.subject}}}", (_packed(ask), *now)) for ask in asks]
         replies = await self._link.run(calls, PROMPT)
-        return [_answer(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
+        with self._link.reading():
+            return [_answer(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
 
 
 def _packed(ask: Ask) -> bytes:

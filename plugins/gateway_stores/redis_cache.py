@@ -23,7 +23,8 @@ class RedisCache:
     async def get(self, key: str) -> bytes | None:
         """An answer that has not expired."""
         [answer] = await self._link.run([Call(SCRIPT, self._base, ("get", self._now(), key))], PROMPT)
-        return None if answer is None else bytes(answer)
+        with self._link.reading():
+            return None if answer is None else b"".join([answer])
 
     async def put(self, key: str, value: bytes, seconds: float, site: Site) -> None:
         """Keep an answer within the bounds that the site sets."""

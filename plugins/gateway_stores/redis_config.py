@@ -35,18 +35,24 @@ class RedisConfigStore:
 
     async def read(self) -> Document:
         """The document as it is now."""
-        version, data = await self._act("read")
-        return Document("", b"") if version is None else Document(version.decode(), data)
+        reply = await self._act("read")
+        with self._link.reading():
+            version, data = reply
+            return Document("", b"") if version is None else Document(version.decode(), bytes(data))
 
     async def version(self) -> str:
         """Its version."""
         version = await self._act("version")
-        return "" if version is None else str(version.decode())
+        with self._link.reading():
+            return "" if version is None else str(version.decode())
 
     async def write(self, data: bytes, expected: str) -> str:
         """Replace it. Raises `Conflict` if it is another version by now."""
         version = secrets.token_hex(8)
-        if not await self._act("write", expected, version, data):
+        reply = await self._act("write", expected, version, data)
+        with self._link.reading():
+            written = int(reply)
+        if not written:
             raise Conflict
         return version
 

@@ -26,8 +26,11 @@ class RedisFacts:
         """As `FactServer.exchange`."""
         said = [part for name, value, seconds in facts for part in (name, value, repr(seconds))]
         call = Call(SCRIPT, self._base, (self._heard, holder, *said))
-        [[heard, *found]] = await self._link.run([call], WITHIN)
-        self._heard = heard.decode()
-        parts = iter(part.decode(errors="replace") for part in found)
-        others = zip(parts, parts, parts, strict=True)
-        return [(name, value, float(seconds)) for name, value, seconds in others]
+        [reply] = await self._link.run([call], WITHIN)
+        with self._link.reading():
+            heard, *found = reply
+            parts = iter(part.decode(errors="replace") for part in found)
+            others = zip(parts, parts, parts, strict=True)
+            news = [(name, value, float(seconds)) for name, value, seconds in others]
+            self._heard = heard.decode()
+        return news

@@ -49,7 +49,9 @@ class RedisLedger:
         old: list[Record] = []
         for i in range(0, len(records), _BATCH):
             batch = records[i : i + _BATCH]
-            old += [batch[place] for place in await self._act("append", bounds, *map(orjson.dumps, batch))]
+            places = await self._act("append", bounds, *map(orjson.dumps, batch))
+            with self._link.reading():
+                old += [batch[place] for place in places]
         if old:
             raise TooOld(old)
 
@@ -103,7 +105,10 @@ class RedisLedger:
         last = "+inf" if filter.end is None else int(filter.end * _MICROS) + 1
         fragments = _fragments(filter)
         while True:
-            before, *found = await self._act("find", before, first, last, _SCANNED, *fragments)
+            reply = await self._act("find", before, first, last, _SCANNED, *fragments)
+            with self._link.reading():
+                after, *found = reply
+                before = after.decode()
             for text in found:
                 record = _record(text)
                 if record is not None and filter.matches(record):
@@ -147,22 +152,28 @@ class RedisLedger:
         span = piece.level * _BUCKETS
         for begins in range(int(piece.start), int(piece.end), span):
             ends = min(begins + span, int(piece.end))
-            for beginning, fields in await self._act("sums", piece.level, begins, ends):
-                for number, total in _totals(fields).items():
+            reply = await self._act("sums", piece.level, begins, ends)
+            with self._link.reading():
+                sums = [(float(beginning), _totals(fields)) for beginning, fields in reply]
+            for beginning, totals in sums:
+                for number, total in totals.items():
                     if number not in self._groups:
                         await self._range()
-                    group = self._groups[number]
+                    with self._link.reading():
+                        group = self._groups[number]
                     if all(group[place] == name for place, name in wanted):
-                        yield float(beginning), group, total
+                        yield beginning, group, total
 
     async def _range(self) -> tuple[int, list[float]]:
         """From when on no record was pruned (microseconds), and the days there are; groups are noted."""
-        pruned, days, groups = await self._act("range")
-        parts = iter(groups)
-        self._groups = {
-            number.decode(): tuple(orjson.loads(name)) for name, number in zip(parts, parts, strict=True)
-        }
-        return int(pruned), [float(day) for day in days]
+        reply = await self._act("range")
+        with self._link.reading():
+            pruned, days, groups = reply
+            parts = iter(groups)
+            self._groups = {
+                number.decode(): tuple(orjson.loads(name)) for name, number in zip(parts, parts, strict=True)
+            }
+            return int(pruned), [float(day) for day in days]
 
 
 def _record(text: bytes) -> Record | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
@@ -16,6 +17,7 @@ from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
     AuthenticationError,
+    InvalidResponse,
     MovedError,
     NoScriptError,
     OutOfMemoryError,
@@ -73,9 +75,20 @@ class Link:
         try:
             async with asyncio.timeout(min(within or self._timeout, self._timeout)):
                 return await self._run(calls)
+        except asyncio.CancelledError:
+            self._places = None  # who gave up sooner may have waited for one that hangs and was replaced
+            raise
         except (RedisError, OSError) as exc:
-            self._places = None
-            raise StoreUnavailable(f"redis at {self._address}: {self._words(exc)}") from None
+            raise self._unavailable(exc) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Where replies are read. Raises `StoreUnavailable` if one is not of our scripts' form."""
+        try:
+            with _reading():
+                yield
+        except InvalidResponse as exc:
+            raise self._unavailable(exc) from None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -167,11 +180,15 @@ class Link:
                 raise found
             if not found:
                 raise ResponseError(f"the sentinels know no master called {self._address.name!r}")
-            return [(16383, (found[0].decode(), int(found[1])))]
+            with _reading():
+                return [(16383, (found[0].decode(), int(found[1])))]
         [slots] = await self._exchange(self._pool(host), [("CLUSTER", "SLOTS")])
         if isinstance(slots, ResponseError):
             raise slots
-        places = sorted((last, (node[0].decode() or host[0], int(node[1]))) for _, last, node, *_ in slots)
+        with _reading():
+            places = sorted(
+                (last, (node[0].decode() or host[0], int(node[1]))) for _, last, node, *_ in slots
+            )
         if not places or places[-1][0] != 16383:
             raise ResponseError("the cluster does not serve every slot")
         return places
@@ -179,10 +196,12 @@ class Link:
     async def _exchange(self, pool: Any, commands: Sequence[Command]) -> list[Any]:
         """One round trip. A connection that was left in the middle of one is closed."""
         try:
-            connection = await pool.get_connection()
+            with _reading():
+                connection = await pool.get_connection()
             try:
                 await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-                return [await _reply(connection) for _ in commands]
+                with _reading():
+                    return [await _reply(connection) for _ in commands]
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
@@ -211,6 +230,10 @@ class Link:
             pool = self._pools[host] = ConnectionPool(max_connections=_MAX_CONNECTIONS, **settings)
         return pool
 
+    def _unavailable(self, exc: Exception) -> StoreUnavailable:
+        self._places = None
+        return StoreUnavailable(f"redis at {self._address}: {self._words(exc)}")
+
     def _words(self, exc: Exception) -> str:
         """What went wrong, for the operator."""
         match exc:
@@ -222,17 +245,27 @@ class Link:
                 return "is out of memory: raise its maxmemory"
             case ReadOnlyError():
                 return "is a replica: name the master, or its sentinels (redis+sentinel://)"
-            case MovedError():
+            case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
             case _:
                 return self._scrubbed(str(exc))
 
     def _scrubbed(self, words: str) -> str:
-        """A server may repeat what it was sent, and end its sentences, which go on here."""
-        words = words.partition(", with args")[0].rstrip(".")
+        """A server may repeat what it was sent, say where in a script that was, and end its sentences, which
+        go on here."""
+        words = words.partition(", with args")[0].partition(" script:")[0].rstrip(".")
         for secret in (self._address.password, self._address.sentinel_password):
             words = words.replace(secret, "***") if secret else words
         return words[:200]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raises `InvalidResponse` for what cannot be read."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise InvalidResponse("answered with something that is not ours") from exc
 
 
 async def _reply(connection: Connection) -> Any:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gateway_stores.authority import LINGER, WindowAuthority
-from gateway_stores.quota import Answer, Ask, Span, Use, answer_to_json
+from gateway_stores.quota import MOST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
 
 NOW = 1_700_000_040.5
 MINUTE = {"requests": Span(10, 60.0)}
@@ -196,3 +196,11 @@ def test_what_a_dead_holder_held_is_shown_as_used_for_as_long_as_it_counts_again
         assert answer.others == {"requests": held}, later
     refused = exchange(authority, ask(1, "b", need={"requests": 100}), NOW + 60.0 + ttl + 1)
     assert refused.others == {"requests": 0}
+
+
+def test_of_an_answer_what_is_known_is_taken_and_no_more_than_can_be_counted() -> None:
+    values = answer_to_json(Answer(buckets={"requests": [(60.5, 3)]}, others={"requests": 2}, holders=2))
+    assert answer_from_json({**values, "version": 2}) == answer_from_json(values)
+    absurd = {**values, "buckets": {"budget": [[60.5, 2**64]]}, "others": {"budget": 2**64}}
+    answer = answer_from_json(absurd)
+    assert (answer.buckets, answer.others) == ({"budget": [(60.5, MOST)]}, {"budget": MOST})

@@ -90,10 +90,11 @@ async def test_passwords_and_databases() -> None:
             assert said in encode({"error": said}).decode(), "the log masks none of it"
 
 
-async def test_a_user_needs_few_rights(own_redis: RedisServer) -> None:
-    rights = ("~{coo-llm:*", "+@read", "+@write", "+@scripting", "+time", "+type")
+@pytest.mark.parametrize(("database", "more"), [(0, ()), (3, ("+select",))])
+async def test_a_user_needs_few_rights(own_redis: RedisServer, database: int, more: tuple[str, ...]) -> None:
+    rights = ("~{coo-llm:*", "+@read", "+@write", "+@scripting", "+time", "+type", *more)
     own_redis.command("ACL", "SETUSER", "gateway", "on", ">hunter2", "resetchannels", *rights)
-    address = f"redis://gateway:hunter2@{own_redis.address}"
+    address = f"redis://gateway:hunter2@{own_redis.address}/{database}"
     store, config = RedisStore(address), RedisConfigStore(address)
     await store.open(Site())
     assert store.trouble() is None
@@ -124,6 +125,28 @@ async def test_what_is_wrong_is_said_in_words(own_redis: RedisServer, redis_clus
     assert not refused.endswith("."), "it is part of a sentence"
     others = [await _or_complaint(node.address) for node in redis_cluster.nodes]
     assert any("redis+cluster://" in said for said in others)
+
+
+async def test_where_in_a_script_it_went_wrong_is_not_said(own_redis: RedisServer) -> None:
+    key = f"{{{next(PREFIXES)}:config}}"
+    own_redis.command("SET", key, "not ours")
+    link = Link(parse_address(own_redis.address), 1.0)
+    with pytest.raises(StoreUnavailable, match=r"wrong kind of value$"):
+        await link.run([Call(Script("redis_config.lua"), key, ("read",))])
+    await link.close()
+
+
+async def test_a_slot_that_is_elsewhere_is_told_as_a_cluster() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            commands = len(re.findall(rb"^\*\d+\r$", data, re.MULTILINE))
+            writer.write(b"-ASK 3999 127.0.0.1:1\r\n" * commands)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert "redis+cluster://" in await complaint(address)
 
 
 async def _or_complaint(address: str) -> str:

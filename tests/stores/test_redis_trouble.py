@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.crc import key_slot
 
 from gateway.api import Filter, Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.ledger import plain
 from gateway_stores.redis import RedisStore
+from gateway_stores.redis_config import RedisConfigStore
 from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
 from tests.fakes.tcp_proxy import TcpProxy, Toxic
 
@@ -269,3 +272,85 @@ async def test_a_cluster_that_fails_over(redis_cluster: RedisCluster) -> None:
         a_turn_for_each = 2.0 * len(meters)  # what is far from its limits is asked for one by one
         await until(lambda: {meter.readings()[0].used for meter in meters} == {3}, a_turn_for_each)
     redis_cluster.settle()
+
+
+async def test_a_cluster_whose_master_stands_still_until_it_is_replaced(redis_cluster: RedisCluster) -> None:
+    replica = redis_cluster.replica
+    hung = next(node for node in redis_cluster.nodes if node.port == replica.command("ROLE")[2])
+    prefix = next(
+        name for name in PREFIXES if _on_first(f"{name}:key:p/k") and not _on_first(f"{name}:facts")
+    )
+    async with gateway(redis_cluster.address, prefix) as store:
+        assert await granted(store, 5) == 5
+        hung.pause()
+        try:
+            await until(lambda: store.trouble() is not None)
+            replica.command("CLUSTER", "FAILOVER", "TAKEOVER")  # as by itself, after a while
+            await until(lambda: store.trouble() is None)
+            assert await granted(store, 1) == 1
+        finally:
+            hung.resume()
+    redis_cluster.settle()
+    hung.command("CLUSTER", "FAILOVER", "TAKEOVER")  # back: nobody votes on one master twice in a row
+    redis_cluster.settle()
+
+
+def _on_first(tag: str) -> bool:
+    """Whether what has this hash tag is where the one replica may take over."""
+    return bool(key_slot(tag.encode()) < 5461)
+
+
+ODD = [b"$-1\r\n", b":4\r\n", b"+OK\r\n", b"$4\r\n\xff{[}\r\n", b"$a\r\n", b"*1\r\n:7\r\n", b"-MOVED\r\n"]
+
+
+@asynccontextmanager
+async def odd_redis(reply: bytes) -> AsyncIterator[str]:
+    """The address of one that answers every command so."""
+    open_ones: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
+        while data := await reader.read(65536):
+            writer.write(reply * len(re.findall(rb"^\*\d+\r$", data, re.MULTILINE)))
+        writer.close()
+        open_ones.remove(writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await until(lambda: not open_ones)
+
+
+@asynccontextmanager
+async def document(address: str) -> AsyncIterator[RedisConfigStore]:
+    store = RedisConfigStore(address)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("reply", ODD)
+async def test_a_reply_of_another_form_is_trouble(reply: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with odd_redis(reply) as address, gateway(address) as store:
+        for work in (
+            lambda: store.append([plain(1)]),
+            lambda: store.requests(Filter(), 10),
+            lambda: store.totals(Filter(), []),
+            lambda: store.series(Filter(), 60.0),
+        ):
+            with pytest.raises(StoreUnavailable, match=address):
+                await work()
+        await until(lambda: store.trouble() is not None)
+        for url in (address, f"redis+cluster://{address}", f"redis+sentinel://{address}/main"):
+            async with document(url) as config:
+                with pytest.raises(StoreUnavailable, match=address):
+                    await config.read()
+    assert "bug" not in caplog.text
+
+
+@pytest.mark.parametrize("reply", [b"$-1\r\n", b"+OK\r\n", b"*0\r\n"])
+async def test_a_document_that_is_not_acknowledged_is_not_written(reply: bytes) -> None:
+    async with odd_redis(reply) as address, document(address) as store:
+        with pytest.raises(StoreUnavailable, match="not ours"):
+            await store.write(b"data", "")
