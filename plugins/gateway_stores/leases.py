@@ -148,8 +148,9 @@ class LeasedWindows:
         assert isinstance(reservation, Taken)
         meter = reservation.meter
         assert isinstance(meter, LeasedMeter)
-        meter.settle(reservation, tokens, cost, self._clock())
-        self._settled(meter)
+        if not reservation.settled:
+            meter.settle(reservation, tokens, cost, self._clock())
+            self._settled(meter)
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
