@@ -64,10 +64,14 @@ class Refusal:
     """The window that refused: as in `Reading`."""
     limit: int
     retry_after: float
-    """Seconds until the same reservation would be granted if nothing else came (parallel: a guess of 1)."""
+    """Seconds until the same reservation would be granted if nothing else came (parallel and ``pending``: a
+    guess of 1)."""
     partial: bool = False
     """The whole limit had room, as far as is known, but only a part of it may be used while the store is out
     of reach; ``retry_after`` says when it is worth another try."""
+    pending: bool = False
+    """There would be room but for what requests in flight have reserved: nobody knows how much of it they
+    will use."""
 
 
 class Meter(Protocol):

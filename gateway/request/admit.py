@@ -44,6 +44,8 @@ def _granted(tx: Transaction, taken: Reservation | Refusal) -> Reservation:
     tx.live.metrics.rate_limited("client", tx.client.id, taken.kind)
     if taken.partial:
         raise _held_back(tx, taken)
+    if taken.pending:
+        raise _reserved(tx, taken)
     if taken.kind == "budget":
         raise _spent(tx, taken)
     raise ApiError(
@@ -61,6 +63,17 @@ def _held_back(tx: Transaction, refusal: Refusal) -> ApiError:
         _CODES.get(refusal.kind, "rate_limit_exceeded"),
         f"Only a part of this API key's {_limit(tx, refusal)} may be used while the store that keeps it is "
         "out of reach, and that part has no room for this request.",
+        retry_after=refusal.retry_after,
+        details=_details(refusal, _used(tx, refusal)),
+    )
+
+
+def _reserved(tx: Transaction, refusal: Refusal) -> ApiError:
+    """There may be room when a request in flight ends: it is worth another try, a budget's too."""
+    return ApiError(
+        _CODES.get(refusal.kind, "insufficient_quota"),
+        f"This API key's {_limit(tx, refusal)} has no room for this request before some of those in flight "
+        "end: it is reserved for what they may use.",
         retry_after=refusal.retry_after,
         details=_details(refusal, _used(tx, refusal)),
     )

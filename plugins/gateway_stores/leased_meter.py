@@ -12,7 +12,7 @@ from math import inf
 from gateway.api import Limits, Meter, Reading, Refusal, Tally
 from gateway_stores.correspondence import Correspondence
 from gateway_stores.holdings import Holdings
-from gateway_stores.meter import PARALLEL_WAIT
+from gateway_stores.meter import GUESS, refused, weight
 from gateway_stores.pool import Pool
 from gateway_stores.quota import Answer, Ask
 from gateway_stores.unreported_file import Usage
@@ -201,10 +201,11 @@ class LeasedMeter:
         for pool, amount in self._holdings.amounts(tokens, cost):
             wait = pool.wait(amount, now, sharers)
             if wait:
-                refusals.append(Refusal(pool.kind, pool.limit, wait if wait < inf else PARALLEL_WAIT))
+                wait = wait if wait < inf else GUESS
+                refusals.append(refused(pool.kind, pool.limit, wait, pool.pending(amount, sharers)))
         if self._slots.full(sharers):
-            refusals.append(Refusal("parallel", self.limits.parallel, PARALLEL_WAIT))
-        return max(refusals, key=lambda refusal: refusal.retry_after, default=None)
+            refusals.append(Refusal("parallel", self.limits.parallel, GUESS))
+        return max(refusals, key=weight, default=None)
 
     def may_change(self, tokens: int, cost: int) -> bool:
         """Whether there would be room if other processes gave back what they hold."""

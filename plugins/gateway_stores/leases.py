@@ -15,7 +15,7 @@ from gateway_stores.breaker import Breaker
 from gateway_stores.census import Census, parts
 from gateway_stores.lease_rota import Rota
 from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
-from gateway_stores.meter import PARALLEL_WAIT
+from gateway_stores.meter import GUESS
 from gateway_stores.quota import Answer, Ask, Authority
 from gateway_stores.survey import survey
 from gateway_stores.unreported import Unreported
@@ -311,7 +311,7 @@ class LeasedWindows:
             return None
         meter.futile_until = moment + FUTILE
         fullest = max(meter.readings(), key=lambda reading: reading.used / reading.limit)
-        return refusal or Refusal(fullest.kind, fullest.limit, PARALLEL_WAIT)
+        return refusal or Refusal(fullest.kind, fullest.limit, GUESS)
 
     def _failed(self, reason: str, *, late: bool) -> None:
         """An exchange failed: nobody waits for the next one."""

@@ -9,8 +9,8 @@ from math import inf
 from gateway.api import Limits, Meter, Reading, Refusal
 from gateway_stores.window import Bucket, Window, limited
 
-PARALLEL_WAIT = 1.0
-"""Seconds to tell who finds every slot taken: nobody knows when one gets free."""
+GUESS = 1.0
+"""Seconds to tell where nobody knows when there is room: what is in the way may be gone at any time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,25 +109,26 @@ class WindowMeter:
                 request = self._requests, self._requests.add(now, 1)
             for window in self._token_windows:
                 amount = min(tokens, window.limit)
-                charges.append((window, window.add(now, amount), amount))
+                charges.append((window, window.reserve(now, amount), amount))
             if self._budget is not None:
                 amount = min(cost, self._budget.limit)
-                spent = self._budget, self._budget.add(now, amount), amount
+                spent = self._budget, self._budget.reserve(now, amount), amount
             self._share(now)
         return Held(self, tokens, cost, request, charges, spent)
 
     def settle(self, held: Held, tokens: int, cost: int, now: float) -> None:
-        """Free the slot; refund what was reserved too much, charge what was too little now."""
+        """Free the slot; count what was used in place of what was reserved."""
         if held.settled:
             return
         held.settled = True
         self.in_flight -= 1
         if now >= self.valid_until:
             self.refresh(now)
-        for charge in held.charges:
-            _correct(charge, tokens, now)
+        for window, bucket, amount in held.charges:
+            window.settle(now, bucket, amount, tokens)
         if held.spent is not None:
-            _correct(held.spent, cost, now)
+            window, bucket, amount = held.spent
+            window.settle(now, bucket, amount, cost)
         if held.charges or held.spent is not None:
             self._share(now)
 
@@ -158,11 +159,12 @@ class WindowMeter:
         refusals = []
         for kind, window in self._windows.items():
             amount = 1 if kind == "requests" else min(cost if kind == "budget" else tokens, window.limit)
-            refusals.append(Refusal(kind, window.limit, window.wait(now, amount)))
+            if wait := window.wait(now, amount):
+                refusals.append(refused(kind, window.limit, wait, window.pending(amount)))
         parallel = self.limits.parallel
         if parallel and self.in_flight >= parallel:
-            refusals.append(Refusal("parallel", parallel, PARALLEL_WAIT))
-        return max(refusals, key=lambda refusal: refusal.retry_after)
+            refusals.append(Refusal("parallel", parallel, GUESS))
+        return max(refusals, key=weight)
 
     def _share(self, now: float) -> None:
         """Bring the public figures up to date after windows changed."""
@@ -179,10 +181,11 @@ class WindowMeter:
             self.valid_until = due
 
 
-def _correct(charge: tuple[Window, Bucket, int], true: int, now: float) -> None:
-    """Refund what was reserved too much, charge what was too little now."""
-    window, bucket, amount = charge
-    if true < amount:
-        window.refund(now, bucket, amount - true)
-    elif true > amount:
-        window.add(now, true - amount)
+def refused(kind: str, limit: int, wait: float, pending: bool) -> Refusal:
+    """A window has no room for ``wait`` seconds if all that is reserved is used."""
+    return Refusal(kind, limit, GUESS, pending=True) if pending else Refusal(kind, limit, wait)
+
+
+def weight(refusal: Refusal) -> tuple[bool, float]:
+    """Of several, the one to tell has the most: what is only a guess says less than what is known."""
+    return not refusal.pending, refusal.retry_after

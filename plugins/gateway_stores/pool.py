@@ -254,7 +254,7 @@ class Pool:
         mine, known = self.mine.used, self.mirrored + self.others
         departures = [(leaves, 0, count) for leaves, count in self.mirror]
         for bucket in self.mine.buckets:
-            told = self.unsent.get(bucket, 0) + self.sent.get(bucket, 0)
+            told = self._told(bucket)
             departures.append((bucket.leaves, bucket.count - told, 0))
             if told:
                 departures.append((self._left(bucket), told, 0))
@@ -264,6 +264,15 @@ class Pool:
             if mine + amount <= (self.limit - known) // sharers:
                 return leaves - now
         return inf
+
+    def pending(self, amount: int, sharers: int = 1) -> bool:
+        """Whether ``amount`` would fit if nothing of what was taken, and not settled, were used."""
+        used = sum(self._told(bucket) for bucket in self.mine.buckets)
+        return used + amount <= (self.limit - self.known) // sharers
+
+    def _told(self, bucket: Bucket) -> int:
+        """The known amount in ``bucket``; the rest is not settled."""
+        return self.unsent.get(bucket, 0) + self.sent.get(bucket, 0)
 
     def _left(self, bucket: Bucket) -> float:
         """When the authority will let go of what is in ``bucket``, once it is told."""

@@ -15,12 +15,14 @@ BUCKETS = 120
 class Bucket:
     """What arrived within a short time. It leaves its window whole, when the newest of it leaves."""
 
-    __slots__ = ("closes", "count", "leaves")
+    __slots__ = ("closes", "count", "leaves", "reserved")
 
     def __init__(self, closes: float, leaves: float, count: int) -> None:
         self.closes = closes
         self.leaves = leaves
         self.count = count
+        self.reserved = 0
+        """As much of it may turn out not to be used."""
 
 
 class Window:
@@ -67,6 +69,25 @@ class Window:
         if bucket.leaves > now:
             bucket.count -= count
             self.used -= count
+
+    def reserve(self, now: float, count: int) -> Bucket:
+        """As `add`, of what is not known before `settle`."""
+        bucket = self.add(now, count)
+        bucket.reserved += count
+        return bucket
+
+    def settle(self, now: float, bucket: Bucket, count: int, true: int) -> None:
+        """What was reserved as ``count`` turned out to be ``true``: refund what was too much, charge what was
+        too little now."""
+        bucket.reserved -= count
+        if true < count:
+            self.refund(now, bucket, count - true)
+        elif true > count:
+            self.add(now, true - count)
+
+    def pending(self, count: int) -> bool:
+        """Whether ``count`` more would fit if nothing of what is reserved were used."""
+        return self.used - sum(bucket.reserved for bucket in self.buckets) + count <= self.limit
 
     def wait(self, now: float, count: int) -> float:
         """Seconds until ``count`` more (at most the limit) fit in, if nothing else comes."""

@@ -68,8 +68,13 @@ async def test_a_hundred_at_once_with_money_for_one(fake_openai: FakeOpenAI, tmp
         asking = [asyncio.create_task(gateway.ask(model="gpt-4o", max_tokens=100)) for _ in range(100)]
         await until(lambda: sum(task.done() for task in asking) == 99)
         gate.set()
-        statuses = sorted([status for status, _, _ in await asyncio.gather(*asking)])
-        assert statuses == [200] + [429] * 99
+        answers = await asyncio.gather(*asking)
+        assert sorted(status for status, _, _ in answers) == [200] + [429] * 99
+        for _, answer, headers in (answer for answer in answers if answer[0] == 429):
+            assert answer["error"]["code"] == "insufficient_quota"
+            assert "budget of $0.0015 in any 24h0m0s has no room" in answer["error"]["message"]
+            assert "in flight" in answer["error"]["message"]
+            assert (headers["retry-after"], headers.get("x-should-retry")) == ("1", None)
         assert len(fake_openai.requests) == 1
         assert budget(gateway).used == sum(r.cost_nano_usd or 0 for r in await gateway.records(100))
 

@@ -105,7 +105,8 @@ async def test_tokens_a_minute_are_reserved_and_settled(tmp_path: Path) -> None:
         assert sorted((first[0], second[0])) == [200, 429]
         assert meter.token_share == 0.6
         refused = first if first[0] == 429 else second
-        assert refused[2]["retry-after"] == "60"
+        assert refused[2]["retry-after"] == "1"  # the first might have used less
+        assert (await gateway.ask(messages=words, max_tokens=300))[2]["retry-after"] == "60"
         assert (await gateway.ask(max_tokens=2))[0] == 200
         clock.now += 61
         assert (await gateway.ask(messages=words, max_tokens=300))[0] == 200

@@ -21,7 +21,7 @@ async def test_a_refusal_names_the_window_that_takes_longest() -> None:
     store, clock = MemoryStore(), ManualClock()
     store.clock = clock
     meter = store.meter("key:p/k", Limits(requests=1, session=10, session_seconds=600.0))
-    await granted(store, meter, 10)
+    await store.settle(await granted(store, meter, 10), 10)
     refusal = await refused(store, meter, 1)
     assert (refusal.kind, refusal.limit, refusal.retry_after) == ("session", 10, 600.0)
 

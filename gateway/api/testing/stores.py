@@ -113,6 +113,22 @@ class StoreConformance:
             assert used(meter)["tokens"] == 300
             assert 0 < (await refused(store, meter, 1)).retry_after <= 30.0
 
+    async def test_what_is_reserved_may_come_back_at_any_moment(self) -> None:
+        clock = ManualClock()
+        async with self.opened(clock) as store:
+            meter = store.meter("client:c", Limits(tokens=100, session=900, budget=1000))
+            first = await store.reserve(meter, 60, cost=900)
+            assert not isinstance(first, Refusal)
+            refusal = await store.reserve(meter, 60, cost=900)
+            assert isinstance(refusal, Refusal)
+            assert (refusal.pending, refusal.retry_after) == (True, 1.0)
+            await store.settle(first, 10, 200)
+            refusal = await store.reserve(meter, 60, cost=900)
+            assert isinstance(refusal, Refusal)
+            assert (refusal.kind, refusal.pending) == ("budget", False)
+            assert refusal.retry_after > 60.0
+            assert not isinstance(await store.reserve(meter, 60, cost=800), Refusal)
+
     async def test_what_takes_nothing_is_not_refused_by_what_is_overspent(self) -> None:
         clock = ManualClock()
         async with self.opened(clock) as store:

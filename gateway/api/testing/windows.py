@@ -122,6 +122,7 @@ class WindowMachine(RuleBasedStateMachine):
     @rule(tokens=TOKENS)
     def heed_a_refusal(self, tokens: int) -> None:
         """The same reservation is refused until about ``retry_after`` is over, and granted then."""
+        self.settle_all()  # else it may hang on what is reserved
         refusal = self.attempt(tokens)
         if refusal is None or self.slots_taken():
             return
@@ -132,17 +133,19 @@ class WindowMachine(RuleBasedStateMachine):
         self.advance(early)
         assert self.attempt(tokens) is None, "refused after the time it named"
 
+    @rule(tokens=TOKENS)
+    def use_nothing(self, tokens: int) -> None:
+        """What is refused for reservations alone, and nothing else, is granted where none of them is used."""
+        refusal = self.attempt(tokens)
+        if refusal is None or self.slots_taken():
+            return
+        self.settle_all(0)
+        assert (self.attempt(tokens) is None) == refusal.pending
+
     @precondition(lambda self: self.open)
     @rule(data=st.data(), tokens=st.integers(0, 90))
     def settle(self, data: st.DataObject, tokens: int) -> None:
-        granted = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
-        self.run(self.store.settle(granted.reservation, tokens))
-        self.closed.append(granted.reservation)
-        for log, event in granted.charges:
-            if tokens > event.count:
-                log.add(self.clock.now, tokens - event.count)
-            else:
-                event.count = tokens
+        self.end(self.open.pop(data.draw(st.integers(0, len(self.open) - 1))), tokens)
 
     @precondition(lambda self: self.closed)
     @rule(tokens=TOKENS)
@@ -196,6 +199,21 @@ class WindowMachine(RuleBasedStateMachine):
         finally:
             with self.runner:
                 self.run(self.store.close())
+
+    def end(self, granted: Granted, tokens: int | None) -> None:
+        """A request has used so many tokens; None: as many as were reserved."""
+        used = max((event.count for _, event in granted.charges), default=0) if tokens is None else tokens
+        self.run(self.store.settle(granted.reservation, used))
+        self.closed.append(granted.reservation)
+        for log, event in granted.charges:
+            if used > event.count:
+                log.add(self.clock.now, used - event.count)
+            else:
+                event.count = used
+
+    def settle_all(self, tokens: int | None = None) -> None:
+        while self.open:
+            self.end(self.open.pop(), tokens)
 
     def attempt(self, tokens: int) -> Refusal | None:
         """Reserve, and hold the answer between the two models."""
