@@ -208,8 +208,9 @@ class Pool:
         return need, wish - self.free - need
 
     def learn(self, buckets: Iterable[tuple[float, int]], others: int, now: float, ttl: float) -> None:
-        """What the authority said at ``now``."""
-        self.mirror = deque((now + leaves, amount) for leaves, amount in buckets)
+        """What the authority said at ``now``. Its clock may go back: nothing stays longer than its window."""
+        longest = self.mine.seconds * (1 + 1 / BUCKETS)
+        self.mirror = deque((now + min(leaves, longest), amount) for leaves, amount in buckets)
         self.mirrored = sum(amount for _, amount in self.mirror)
         self.others, self.others_until = others, now + ttl + self.mine.seconds
         self.known = self.mirrored + others
