@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from gateway_stores.http_client import MOST, UNFIT, HttpClient, Missing
+from gateway_stores.http_client import UNFIT, HttpClient, Missing
 from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
 
 EXCHANGE_SECONDS = 0.25
@@ -29,16 +29,4 @@ class HttpAuthority:
             raise self._client.unavailable(path, UNFIT) from None
         if len(answers) != len(asks):
             raise self._client.unavailable(path, "left asks unanswered")
-        if not all(abs(figure) <= MOST for answer in answers for figure in _figures(answer)):
-            raise self._client.unavailable(path, UNFIT)
         return answers
-
-
-def _figures(answer: Answer) -> Iterator[int]:
-    yield answer.acknowledged
-    yield answer.holders
-    yield from answer.granted.values()
-    yield from answer.others.values()
-    for buckets in answer.buckets.values():
-        for _, amount in buckets:
-            yield amount

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from gateway.api.ledger import LARGEST_SUM
+
 BUCKETS = 60
 """A window of S seconds is kept in buckets of S / BUCKETS; a bucket counts until its newest possible use is
 S seconds old, so uses count for at most one bucket longer than they must."""
 MOST = 2**57
-"""An amount in an answer that is larger counts as this: a window's sum is to be a number of 64 bits."""
+"""A bucket in an answer that holds more counts as this: a window's sum is to be a number of 64 bits."""
 
 
 class Span(NamedTuple):
@@ -126,18 +128,26 @@ def answer_from_json(values: Mapping[str, Any]) -> Answer:
     """The answer of these values. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if they
     are none."""
     buckets = {
-        kind: [(float(leaves), min(int(amount), MOST)) for leaves, amount in found]
+        kind: [(float(leaves), min(_figure(amount), MOST)) for leaves, amount in found]
         for kind, found in values["buckets"].items()
     }
     return Answer(
         stale=bool(values.get("stale", False)),
-        acknowledged=int(values.get("acknowledged", 0)),
+        acknowledged=_figure(values.get("acknowledged", 0)),
         granted=_amounts(values.get("granted", {})),
         buckets=buckets,
         others=_amounts(values.get("others", {})),
-        holders=int(values.get("holders", 1)),
+        holders=_figure(values.get("holders", 1)),
     )
 
 
 def _amounts(values: Mapping[str, Any]) -> dict[str, int]:
-    return {kind: min(int(amount), MOST) for kind, amount in values.items()}
+    return {kind: _figure(amount) for kind, amount in values.items()}
+
+
+def _figure(value: Any) -> int:
+    """Raises `ValueError` for what is absurd; as JSON it could not even be given back."""
+    figure = int(value)
+    if abs(figure) > LARGEST_SUM:
+        raise ValueError(f"{figure} is no amount")
+    return figure

@@ -17,7 +17,9 @@ from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.facts import Untold, pass_on
 from gateway_stores.http_client import HttpClient
 from gateway_stores.http_facts import HttpFacts
+from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_facts import RedisFacts
+from gateway_stores.redis_link import Link
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer
 
@@ -39,13 +41,14 @@ class Ears:
         self.failures += 1
 
 
-class Wrong:
+class Wrong(Link):
     """A Redis that answers, in turn, with each of these; or raises it."""
 
     def __init__(self, *answers: Any) -> None:
+        super().__init__(parse_address("127.0.0.1:1"), 1.0)
         self.answers = list(answers)
 
-    async def run(self, calls: object, within: float) -> Any:
+    async def run(self, calls: object, within: float | None = None) -> Any:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -68,7 +71,7 @@ def test_a_fact_that_cannot_be_taken_in_keeps_no_other_from_it(caplog: pytest.Lo
 async def test_redis_facts_go_on_after_any_answer(wrong: Any) -> None:
     ears = Ears()
     link = Wrong(wrong, wrong, [[b"1", b"name", b"value", b"9"]], [[b"1"]])
-    facts = FactExchange(RedisFacts(link, "f"), lambda: None)  # type: ignore[arg-type]
+    facts = FactExchange(RedisFacts(link, "f"), lambda: None)
     await facts.open(ears.site)
     assert facts.trouble is not None
     await until(lambda: facts.trouble is None)
