@@ -56,8 +56,8 @@ class Plan:
         self._barred: dict[str, Unsupported | None] = {}
         self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
-        self._slot_awaited = False
-        """A key was refused for want of a parallel slot: nobody knows when one gets free."""
+        self._awaited = False
+        """A key was refused for want of what requests in flight hold: nobody knows when they give it back."""
         self._last: Outcome | None = None
         self._failure: Outcome | None = None
         """The most hopeful of all failures: what the client is told in the end."""
@@ -193,7 +193,7 @@ class Plan:
             reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
             if isinstance(reservation, Refusal):
                 self._refusals.append(reservation.retry_after)
-                self._slot_awaited = self._slot_awaited or reservation.kind == "parallel"
+                self._awaited = self._awaited or reservation.kind == "parallel" or reservation.pending
                 subject = target.meter.subject.removeprefix("key:")
                 tx.live.metrics.rate_limited("key", subject, reservation.kind)
                 return None
@@ -245,14 +245,14 @@ class Plan:
         with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
             while in_turn and choice is None:
                 wait = min(self._refusals, default=None)
-                if wait is not None and loop.time() + wait > until and not self._slot_awaited:
+                if wait is not None and loop.time() + wait > until and not self._awaited:
                     break
                 in_turn = await place.turn(wait)
                 if time.monotonic() + WORTHWHILE > self._deadline:
                     self._refusals = self._refusals or [SOON]
                     break
                 self._refusals.clear()
-                self._slot_awaited = False
+                self._awaited = False
                 self._fallbacks = None
                 choice = await self._try()
                 if not self._refusals:

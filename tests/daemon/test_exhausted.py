@@ -195,8 +195,12 @@ async def test_queue_is_fair_by_client_and_wastes_no_time(fake_openai: FakeOpenA
         assert gateway.live.queue.size == 0
 
 
-async def test_queue_holds_so_many_and_so_long(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
-    provider = openai(fake_openai.url, limits={"max_parallel": 1})
+@pytest.mark.parametrize("limits", [{"max_parallel": 1}, {"tokens_per_min": 10}], ids=str)
+async def test_queue_holds_so_many_and_so_long(
+    limits: dict[str, int], fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    """They wait for what a request in flight holds, though nobody knows whether it ends in time."""
+    provider = openai(fake_openai.url, limits=limits)
     config = configured(provider, policy=policy("queue", max_wait="100ms", max_size=2))
     async with running(config, tmp_path) as gateway:
         tasks = await _busy(gateway, fake_openai)
