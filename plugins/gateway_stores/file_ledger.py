@@ -53,7 +53,7 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         chunk = records[start : start + INSERTED_AT_ONCE]
         values = list(chain.from_iterable(map(_row, chunk)))
         _insert(connection, "requests", _REQUEST, len(chunk), values)
-        values = [value for record in chunk for value in (record.id, orjson.dumps(record))]
+        values = [value for record in chunk for value in (record.id, record.encoded())]
         _insert(connection, "records", "(?, ?)", len(chunk), values)
 
 
