@@ -67,11 +67,11 @@ class Record:
     partial: bool = False
     """The client did not get the whole answer."""
     id: str = ""
-    """Unique among all records, and in the order of their times."""
+    """Unique among all records, and in the order of their times: it begins with `first_id`."""
 
     def __post_init__(self) -> None:
         if not self.id:
-            self.id = f"{int(self.time * 1_000_000):014x}{random.getrandbits(48):012x}"
+            self.id = f"{first_id(self.time)}{random.getrandbits(48):012x}"
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""
@@ -97,5 +97,12 @@ class Record:
         return cls(**known)
 
 
+def first_id(moment: float) -> str:
+    """What the ids of records of this microsecond begin with: 14 hexadecimal digits."""
+    return f"{int(min(max(moment, 0.0), _LATEST) * 1_000_000):014x}"
+
+
+_LATEST = 7e10
+"""The year 4188, which is as late as 14 digits can say."""
 _FIELDS = tuple(one.name for one in fields(Record))
 _ATTEMPT_FIELDS = tuple(one.name for one in fields(Attempt))
