@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -26,12 +27,8 @@ NEVER = DAY * 10**6
 """The year 4707."""
 
 
-def _in_latency_class(number: int) -> str:
-    terms = [f"total_ms <= {bound}" for bound in LATENCY_BOUNDS[number : number + 1]]
-    terms += [f"total_ms > {bound}" for bound in LATENCY_BOUNDS[max(number - 1, 0) : number]]
-    return " AND ".join(terms)
-
-
+_SLOWER = [f"sum(total_ms > {bound})" for bound in LATENCY_BOUNDS]
+"""SQLite computes each of them once, though it stands in two classes of latency."""
 _SPECIAL = {
     "requests": "1",
     "errors": "failed",
@@ -39,7 +36,6 @@ _SPECIAL = {
     "unpriced": "cost_nano IS NULL AND (input_tokens OR output_tokens)",
     "first_token_us": "coalesce(first_token_us, 0)",
     "first_tokens": "first_token_us IS NOT NULL",
-    **{f"latency_{number}": _in_latency_class(number) for number in range(len(LATENCY_BOUNDS) + 1)},
 }
 """How the figures of one request are computed (see `Total.count`) that are no columns."""
 _LARGE = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_nano")
@@ -57,7 +53,11 @@ def _sum(name: str, term: str) -> str:
 
 SUMMED = [_sum(name, name) for name in FIGURES]
 """How each figure of totals is added up."""
-_ONE_BY_ONE = [_sum(name, _SPECIAL.get(name, name)) for name in FIGURES]
+_ONE_BY_ONE = [_sum(name, _SPECIAL.get(name, name)) for name in SUMS] + [
+    f"{above} - {below}" for above, below in pairwise(["count(*)", *_SLOWER, "0"])
+]
+"""How figures of single requests are added up: a class of latencies has those above one bound less those
+above the next."""
 
 _NEW_GROUPS = f"INSERT OR IGNORE INTO groups ({_NAMES}) SELECT DISTINCT {_NAMES} FROM requests WHERE "
 _BY_MINUTE = (
