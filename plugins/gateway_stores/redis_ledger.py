@@ -49,7 +49,7 @@ class RedisLedger:
         old: list[Record] = []
         for i in range(0, len(records), _BATCH):
             batch = records[i : i + _BATCH]
-            places = await self._act("append", bounds, *map(orjson.dumps, batch))
+            places = await self._act("append", bounds, *map(Record.encoded, batch))
             with self._link.reading():
                 old += [batch[place] for place in places]
         if old:
