@@ -101,10 +101,11 @@ class Meter(Protocol):
 
 
 class Reservation(Protocol):
-    """A granted place in a subject's windows, to be settled exactly once."""
+    """A granted place in a subject's windows, to be settled or released once; the rest is its store's own."""
 
-    meter: Meter
-    tokens: int
+    @property
+    def meter(self) -> Meter:
+        """Whose windows it is in."""
 
 
 class StoreUnavailable(OSError):

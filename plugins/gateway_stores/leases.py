@@ -146,11 +146,9 @@ class LeasedWindows:
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""
         assert isinstance(reservation, Taken)
-        meter = reservation.meter
-        assert isinstance(meter, LeasedMeter)
         if not reservation.settled:
-            meter.settle(reservation, tokens, cost, self._clock())
-            self._settled(meter)
+            reservation.meter.settle(reservation, tokens, cost, self._clock())
+            self._settled(reservation.meter)
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
@@ -164,10 +162,8 @@ class LeasedWindows:
         return await survey(self._authority, self._site.holder, meters)
 
     def _release(self, taken: Taken) -> None:
-        meter = taken.meter
-        assert isinstance(meter, LeasedMeter)
-        meter.release(taken, self._clock())
-        self._settled(meter)
+        taken.meter.release(taken, self._clock())
+        self._settled(taken.meter)
 
     def _settled(self, meter: LeasedMeter) -> None:
         """See to it that what was freed is told, and at once where others may find no slot for it."""

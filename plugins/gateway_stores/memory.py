@@ -76,13 +76,11 @@ class MemoryStore:
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""
         assert isinstance(reservation, Held)
-        assert isinstance(reservation.meter, WindowMeter)
         reservation.meter.settle(reservation, tokens, cost, self.clock())
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
         assert isinstance(reservation, Held)
-        assert isinstance(reservation.meter, WindowMeter)
         reservation.meter.release(reservation, self.clock())
 
     def share(self, name: str, value: str, seconds: float) -> None:
