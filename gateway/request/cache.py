@@ -103,13 +103,13 @@ class Answers:
         target = entry.target(tx) if entry is not None else None
         if entry is None or target is None:
             return None
-        place = await admit_unbilled(tx)
+        admission = await admit_unbilled(tx)
         tx.cache = "hit"
         self._metrics.cache_event("hit")
         try:
             return give(tx, entry, target)
         finally:
-            await tx.live.store.settle(place, 0)
+            await tx.live.store.settle(admission, 0)
 
     async def _asked(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
         tape, needed = tx.tape, False

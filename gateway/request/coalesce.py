@@ -129,7 +129,7 @@ class Flights:
 
         Raises the `ApiError` that the other request got, where this one would get the same.
         """
-        place = await admit_unbilled(tx)
+        admission = await admit_unbilled(tx)
         tx.cache = "coalesced"
         try:
             flight = self.find(call)
@@ -142,9 +142,9 @@ class Flights:
         finally:
             if tx.cache == "coalesced":
                 tx.live.metrics.cache_event("coalesced")
-                await tx.live.store.settle(place, 0)
+                await tx.live.store.settle(admission, 0)
             else:
-                await tx.live.store.release(place)
+                await tx.live.store.release(admission)
 
     def _landed(self, call: Call, flight: Flight, work: asyncio.Task[web.StreamResponse]) -> None:
         """Forget it before the followers wake, so that the first of them may lead if need be."""

@@ -30,32 +30,35 @@ FAIR = 0.5
 async def ask(
     tx: Transaction, targets: Sequence[Target], answering: Answering | None = None
 ) -> web.StreamResponse:
-    """Let a provider answer, within the client's limits. ``answering`` makes what takes its answer to the
-    client, if that is not `WholeAnswer` or `StreamAnswer`. Raises as `dispatch` does."""
-    place = await admit(tx, targets)
+    """Let a provider answer, within the client's limits. ``answering`` makes the answer object, where it is to
+    be another than `WholeAnswer` or `StreamAnswer`. Raises as `dispatch` does, and `ApiError` 429."""
+    admission = await admit(tx, targets)
     try:
-        return await dispatch(tx, targets, answering, place)
+        return await dispatch(tx, targets, answering, admission)
     finally:
         if tx.tries:
-            await _leave(tx, place)
+            await _settle_admission(tx, admission)
         else:
-            await tx.live.store.release(place)
+            await tx.live.store.release(admission)
 
 
-async def _leave(tx: Transaction, place: Reservation) -> None:
-    """Count what was used in place of what was reserved. A second call does nothing."""
+async def _settle_admission(tx: Transaction, admission: Reservation) -> None:
+    """Charge the client what was used instead of what was reserved. A second call does nothing."""
     used = tx.usage.total if tx.usage is not None else 0
-    await tx.live.store.settle(place, used, charged(tx))
+    await tx.live.store.settle(admission, used, charged(tx))
 
 
 async def dispatch(
     tx: Transaction,
     targets: Sequence[Target],
     answering: Answering | None = None,
-    place: Reservation | None = None,
+    admission: Reservation | None = None,
 ) -> web.StreamResponse:
-    """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet. ``place``:
-    the request's in the client's windows, settled before the head of an answer says what is left of them."""
+    """Try candidates until one answers. Raises `ApiError` if none does and nothing was sent yet.
+
+    ``admission``: the reservation in the client's own windows. It is settled before the head of the answer is
+    made, because the head says how much of these windows is left.
+    """
     plan = Plan(tx, targets)
     answer = (answering or _answering)(tx)
     try:
@@ -65,8 +68,8 @@ async def dispatch(
             tx.tries += 1
             outcome = await _attempt(tx, choice, answer)
             if outcome is None:
-                if place is not None:
-                    await _leave(tx, place)
+                if admission is not None:
+                    await _settle_admission(tx, admission)
                 return answer.response()
             if answer.committed:
                 raise from_outcome(outcome)
