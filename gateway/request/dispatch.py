@@ -30,8 +30,8 @@ FAIR = 0.5
 async def ask(
     tx: Transaction, targets: Sequence[Target], answering: Answering | None = None
 ) -> web.StreamResponse:
-    """Let a provider answer, within the client's limits. ``answering`` makes the answer object, where it is to
-    be another than `WholeAnswer` or `StreamAnswer`. Raises as `dispatch` does, and `ApiError` 429."""
+    """Let a provider answer, within the client's limits. ``answering`` makes the answer object where neither
+    `WholeAnswer` nor `StreamAnswer` will do. Raises as `dispatch` does, and `ApiError` 429."""
     admission = await admit(tx, targets)
     try:
         return await dispatch(tx, targets, answering, admission)
