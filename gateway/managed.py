@@ -14,7 +14,9 @@ from gateway.api import ConfigStore, Conflict, StoreUnavailable
 from gateway.config.cautions import warnings
 from gateway.config.known import Known
 from gateway.config.managed import Managed, parse, serialise
-from gateway.config.overlay import Overlay, applied, blamed, is_part, resealed
+from gateway.config.overlay import Overlay, is_part
+from gateway.config.overlay_applied import applied, blamed
+from gateway.config.overlay_secrets import resealed
 from gateway.config.problems import Problem
 from gateway.config.read import ConfigError, Loaded, fingerprint
 from gateway.config.roster import KnownClient, roster

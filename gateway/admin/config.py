@@ -11,7 +11,8 @@ from gateway.admin.errors import AdminError, encode
 from gateway.admin.patching import as_shown, change_of, patched, reverted, with_overlay
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed, ManagedClient
-from gateway.config.overlay import hidden, sources
+from gateway.config.overlay import sources
+from gateway.config.overlay_secrets import hidden
 from gateway.config.problems import ConfigError, Path, render
 from gateway.config.roster import of_file
 from gateway.reload import told

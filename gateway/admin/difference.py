@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.config.overlay import Shown
+from gateway.config.overlay_patch import Shown
 from gateway.config.problems import Path, render
 from gateway.config.tree import find, indexed, leaves
 

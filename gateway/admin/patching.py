@@ -12,7 +12,9 @@ from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
 from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
-from gateway.config.overlay import Overlay, Shown, changes, sealed, without
+from gateway.config.overlay import Overlay, without
+from gateway.config.overlay_patch import Shown, changes
+from gateway.config.overlay_secrets import sealed
 from gateway.config.problems import ConfigError, Path, Problem, render
 from gateway.config.roster import KnownClient, in_file, key_of, of_file, roster
 from gateway.config.schema import ClientConfig, Config
