@@ -31,7 +31,7 @@ def changes(patch: dict[str, Any], now: Shown, waiting: Collection[Path] = ()) -
     among it. At the paths ``waiting`` it will be other than is shown: there all that is said counts. Raises
     `ConfigError` for a mask that stands for nothing, and for what only the file may set."""
     problems = [
-        Problem(name, None, "is needed to find these changes: it can only be set in the file")
+        Problem(name, None, "must be known before these changes are read: it can only be set in the file")
         for name in FILE_ONLY
         if name in patch and not same(patch[name], now.masked.get(name))
     ]
@@ -65,7 +65,7 @@ def _stray_masks(patch: Any, now: Shown, path: Path) -> list[Problem]:
             for problem in _stray_masks(item, now.part(below), below)
         ]
     if is_mask(patch) and path and holds_secret(path, patch) and patch != now.masked:
-        return [Problem(render(path), None, "is a masked secret, and not the one that is set: give it whole")]
+        return [Problem(render(path), None, "is a mask, and not that of the secret in use: give it whole")]
     return []
 
 

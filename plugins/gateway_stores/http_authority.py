@@ -28,5 +28,5 @@ class HttpAuthority:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._client.unavailable(path, UNFIT) from None
         if len(answers) != len(asks):
-            raise self._client.unavailable(path, "left asks unanswered")
+            raise self._client.unavailable(path, "did not answer every ask")
         return answers
