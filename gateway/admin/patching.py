@@ -21,7 +21,7 @@ from gateway.reload import restart_required
 from gateway.runtime import Live
 
 _VERSION = "config_version"
-"""With it a patch is an answer that was edited: what stands there as it was shown, nobody means to set."""
+"""A patch that has it is an edited answer: values that are as they were shown are not meant to be set."""
 _ONLY_IN_ANSWERS = (_VERSION, "sources")
 
 

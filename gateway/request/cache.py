@@ -36,8 +36,9 @@ PATIENCE = 0.02
 PUT_PATIENCE = 1.0
 """Seconds the store may take to keep one; no request waits for it."""
 MISSES = 3
+"""Failures in a row after which the store is not asked for a while."""
 REST = 1.0
-"""After so many failures in a row the store is not asked for so many seconds."""
+"""Seconds for which it is not asked then."""
 _ON_LOOP = 64 * 1024
 """Streams beyond this are put together in a thread, so that one does not hold up others."""
 

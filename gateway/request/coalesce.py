@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 _NOTHING = Outcome(Kind.FAILED, 0, "")
 """What a begun stream ends with if its leader was stopped for a reason of its own."""
 _WAITED = 0.9
-"""The part of ``max_wait`` after which another's refusal is one's own. If all who came one after the other
-led for the little time that each has left, all the others would wake and follow anew every time."""
+"""The part of ``max_wait`` after which a follower takes its leader's refusal for its own. Else each in turn
+would lead for the little time it has left, and every time all the others would wake up and follow anew."""
 Ask = Callable[[], Awaitable[web.StreamResponse]]
 
 

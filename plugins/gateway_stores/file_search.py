@@ -1,4 +1,4 @@
-"""Where among many records those may be that are looked for, as far as the totals know."""
+"""Which stretches of time to search for records, as far as the totals can tell."""
 
 from __future__ import annotations
 

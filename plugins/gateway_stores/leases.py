@@ -28,8 +28,8 @@ AGAIN = 0.05
 TRIES = 7
 """How often to ask for one reservation."""
 FUTILE = 1.0
-"""Seconds for which nobody else waits for what others hold, when somebody has in vain: unless something is
-got after all, each asks but once."""
+"""Seconds after somebody has waited in vain for what other processes hold, in which everybody else asks for
+it once at most; they end when something is granted after all."""
 MOST_ASKS = 50
 """In one exchange."""
 RETRY = 5.0
@@ -278,7 +278,7 @@ class LeasedWindows:
     async def _exchanged(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         answers = await self._authority.exchange(asks)
         if len(answers) != len(asks):
-            raise StoreUnavailable("it did not answer all that it was asked")
+            raise StoreUnavailable("it did not answer every question")
         return answers
 
     def _serve(self, meter: LeasedMeter, now: float, moment: float) -> None:
