@@ -110,7 +110,7 @@ class _Subject:
 
 
 class WindowAuthority:
-    """Keeps the truth about all subjects; see `gateway_stores.quota` for what the messages mean."""
+    """Knows what was used and is held of all subjects; `gateway_stores.quota` says what the messages mean."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, _Subject] = {}

@@ -83,7 +83,7 @@ class Answer:
 
 
 class Authority(Protocol):
-    """Whoever keeps the truth."""
+    """Whoever knows what all processes together used of each window, and decides who may hold how much."""
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """One answer for each ask, each about its subject alone; safe to be called again with the same asks.

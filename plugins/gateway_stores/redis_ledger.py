@@ -18,9 +18,13 @@ DAY, HOUR, MINUTE = 86_400, 3600, 60
 _BATCH = 100
 """Records of one call: the server does nothing else meanwhile."""
 _SCANNED = 1000
+"""Records that one call looks through."""
 _BUCKETS = 1440
+"""Buckets of sums that one call reads."""
 _PRUNED = 1000
+"""Records that one call forgets at most."""
 _MICROS = 1_000_000
+"""Microseconds in a second."""
 
 
 @dataclass(slots=True, frozen=True)
