@@ -204,7 +204,7 @@ def _sums(
     if start >= end:
         return found
     low, high, parts = _cut(start, end, known)
-    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
+    wanted = filter.names()
     terms = "".join(f" AND {name} = ?" for name in wanted)
     grouping = f" GROUP BY {', '.join(group_by)}" if group_by else ""
     counted = (
