@@ -89,6 +89,21 @@ async def test_of_a_hundred_at_once_a_budget_for_one_admits_one(holders: Holders
 
 
 @played
+async def test_what_a_process_held_that_died_does_not_come_back(holders: Holders) -> None:
+    async def lost() -> None:
+        raise StoreUnavailable("out of reach")
+
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(session=1000, session_seconds=86400.0)
+        await granted(here, here.meter("key:p/k", limits), 900)
+        here.authority.delay = lost
+        await asyncio.sleep(61.0)
+        refusal = await refused(there, there.meter("key:p/k", limits), 300)
+        assert not refusal.pending
+        assert refusal.retry_after > 86000
+
+
+@played
 async def test_a_slot_that_one_frees_another_gets(holders: Holders) -> None:
     async with holders.store() as here, holders.store() as there:
         limits = Limits(parallel=2)
