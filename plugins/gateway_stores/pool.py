@@ -267,9 +267,9 @@ class Pool:
         return inf
 
     def pending(self, amount: int, sharers: int = 1) -> bool:
-        """Whether ``amount`` would fit if nothing of what was taken, and not settled, were used."""
+        """Whether ``amount`` would fit if nothing were used of what is not settled here or held by others."""
         used = sum(self._told(bucket) for bucket in self.mine.buckets)
-        return used + amount <= (self.limit - self.known) // sharers
+        return used + amount <= (self.limit - self.mirrored) // sharers
 
     def _told(self, bucket: Bucket) -> int:
         """The known amount in ``bucket``; the rest is not settled."""

@@ -89,6 +89,24 @@ async def test_of_a_hundred_at_once_a_budget_for_one_admits_one(holders: Holders
 
 
 @played
+async def test_what_another_process_has_reserved_may_come_back_at_any_time(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(session=1000, session_seconds=86400.0)
+        mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+        await here.settle(await granted(here, mine, 500), 500)
+        held = await granted(here, mine, 400)
+        await asyncio.sleep(1.0)
+        refusal = await refused(there, theirs, 300)
+        assert (refusal.kind, refusal.pending, refusal.retry_after) == ("session", True, 1.0)
+        refusal = await refused(there, theirs, 501)
+        assert not refusal.pending
+        assert refusal.retry_after > 86000
+        await here.settle(held, 1)
+        await asyncio.sleep(1.0)
+        await granted(there, theirs, 300)
+
+
+@played
 async def test_what_a_process_held_that_died_does_not_come_back(holders: Holders) -> None:
     async def lost() -> None:
         raise StoreUnavailable("out of reach")
