@@ -107,6 +107,21 @@ async def test_what_another_process_has_reserved_may_come_back_at_any_time(holde
 
 
 @played
+async def test_of_requests_nothing_comes_back_before_they_leave_the_window(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(requests=1000)
+        mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+        for _ in range(100):
+            await here.settle(await granted(here, mine), 0)
+            await asyncio.sleep(0.01)
+        while not isinstance(answer := await there.reserve(theirs, 0), Refusal):
+            await there.settle(answer, 0)
+        assert used(theirs)["requests"] == 1000
+        assert not answer.pending
+        assert answer.retry_after > 50
+
+
+@played
 async def test_what_a_process_held_that_died_does_not_come_back(holders: Holders) -> None:
     async def lost() -> None:
         raise StoreUnavailable("out of reach")
