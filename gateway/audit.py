@@ -149,7 +149,7 @@ def _fault(raw: bytes, previous: str) -> str | None:
         return "is cut off"
     entry = _parsed(raw[:-1])
     if entry is None:
-        return "is no JSON object"
+        return "is not a JSON object"
     if entry.get("previous") != previous:
         return "does not follow the line before it: one of the two was changed, or lines between were removed"
     return None

@@ -14,7 +14,9 @@ from gateway.api import ConfigStore, Conflict, StoreUnavailable
 from gateway.config.cautions import warnings
 from gateway.config.known import Known
 from gateway.config.managed import Managed, parse, serialise
-from gateway.config.overlay import Overlay, applied, blamed, is_part, resealed
+from gateway.config.overlay import Overlay, is_part
+from gateway.config.overlay_applied import applied, blamed
+from gateway.config.overlay_secrets import resealed
 from gateway.config.problems import Problem
 from gateway.config.read import ConfigError, Loaded, fingerprint
 from gateway.config.roster import KnownClient, roster
@@ -73,9 +75,9 @@ class ManagedConfig:
         """There has been a client, as far as this process knows."""
 
     async def load(self, *, again: bool = True) -> Loaded:
-        """The configuration as it is now; the file as it was read already unless ``again``. Of what is not
-        valid the last that was stays in effect, and `Loaded.refused` says why; clients and disabled keys are
-        taken over all the same."""
+        """The configuration as it is now; ``again``: read the file, too. If the settings are not valid, the
+        last valid ones stay in effect and `Loaded.refused` says why; clients and disabled keys are taken over
+        all the same."""
         with suppress(StoreUnavailable):  # what was read last stays
             with self._asking("read"):
                 document = await self.store.read()
@@ -119,7 +121,7 @@ class ManagedConfig:
             if lost or document.version == self._version:
                 self._version, self.managed = version, after
             return after
-        raise StoreUnavailable("the configuration is being changed all the time by others: try again")
+        raise StoreUnavailable("others keep changing the configuration: try again")
 
     async def _write(self, data: bytes, expected: str) -> str:
         """As `ConfigStore.write`, also where it was done and only the answer is lost."""
@@ -179,7 +181,8 @@ class ManagedConfig:
         return config
 
     def _must_fit(self, overlay: Overlay, before: Overlay) -> None:
-        """Raises `ConfigError`. Of what did not fit ``before`` some may be taken back, and then more."""
+        """Raises `ConfigError` if ``overlay`` does not fit the file, unless ``before`` did not either and
+        ``overlay`` is a part of it: what does not fit may be taken back step by step."""
         try:
             self.combined(overlay)
         except ConfigError:
@@ -225,8 +228,8 @@ class ManagedConfig:
         return ()
 
     def _lost(self, version: str) -> bool:
-        """Whether the store forgot what it had: nobody who changes something leaves no document. One that was
-        damaged is removed by the operator, to begin without it."""
+        """Whether the store forgot the document: no change leaves none. One that was damaged, the operator
+        removes to begin without it."""
         return not version and bool(self._version) and "parse" not in self._failures
 
     def _to_be_remembered(self) -> bool:

@@ -36,7 +36,7 @@ async def apply(
 
     def changed(managed: Managed) -> Managed:
         if revision is not None and revision != revision_of(state.live, managed):
-            raise AdminError(412, "Somebody else has changed the configuration since: look again.")
+            raise AdminError(412, "Somebody else has changed the configuration in the meantime: look again.")
         return change(pruned(managed, time.time()))
 
     try:

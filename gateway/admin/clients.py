@@ -87,8 +87,8 @@ async def used_if_known(state: AdminState, span: Filter) -> dict[str, Total] | N
 async def one(state: AdminState, id_: str, span: Filter) -> dict[str, Any]:
     """One client with what it used in ``span``, and how its windows stand. Raises `AdminError` 404."""
     _check_known(state.live, id_)
-    used = await used_if_known(state, replace(span, client=id_))
-    return {**await standing(state, id_), "usage": usage_json(used, id_)}
+    totals = await used_if_known(state, replace(span, client=id_))
+    return {**await standing(state, id_), "usage": usage_json(totals, id_)}
 
 
 async def standing(state: AdminState, id_: str) -> dict[str, Any]:

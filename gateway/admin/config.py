@@ -7,18 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.admin.changing import Note, apply, outcome, revision_of
+from gateway.admin.config_view import HASHED_KEY, as_shown
+from gateway.admin.difference import change_of
 from gateway.admin.errors import AdminError, encode
-from gateway.admin.patching import as_shown, change_of, patched, reverted, with_overlay
+from gateway.admin.patching import patched, reverted, with_overlay
 from gateway.admin.state import AdminState
 from gateway.config.managed import Managed, ManagedClient
-from gateway.config.overlay import hidden, sources
+from gateway.config.overlay import sources
+from gateway.config.overlay_secrets import hidden
 from gateway.config.problems import ConfigError, Path, render
 from gateway.config.roster import of_file
 from gateway.reload import told
 from gateway.vault import NoMasterKey
 
-_SET = "…"
-"""Stands for a key, of which only the hash is kept."""
 _NOTED = 50
 """Paths that a line of the audit log names."""
 
@@ -34,7 +35,7 @@ def encoded(state: AdminState, *, with_sources: bool) -> bytes:
 def effective(state: AdminState, *, with_sources: bool = False, with_clients: bool = True) -> dict[str, Any]:
     """The effective configuration, secrets masked, with its version, and where each value is from."""
     live = state.live
-    values = as_shown(live, with_clients=with_clients)
+    values = as_shown(live.current.config, live.managed.clients if with_clients else None)
     body = {**values, "config_version": live.current.version}
     if with_sources:
         managed = live.managed.managed or Managed()
@@ -47,7 +48,7 @@ def effective(state: AdminState, *, with_sources: bool = False, with_clients: bo
 def _set_of(id_: str, client: ManagedClient) -> dict[str, Any]:
     """What was set of a client, a key that it was given among it."""
     own_id = {} if client.created_at is None else {"id": id_}
-    own_key = {"key": _SET} if client.keys else {}
+    own_key = {"key": HASHED_KEY} if client.keys else {}
     return {**client.settings, **own_id, **own_key}
 
 

@@ -33,9 +33,7 @@ def standing(live: Live, audit: AuditLog | None) -> dict[str, Any]:
         _dependency("storage.journal", "file", _journal_trouble(live)),
     ]
     if audit is not None:
-        lost = audit.trouble
-        trouble = lost and Trouble(f"A line could not be written: {lost}. Make room or mend the path.", 0.0)
-        found.append(_dependency("logging.audit", "file", trouble or None))
+        found.append(_dependency("logging.audit", "file", _audit_trouble(audit)))
     return {"dependencies": found, "lost": live.metrics.lost(), "in_flight": live.in_flight}
 
 
@@ -70,8 +68,8 @@ def _silent(parts: Answers, live: Live) -> Trouble | None:
         return None
     verb = "does" if missing == 1 else "do"
     return Trouble(
-        f"{missing} of {live.site.workers} workers {verb} not answer: see the log. What counts for all is "
-        "without them; one that hangs, or has ended, is replaced within half a minute.",
+        f"{missing} of {live.site.workers} workers {verb} not answer: see the log. Figures of all "
+        "workers are without theirs. One that hangs, or has ended, is replaced within half a minute.",
         0.0,
     )
 
@@ -107,8 +105,8 @@ def _journal_trouble(live: Live) -> Trouble | None:
         path, why = next(iter(journal.untaken.items()))
         more = f", one of {len(journal.untaken)} such files" if len(journal.untaken) > 1 else ""
         return Trouble(
-            f"{path}: {why}{more}: usage records that another process left there are not counted. Give the "
-            "gateway's user what is a gateway's, and move away what is not.",
+            f"{path}: {why}{more}: usage records that another process left there are not counted. Let the "
+            "gateway's user read what a gateway wrote, and move everything else out of that folder.",
             0.0,
         )
     waiting = journal.oldest()
@@ -121,12 +119,18 @@ def _journal_trouble(live: Live) -> Trouble | None:
     return None
 
 
+def _audit_trouble(audit: AuditLog) -> Trouble | None:
+    if (lost := audit.trouble) is None:
+        return None
+    return Trouble(f"A line could not be written: {lost}. Make room or mend the path.", 0.0)
+
+
 def _config_trouble(live: Live) -> Trouble | None:
     managed = live.managed
     if managed.trouble is not None:
         return Trouble(managed.trouble, 0.0)
     if managed.unwritten is not None:
-        return Trouble(f"Nothing can be changed here, as it cannot be written: {managed.unwritten}.", 0.0)
+        return Trouble(f"Nothing can be changed here, because writing fails: {managed.unwritten}.", 0.0)
     return None
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from gateway.admin.errors import AdminError
 from gateway.admin.query import Query
 from gateway.api import Filter
+from gateway.api.ledger import DIMENSIONS
 from gateway.request.errors import quoted
 
 RANGE = ("start", "end")
-NAMES = ("client", "provider", "key", "model")
-CHOSEN_BY = (*NAMES, "status", "error", "slower_than_ms", "dearer_than_usd")
+CHOSEN_BY = (*DIMENSIONS, "status", "error", "slower_than_ms", "dearer_than_usd")
 
 
 def read_range(query: Query) -> Filter:

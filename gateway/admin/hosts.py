@@ -33,7 +33,7 @@ def check_host(request: web.Request) -> None:
         raise AdminError(
             421,
             f"The admin side is not served as {quoted(name)}: add it to server.webui.hosts, or use "
-            "an address or the machine's own name. A proxy in front belongs into server.trusted_proxies.",
+            "an address or the machine's own name. A proxy in front belongs in server.trusted_proxies.",
         )
 
 

@@ -7,85 +7,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.admin.difference import differences
+from gateway.admin.config_view import both
 from gateway.admin.errors import AdminError
 from gateway.config import client_edit
 from gateway.config.managed import Managed
-from gateway.config.masked import mask, masked, masked_section, revealed, revealed_section
-from gateway.config.overlay import Overlay, Shown, changes, sealed, without
+from gateway.config.overlay import Overlay, without
+from gateway.config.overlay_patch import changes
+from gateway.config.overlay_secrets import sealed
 from gateway.config.problems import ConfigError, Path, Problem, render
-from gateway.config.roster import KnownClient, in_file, key_of, of_file, roster
-from gateway.config.schema import ClientConfig, Config
+from gateway.config.roster import in_file, of_file
 from gateway.config.tree import CLIENTS, PROVIDERS, by_id, find, leaves, merge
 from gateway.reload import restart_required
 from gateway.runtime import Live
 
-_CLIENT_KEY = "…"
 _VERSION = "config_version"
-"""With it a patch is an answer that was edited: what stands there as it was shown, nobody means to set."""
+"""A patch that has it is an edited answer: values that are as they were shown are not meant to be set."""
 _ONLY_IN_ANSWERS = (_VERSION, "sources")
-
-
-def as_shown(live: Live, *, with_clients: bool) -> dict[str, Any]:
-    """The effective configuration as it is shown, without what it is."""
-    config = live.current.config
-    return _hidden(config, live.managed.clients) if with_clients else _hidden(_less_clients(config), {})
-
-
-def shown(live: Live) -> Shown:
-    """The effective configuration, clients that were made here included, as it is shown and as it is."""
-    return _shown(live.current.config, live.managed.clients)
-
-
-def shown_without_clients(live: Live) -> Shown:
-    """The same less the clients: of these there may be thousands."""
-    return _without_clients(live.current.config)
-
-
-def change_of(live: Live, wanted: Managed) -> tuple[list[dict[str, Any]], Config]:
-    """What would be other settings with the document ``wanted``, those that wait for a restart included, and
-    all settings as they would be then. Raises `ConfigError`. It takes its time: to be called in a thread."""
-    managed = live.managed
-    config = managed.combined(wanted.overlay)
-    if managed.managed is not None and wanted.clients == managed.managed.clients:
-        return differences(*map(_without_clients, (managed.effective.config, config))), config
-    clients, _ = roster(config, managed.file.values, wanted, managed.clients)
-    now = _shown(managed.effective.config, managed.clients)
-    return differences(now, _shown(config, clients)), config
-
-
-def _without_clients(config: Config) -> Shown:
-    return _shown(_less_clients(config), {})
-
-
-def _less_clients(config: Config) -> Config:
-    return config.model_copy(update={"api_keys": None})
-
-
-def _shown(config: Config, clients: Mapping[str, KnownClient]) -> Shown:
-    actual = revealed(_less_clients(config))
-    if clients or config.api_keys is not None:
-        actual["api_keys"] = [_actual(client) for client in clients.values()]
-    return Shown(_hidden(config, clients), actual)
-
-
-def _hidden(config: Config, clients: Mapping[str, KnownClient]) -> dict[str, Any]:
-    hidden_ = masked(_less_clients(config))
-    if clients or config.api_keys is not None:
-        own = {client.id: client for client in config.api_keys or ()}
-        hidden_["api_keys"] = [_masked(client, own.get(id_)) for id_, client in clients.items()]
-    return hidden_
-
-
-def _masked(client: KnownClient, own: ClientConfig | None) -> dict[str, Any]:
-    """``own``: the client as the file alone has it. Of a key that was given here only the hash is known."""
-    key = mask(own.key.get_secret_value()) if own and client.keys == (key_of(own),) else _CLIENT_KEY
-    return {**masked_section(client.settings, CLIENTS), "key": key}
-
-
-def _actual(client: KnownClient) -> dict[str, Any]:
-    """Hashes stand for the keys."""
-    return {**revealed_section(client.settings, CLIENTS), "key": [key.digest for key in client.keys]}
 
 
 def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[Path]) -> Managed:
@@ -95,7 +32,7 @@ def patched(managed: Managed, patch: dict[str, Any], live: Live, touched: list[P
     """
     waiting = () if _VERSION in patch else _waiting(live)
     patch = {name: value for name, value in patch.items() if name not in _ONLY_IN_ANSWERS}
-    now = shown(live) if "api_keys" in patch else shown_without_clients(live)
+    now = both(live.current.config, live.managed.clients if "api_keys" in patch else None)
     delta = changes(patch, now, waiting)
     touched[:] = leaves(delta) if delta else []
     if "api_keys" in delta:

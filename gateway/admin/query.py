@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -17,6 +18,9 @@ LATEST = 253402300800.0
 """The end of the year 9999, seconds since the epoch."""
 _RECORD = re.compile("[0-9a-f]{26}", re.ASCII).fullmatch
 """The form of `Record.id`."""
+
+
+_Option = TypeVar("_Option", bound=str)
 
 
 class Query:
@@ -45,13 +49,14 @@ class Query:
             raise _wrong(name, f"one of {', '.join(options)}", value)
         return value
 
-    def choices(self, name: str, options: Sequence[str]) -> list[str]:
+    def choices(self, name: str, options: Sequence[_Option]) -> list[_Option]:
         """Some of ``options``, separated by commas, each once, in the order given."""
+        known: dict[str, _Option] = {option: option for option in options}
         values = [value.strip() for value in (self.text(name) or "").split(",") if value.strip()]
         for value in values:
-            if value not in options:
+            if value not in known:
                 raise _wrong(name, f"one or more of {', '.join(options)}, separated by commas", value)
-        return list(dict.fromkeys(values))
+        return list(dict.fromkeys(known[value] for value in values))
 
     def whole(self, name: str, low: int, high: int) -> int | None:
         """A whole number from ``low`` to ``high``."""

@@ -38,7 +38,7 @@ async def one(state: AdminState, id: str) -> dict[str, Any]:
     Raises `AdminError` 404."""
     record = await ask(state, lambda: state.live.store.request(id))
     if record is None:
-        raise AdminError(404, f"There is no request {quoted(id)}, or no longer.")
+        raise AdminError(404, f"There is no request {quoted(id)}, or it is no longer kept.")
     return {**record_json(record), **parts(state, record)}
 
 

@@ -83,8 +83,8 @@ def _same(told: Iterable[Known], subject: str, kind: str) -> list[Tally]:
 
 
 def _together(surveyed: Tally, told: Sequence[Tally]) -> Reading:
-    """A process may have reported after the store was asked what it told us now as counted already: the
-    greatest count is the newest."""
+    """Processes answer after the store did, and may know of uses that it has counted since: the greatest
+    count is the newest."""
     counted = max(tally.counted for tally in (surveyed, *told))
     pending = sum(tally.pending for tally in told)
     reset = max(tally.reset for tally in (surveyed, *told))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -55,6 +55,14 @@ class Filter:
             and (self.slower_than_ms is None or record.total_ms > self.slower_than_ms)
             and (self.dearer_than_nano is None or (record.cost_nano_usd or 0) > self.dearer_than_nano)
         )
+
+    def names(self) -> dict[str, str]:
+        """The values of dimensions that are asked for, by dimension."""
+        return {name: value for name in DIMENSIONS if (value := getattr(self, name)) is not None}
+
+    def for_totals(self) -> Filter:
+        """What `Store.totals` and `Store.series` look at of it: the range and the dimensions."""
+        return replace(self, status=None, error=None, slower_than_ms=None, dearer_than_nano=None)
 
     def _names(self, record: Record) -> bool:
         return all(

@@ -101,10 +101,11 @@ class Meter(Protocol):
 
 
 class Reservation(Protocol):
-    """A granted place in a subject's windows, to be settled exactly once."""
+    """A granted place in a subject's windows, to be settled or released once; the rest is its store's own."""
 
-    meter: Meter
-    tokens: int
+    @property
+    def meter(self) -> Meter:
+        """Whose windows it is in."""
 
 
 class StoreUnavailable(OSError):
@@ -126,7 +127,7 @@ class Trouble(NamedTuple):
     message: str
     """For the operator: what is wrong, where, and what to do; without secrets."""
     since: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch; 0 where nobody knows."""
     limits: bool = False
     """Limits cannot be checked: `Site.on_trouble` rules. Of several troubles a store tells one such."""
 
@@ -250,7 +251,8 @@ class Store(Protocol):
         """A cached answer that has not expired."""
 
     async def cache_put(self, key: str, value: bytes, seconds: float) -> None:
-        """Keep an answer for ``seconds``; the oldest go when there are more than `Site.cache_entries`."""
+        """Keep an answer for ``seconds``; the oldest go where there are more than `Site.cache_entries`, or
+        more bytes than `Site.cache_bytes`."""
 
 
 @runtime_checkable

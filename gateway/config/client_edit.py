@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gateway.config.faults import explain
 from gateway.config.managed import ClientKey, Managed, ManagedClient
 from gateway.config.masked import masked_section
-from gateway.config.overlay import same
+from gateway.config.overlay_patch import same
 from gateway.config.problems import ConfigError, Problem, render
 from gateway.config.read import Loaded
 from gateway.config.roster import KnownClient, in_file

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 INTERVAL = 600.0
 """Seconds from one round to the next."""
 GRACE = 3600.0
-"""Seconds for which records are kept beyond their time: one may come late, and late is not too late."""
+"""Seconds for which records are kept beyond their time, for those that reach the store late."""
 PAUSE = 0.05
 """Seconds between the steps of one: others use the store as well."""
 

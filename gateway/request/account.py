@@ -17,7 +17,7 @@ from gateway.request.transaction import Transaction
 from gateway.routing.estimate import tokens_of_text
 
 BEHIND = 2
-"""Where an answer broke off and is, so many times as long as its figures say, these are old."""
+"""If an answer broke off and has more than this many times the tokens that its figures say, they are old."""
 _complain = Complaint(logging.getLogger(__name__))
 
 
@@ -38,13 +38,13 @@ async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None
 
 
 def reckoned(tx: Transaction, choice: Choice, reader: Reader) -> tuple[Usage, int | None]:
-    """What was used, as far as ``reader`` has come, and its cost. One that no store can keep is cut down to
-    what they can, and an estimate then."""
+    """What was used, as far as ``reader`` has come, and its cost in nano-dollars. A cost that is more than
+    stores can keep is cut down to `LARGEST_COST`, and the usage marked as estimated."""
     usage = _used(tx, reader)
     price = cost(tx, choice.target.prices, usage)
     if price == LARGEST_COST:
         target = choice.target
-        _complain("an answer costs more than is believed", provider=target.provider, model=target.label)
+        _complain("an answer costs more than can be believed", provider=target.provider, model=target.label)
         usage = replace(usage, estimated=True)
     return usage, price
 

@@ -16,6 +16,7 @@ _CODES = {
     "tokens": "token_limit_exceeded",
     "session": "session_limit_exceeded",
     "parallel": "parallel_limit_exceeded",
+    "budget": "insufficient_quota",
 }
 _WORDS = {
     "requests": "{limit} requests a minute",
@@ -42,56 +43,38 @@ def _granted(tx: Transaction, taken: Reservation | Refusal) -> Reservation:
     if not isinstance(taken, Refusal):
         return taken
     tx.live.metrics.rate_limited("client", tx.client.id, taken.kind)
-    if taken.partial:
-        raise _held_back(tx, taken)
-    if taken.pending:
-        raise _reserved(tx, taken)
-    if taken.kind == "budget":
-        raise _spent(tx, taken)
-    raise ApiError(
-        _CODES[taken.kind],
-        f"This API key's {_limit(tx, taken)} is reached.",
-        retry_after=taken.retry_after,
-        details=_details(taken, _used(tx, taken)),
-    )
+    raise _refused(tx, taken)
 
 
-def _held_back(tx: Transaction, refusal: Refusal) -> ApiError:
-    """There may be room, but the store that knows is out of reach. A budget is not spent by that: this passes
-    like a rate limit."""
-    return ApiError(
-        _CODES.get(refusal.kind, "rate_limit_exceeded"),
-        f"Only a part of this API key's {_limit(tx, refusal)} may be used while the store that keeps it is "
-        "out of reach, and that part has no room for this request.",
-        retry_after=refusal.retry_after,
-        details=_details(refusal, _used(tx, refusal)),
-    )
-
-
-def _reserved(tx: Transaction, refusal: Refusal) -> ApiError:
-    """There may be room when a request in flight ends: it is worth another try, a budget's too."""
-    return ApiError(
-        _CODES.get(refusal.kind, "insufficient_quota"),
-        f"This API key's {_limit(tx, refusal)} has no room for this request before some of those in flight "
-        "end: it is reserved for what they may use.",
-        retry_after=refusal.retry_after,
-        details=_details(refusal, _used(tx, refusal)),
-    )
-
-
-def _spent(tx: Transaction, refusal: Refusal) -> ApiError:
-    """The budget has no room for what the request may cost."""
-    used = _used(tx, refusal)
-    resets = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
-    error = ApiError(
-        "insufficient_quota",
-        f"This API key's {_limit(tx, refusal)} has no room for this request: "
-        f"${usd(used)} of it are spent or reserved. It has again in {_span(refusal.retry_after)}, "
-        f"at {resets:%Y-%m-%dT%H:%M:%SZ}, or before if requests in flight cost less than they may.",
-        retry_after=refusal.retry_after,
-        details=_details(refusal, used),
-    )
-    error.headers["x-should-retry"] = "false"
+def _refused(tx: Transaction, refusal: Refusal) -> ApiError:
+    """What the client is told. Only a spent budget is not worth another try soon."""
+    code, limit, used = _CODES[refusal.kind], _limit(tx, refusal), _used(tx, refusal)
+    spent = False
+    if refusal.partial:
+        if refusal.kind == "budget":  # which is not spent, as far as is known
+            code = "rate_limit_exceeded"
+        message = (
+            f"Only a part of this API key's {limit} may be used while the store that keeps it is out of "
+            "reach, and that part has no room for this request."
+        )
+    elif refusal.pending:
+        message = (
+            f"This API key's {limit} has no room for this request until some of those in flight end: the "
+            "rest of it is reserved for what they may use."
+        )
+    elif refusal.kind == "budget":
+        spent = True
+        resets = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
+        message = (
+            f"This API key's {limit} has no room for this request: ${usd(used)} of it is spent or reserved. "
+            f"There will be room again in {_span(refusal.retry_after)}, at {resets:%Y-%m-%dT%H:%M:%SZ}, or "
+            "sooner if requests in flight cost less than they may."
+        )
+    else:
+        message = f"This API key's {limit} is reached."
+    error = ApiError(code, message, retry_after=refusal.retry_after, details=_details(refusal, used))
+    if spent:
+        error.headers["x-should-retry"] = "false"
     return error
 
 

@@ -21,8 +21,8 @@ ENDING = 5.0
 """Seconds that the upstream's body may take to end if it is an error, or once its answer is complete."""
 CLOSING = 0.25
 """The same after the last event: most end it at once, and their connection can be used again."""
-MAX_TYPE = 128
-"""Characters of a content type that is passed on."""
+MAX_PASSED = 128
+"""Characters of a header's value that is passed on."""
 MAX_HELD = 1024 * 1024
 """Bytes of a stream's lifecycle events that are held back until its first content. Those of a response repeat
 instructions and tools twice."""
@@ -83,7 +83,7 @@ class Attempt(ABC):
     def content_type(self) -> str:
         """What the answer is by its own account, as far as that can be passed on."""
         given = self._headers.get("content-type", "")
-        return given if len(given) <= MAX_TYPE and given.isascii() and given.isprintable() else ""
+        return given if _may_be_passed_on(given) else ""
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
@@ -92,7 +92,7 @@ class Attempt(ABC):
             self._target.state.headroom.hear(announced, headers)
         for name in _UPSTREAM_ID_HEADERS:
             value = headers.get(name)
-            if value is not None and len(value) <= 128 and value.isascii() and value.isprintable():
+            if value is not None and _may_be_passed_on(value):
                 self.request_id = None if self._redactor.in_text(value) else value
                 break
         if not 200 <= status < 300:
@@ -303,6 +303,11 @@ class StreamAttempt(Attempt):
             self._held += chunks
             self._commit()
         self._finish(self.reader.fault)
+
+
+def _may_be_passed_on(value: str) -> bool:
+    """Whether a header with this value may go to the client."""
+    return len(value) <= MAX_PASSED and value.isascii() and value.isprintable()
 
 
 def outcome_of(failure: UpstreamFailure, status: int) -> Outcome:

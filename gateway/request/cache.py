@@ -36,8 +36,9 @@ PATIENCE = 0.02
 PUT_PATIENCE = 1.0
 """Seconds the store may take to keep one; no request waits for it."""
 MISSES = 3
+"""Failures in a row after which the store is not asked for a while."""
 REST = 1.0
-"""After so many failures in a row the store is not asked for so many seconds."""
+"""Seconds for which it is not asked then."""
 _ON_LOOP = 64 * 1024
 """Streams beyond this are put together in a thread, so that one does not hold up others."""
 
@@ -103,13 +104,13 @@ class Answers:
         target = entry.target(tx) if entry is not None else None
         if entry is None or target is None:
             return None
-        place = await admit_unbilled(tx)
+        admission = await admit_unbilled(tx)
         tx.cache = "hit"
         self._metrics.cache_event("hit")
         try:
             return give(tx, entry, target)
         finally:
-            await tx.live.store.settle(place, 0)
+            await tx.live.store.settle(admission, 0)
 
     async def _asked(self, tx: Transaction, targets: Sequence[Target], key: str) -> web.StreamResponse:
         tape, needed = tx.tape, False

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 _NOTHING = Outcome(Kind.FAILED, 0, "")
 """What a begun stream ends with if its leader was stopped for a reason of its own."""
 _WAITED = 0.9
-"""The part of ``max_wait`` after which another's refusal is one's own. If all who came one after the other
-led for the little time that each has left, all the others would wake and follow anew every time."""
+"""The part of ``max_wait`` after which a follower takes its leader's refusal for its own. Else each in turn
+would lead for the little time it has left, and every time all the others would wake up and follow anew."""
 Ask = Callable[[], Awaitable[web.StreamResponse]]
 
 
@@ -129,7 +129,7 @@ class Flights:
 
         Raises the `ApiError` that the other request got, where this one would get the same.
         """
-        place = await admit_unbilled(tx)
+        admission = await admit_unbilled(tx)
         tx.cache = "coalesced"
         try:
             flight = self.find(call)
@@ -142,9 +142,9 @@ class Flights:
         finally:
             if tx.cache == "coalesced":
                 tx.live.metrics.cache_event("coalesced")
-                await tx.live.store.settle(place, 0)
+                await tx.live.store.settle(admission, 0)
             else:
-                await tx.live.store.release(place)
+                await tx.live.store.release(admission)
 
     def _landed(self, call: Call, flight: Flight, work: asyncio.Task[web.StreamResponse]) -> None:
         """Forget it before the followers wake, so that the first of them may lead if need be."""

@@ -28,11 +28,11 @@ async def count_tokens(tx: Transaction) -> web.StreamResponse:
     await take_request(tx)
     targets = resolve(tx)
     tx.demand.input_tokens = tx.demand.output_tokens = 0
-    place = await admit_unbilled(tx)
+    admission = await admit_unbilled(tx)
     try:
         return await _counted(tx, targets) or _estimated(tx)
     finally:
-        await tx.live.store.settle(place, 0)
+        await tx.live.store.settle(admission, 0)
 
 
 async def _counted(tx: Transaction, targets: Sequence[Target]) -> web.StreamResponse | None:

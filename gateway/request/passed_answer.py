@@ -8,8 +8,8 @@ from gateway.api import ApiError, Chunk
 from gateway.dialects import lenient
 from gateway.dialects.passed import SPOKEN_TO, TEXT_FORMATS
 from gateway.request.account import close_books
+from gateway.request.answers import Answer, StreamAnswer, WholeAnswer
 from gateway.request.attempt import StreamAttempt, WholeAttempt
-from gateway.request.dispatch import StreamAnswer, WholeAnswer
 from gateway.request.ending import streamed
 from gateway.request.head import EVENTS, stream_head
 from gateway.request.relay import ByteRelay, sent
@@ -19,7 +19,7 @@ from gateway.server import Direct
 _JSON = "application/json"
 
 
-def answering(tx: Transaction) -> WholeAnswer | StreamAnswer:
+def answering(tx: Transaction) -> Answer:
     """What takes the answer to the client."""
     if tx.stream:
         return EventAnswer(tx)

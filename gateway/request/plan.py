@@ -20,6 +20,7 @@ from gateway.request.translate import Translation, prepared
 log = logging.getLogger(__name__)
 
 NEAR_LIMIT = 0.8
+"""The part of a window from which on its key is said to be near its limit."""
 WORTHWHILE = 0.02
 """Seconds an attempt must have before the deadline of the whole request."""
 SOON = 1.0
@@ -52,10 +53,13 @@ class Plan:
         self._policy = tx.runtime.config.policy
         self._left = self._policy.retry.max_attempts
         self._again = 0
+        """How often keys that had failed were tried again."""
         self._tried: set[Target] = set()
         self._barred: dict[str, Unsupported | None] = {}
+        """Services that are not asked, by id, and what they cannot do; None: they do not have the model."""
         self._fallbacks: Iterator[Sequence[Target]] | None = None
         self._refusals: list[float] = []
+        """Seconds after which each key that was refused has room again."""
         self._awaited = False
         """A key was refused for want of what requests in flight hold: nobody knows when they give it back."""
         self._last: Outcome | None = None
@@ -172,6 +176,7 @@ class Plan:
         yield from held_back
 
     def _free(self, target: Target, now: float) -> bool:
+        """Whether the key may be used now. If it rests, how long is one of the refusals to wait for."""
         wait = target.meter.cooled_until - now
         if wait > 0 and not disabled(target, now):
             self._refusals.append(wait)

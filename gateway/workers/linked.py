@@ -12,9 +12,9 @@ from gateway.workers.channel import Channel
 
 GATHER_SECONDS = 0.3
 BROADCAST_SECONDS = 2.0
-"""How long the answers of the other workers are waited for."""
+"""How long the supervisor waits for the answers of the workers."""
 SUPERVISOR_SECONDS = 0.7
-"""How much longer the supervisor's is, before we answer alone."""
+"""How much longer we wait for the supervisor, before we answer alone."""
 
 
 class Linked:

@@ -44,18 +44,18 @@ class OwnShare:
         self._counts[self._number] = count
 
     def leave(self) -> None:
-        """No more are taken here: nobody is to wait for it."""
+        """No more connections are taken here: no other worker is to wait until this one has more."""
         self._counts[self._number] = _ABSENT
 
     @property
     def ahead(self) -> bool:
-        """Whether we have more than one, or an eighth, more than another worker."""
+        """Whether we have more than the worker with the fewest by over one and an eighth of its number."""
         fewest = self.fewest
         return self._counts[self._number] > fewest + 1 + fewest // 8
 
     @property
     def fewest(self) -> int:
-        """What that of the other workers has that has the fewest; our own number where there is none."""
+        """The fewest connections that another worker has; our own number where there is no other."""
         others = [
             count for number, count in enumerate(self._counts) if number != self._number and count != _ABSENT
         ]

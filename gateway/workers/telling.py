@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 SIGN_SECONDS = 1.0
-"""Between two signs of life. Metrics are one; where there are many of them, they go less often:"""
+"""Between two signs of life. A snapshot of the metrics is one."""
 SIGN_BYTES = 32 * 1024
-"""on average so much of them goes with each sign, but all of them"""
+"""For each so many bytes of a snapshot one sign of life more goes before the next snapshot."""
 MOST_SIGNS = 10
-"""once in so many signs at least."""
+"""Signs of life among which at least one is a snapshot."""
 
 
 async def keep_telling(

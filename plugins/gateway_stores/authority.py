@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from gateway_stores.quota import BUCKETS, Answer, Ask, Use
+from gateway_stores.quota import BUCKETS, LARGEST, Answer, Ask, Use
 
 LINGER = 60.0
 """Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
-
-LARGEST = 2**57
-"""So much at most a bucket holds: all of a window, and each of its changes, can still be written down."""
 
 
 @dataclass(slots=True)
@@ -119,7 +116,7 @@ class _Subject:
 
 
 class WindowAuthority:
-    """Keeps the truth about all subjects; see `gateway_stores.quota` for what the messages mean."""
+    """Knows what was used and is held of all subjects; `gateway_stores.quota` says what the messages mean."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, _Subject] = {}

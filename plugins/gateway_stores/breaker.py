@@ -38,7 +38,7 @@ class Breaker:
         since = self._trouble.since if self._trouble is not None else time.time()
         self._trouble = Trouble(
             f"{self._name} does not keep the limits: {reason}. Until it can be reached again, each process "
-            "goes by storage.on_trouble; what is used meanwhile is reported then.",
+            "goes by storage.on_trouble; what is used until then is reported afterwards.",
             since,
             limits=True,
         )

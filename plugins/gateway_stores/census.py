@@ -14,9 +14,9 @@ from gateway_stores.head_count import HeadCount
 EVERY = 20.0
 """Seconds after which a process tells it again."""
 LASTS = 60.0
-"""Seconds for which one that tells it no more is counted."""
+"""Seconds for which a process that has fallen silent is still counted."""
 STRANGERS = 4
-"""Gateways that a process takes to be at a store of which neither it nor one before it ever heard."""
+"""How many gateways a process assumes at a store that neither it nor a process before it has ever reached."""
 _PROCESS, _HERE, _GONE = "process:", "here", "gone"
 
 
@@ -76,7 +76,7 @@ class Census:
                 since = self._others[name].since if name in self._others else now
                 self._others[name] = _Other(since, now + min(seconds, LASTS))
         self._others = {name: one for name, one in self._others.items() if one.until > now}
-        # one that was killed is counted for as long as nobody can tell: so long its successor is no more
+        # One that was killed is still counted for `LASTS`: until then whoever is new may be its successor.
         self._highest.note(1 + sum(now - one.since >= LASTS for one in self._others.values()))
         return rest
 

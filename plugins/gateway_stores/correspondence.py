@@ -16,6 +16,7 @@ FRESH = 0.25
 TOGETHER = 0.5
 """Subjects that rest for long come back at whole multiples of this, so that one exchange is for many."""
 LONG = 2.0
+"""Seconds of rest from which on that is done."""
 
 
 class Correspondence:

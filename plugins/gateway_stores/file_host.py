@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gateway.api import Trouble
 from gateway_stores.authority import WindowAuthority
+from gateway_stores.facts import Fact
 from gateway_stores.file_disk import words
 from gateway_stores.file_state import StateFile
 from gateway_stores.quota import Answer, Ask, ask_from_json, ask_to_json
@@ -24,14 +25,15 @@ RETRY_SECONDS = 1.0
 """Between attempts to write to a disk that did not take it."""
 
 
-class Fact(NamedTuple):
-    """Something that holds until a moment (seconds since the epoch)."""
+class _Told(NamedTuple):
+    """What the host keeps of a fact."""
 
     number: int
     """Grows with each fact that is told."""
     teller: str
     value: str
     until: float
+    """Seconds since the epoch."""
 
 
 class Host:
@@ -48,7 +50,7 @@ class Host:
         self._path = path
         self._file = StateFile(path)
         self._authority = WindowAuthority()
-        self._facts: dict[str, Fact] = {}
+        self._facts: dict[str, _Told] = {}
         self._number = 0
         self._sweep_at = 0.0
         self._retry_at = 0.0
@@ -102,9 +104,9 @@ class Host:
         self._write({"fact": [name, value, until]})
         self._remember(teller, name, value, until)
 
-    def news(self, listener: str, since: int) -> tuple[int, list[tuple[str, str, float]]]:
-        """What others than ``listener`` told after the fact numbered ``since``: the number of the newest
-        fact, and name, value, seconds left of each."""
+    def news(self, listener: str, since: int) -> tuple[int, list[Fact]]:
+        """The number of the newest fact, and the facts after number ``since`` that others than ``listener``
+        told."""
         now = self._clock()
         return self._number, [
             (name, fact.value, fact.until - now)
@@ -114,7 +116,7 @@ class Host:
 
     def _remember(self, teller: str, name: str, value: str, until: float) -> None:
         self._number += 1
-        self._facts[name] = Fact(self._number, teller, value, until)
+        self._facts[name] = _Told(self._number, teller, value, until)
 
     def _replay(self, entry: dict[str, Any], now: float) -> None:
         match entry:

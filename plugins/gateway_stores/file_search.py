@@ -1,4 +1,4 @@
-"""Where among many records those may be that are looked for, as far as the totals know."""
+"""Which stretches of time to search for records, as far as the totals can tell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gateway.api import Filter
-from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS
+from gateway.api.ledger import LATENCY_BOUNDS
 from gateway_stores.file_schema import SPANS, noted
 from gateway_stores.file_totals import COUNTED
 
@@ -62,8 +62,8 @@ def _first_total(connection: sqlite3.Connection) -> float:
 
 def _terms(filter: Filter) -> tuple[list[str], list[Any]]:
     """What a total must fulfil so that a request in it can match, and the values in it."""
-    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
-    terms, values = [f"{name} = ?" for name in wanted], list(wanted.values())
+    wanted = filter.names()
+    terms, values = [f"{name} = ?" for name in wanted], list[Any](wanted.values())
     if filter.slower_than_ms is not None:
         first = bisect_right(LATENCY_BOUNDS, filter.slower_than_ms)
         classes = range(first, len(LATENCY_BOUNDS) + 1)

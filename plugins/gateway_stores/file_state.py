@@ -16,7 +16,7 @@ from gateway_stores.file_disk import aside, open_private, sync_directory_of
 
 GROWN_BYTES = 8 * 1024 * 1024
 """So much is appended, and as much as the snapshot is long, before another snapshot is worth it."""
-DAMAGED = {"damaged": True}
+UNREADABLE = {"damaged": True}
 """Stands for events that cannot be read."""
 _BETWEEN: dict[str, Any] = {}
 """A line between a snapshot and its copy: a newline that is damaged takes two lines with it."""
@@ -37,8 +37,8 @@ class StateFile:
         """What is appended while a snapshot is made and on its way to the disk."""
 
     def load(self) -> list[dict[str, Any]]:
-        """The snapshot and the events after it, `DAMAGED` where some are lost; nothing if there is no file.
-        Raises `OSError`."""
+        """The snapshot and the events after it, `UNREADABLE` where some are lost; nothing if there is no
+        file. Raises `OSError`."""
         try:
             with open(self._path, "rb", opener=open_private) as file:
                 data = file.read()
@@ -148,7 +148,7 @@ def _whole(data: bytes) -> tuple[list[dict[str, Any]], list[int]]:
     for line in lines:
         entry = _entry(line)
         if entry is None:
-            entries += [] if entries[-1:] == [DAMAGED] else [DAMAGED]
+            entries += [] if entries[-1:] == [UNREADABLE] else [UNREADABLE]
             skipped.append(len(line) + 1)
         elif entry != _BETWEEN and entry not in entries[:1]:
             entries.append(entry)

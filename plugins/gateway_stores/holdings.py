@@ -16,7 +16,7 @@ TTL = 60.0
 SLOT_TTL = 10.0
 """The same where slots are among it: those of a process that was killed are free after so long."""
 LEISURE = 0.4
-"""Of that time this part passes between two exchanges about a subject that is far from its limits."""
+"""The part of that time after which a subject that is far from its limits is exchanged for again."""
 
 
 class Holdings:
@@ -86,8 +86,8 @@ class Holdings:
     def wishes(
         self, heads: Sequence[tuple[int, int]], seconds: float, holders: int
     ) -> dict[str, tuple[int, int]]:
-        """By kind, what is needed and what is wanted beyond what is held; what is not wanted is held no more.
-        ``heads``: tokens and cost of those who wait; ``seconds`` have passed since the last time."""
+        """By kind, what is needed and what is wanted beyond what is held; what is not wanted is given back.
+        ``heads``: tokens and cost of those who wait; ``seconds`` have passed since the last call."""
         wanted = [self.amounts(*head) for head in heads]
         wishes: dict[str, tuple[int, int]] = {}
         for place, (kind, pool) in enumerate(self.pools.items()):

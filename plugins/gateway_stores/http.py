@@ -35,7 +35,9 @@ from gateway_stores.leasing import Leasing
 T = TypeVar("T")
 
 CACHE_SECONDS = 0.25
+"""Seconds that a call for cached answers takes at most."""
 COUNT_SECONDS = 0.25
+"""Seconds that a call for the usage counters takes at most."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""The windows' truth at an HTTP store."""
+"""The authority of `gateway_stores.quota` at an HTTP store: one call for all subjects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gateway_stores.http_client import UNFIT, HttpClient, Missing
 from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
 
 EXCHANGE_SECONDS = 0.25
+"""Seconds that one call takes at most."""
 
 
 class HttpAuthority:
@@ -28,5 +29,5 @@ class HttpAuthority:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._client.unavailable(path, UNFIT) from None
         if len(answers) != len(asks):
-            raise self._client.unavailable(path, "left asks unanswered")
+            raise self._client.unavailable(path, "did not answer every ask")
         return answers

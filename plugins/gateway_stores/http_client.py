@@ -14,9 +14,7 @@ from gateway.api import StoreUnavailable
 MAX_ANSWER = 1024 * 1024
 """Bytes of an answer that are read at most; pages of records may be `MAX_PAGE` long."""
 MAX_PAGE = 16 * 1024 * 1024
-MOST = 2**63 - 1
-"""The largest whole number in an answer that is taken: what goes back to the server has to fit into JSON."""
-UNFIT = "answered with something else than docs/http-store.yaml says"
+UNFIT = "answered with something other than docs/http-store.yaml describes"
 
 
 class Missing(Exception):

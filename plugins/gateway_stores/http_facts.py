@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.api.ledger import LARGEST_SUM
 from gateway_stores.facts import Fact
-from gateway_stores.http_client import MOST, UNFIT, HttpClient, Missing
+from gateway_stores.http_client import UNFIT, HttpClient, Missing
 
 WITHIN = 0.25
 """Seconds that one exchange takes at most."""
@@ -31,7 +32,7 @@ class HttpFacts:
             raise self._client.unavailable(path, "does not know this call") from None
         except (TypeError, KeyError, ValueError):
             raise self._client.unavailable(path, UNFIT) from None
-        if not 0 <= heard_last <= MOST:
+        if not 0 <= heard_last <= LARGEST_SUM:  # as JSON it could not be sent back
             raise self._client.unavailable(path, UNFIT)
         self._since = heard_last
         return heard

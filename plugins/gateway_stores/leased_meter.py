@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
-from gateway.api import Limits, Meter, Reading, Refusal, Tally
+from gateway.api import Limits, Reading, Refusal, Tally
 from gateway_stores.correspondence import Correspondence
 from gateway_stores.holdings import Holdings
 from gateway_stores.meter import GUESS, refused, weight
@@ -26,10 +26,7 @@ MOST_WAITING = 100
 class Taken:
     """A granted reservation, and which buckets hold what of it."""
 
-    meter: Meter
-    tokens: int
-    cost: int
-    """Nano-dollars."""
+    meter: LeasedMeter
     request: tuple[Pool, Bucket] | None
     charges: list[tuple[Pool, Bucket, int]]
     spent: tuple[Pool, Bucket, int] | None = None
@@ -154,7 +151,7 @@ class LeasedMeter:
         if self.limited and not (force or self._held(tokens, cost, now)):
             return None
         self.in_flight = self._slots.take()
-        taken = Taken(self, tokens, cost, None, [])
+        taken = Taken(self, None, [])
         if self._pools:
             if self._requests is not None:
                 bucket = self._requests.take(1, now)

@@ -28,8 +28,8 @@ AGAIN = 0.05
 TRIES = 7
 """How often to ask for one reservation."""
 FUTILE = 1.0
-"""Seconds for which nobody else waits for what others hold, when somebody has in vain: unless something is
-got after all, each asks but once."""
+"""Seconds after somebody has waited in vain for what other processes hold, in which everybody else asks for
+it once at most; they end when something is granted after all."""
 MOST_ASKS = 50
 """In one exchange."""
 RETRY = 5.0
@@ -146,11 +146,9 @@ class LeasedWindows:
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""
         assert isinstance(reservation, Taken)
-        meter = reservation.meter
-        assert isinstance(meter, LeasedMeter)
         if not reservation.settled:
-            meter.settle(reservation, tokens, cost, self._clock())
-            self._settled(meter)
+            reservation.meter.settle(reservation, tokens, cost, self._clock())
+            self._settled(reservation.meter)
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
@@ -164,10 +162,8 @@ class LeasedWindows:
         return await survey(self._authority, self._site.holder, meters)
 
     def _release(self, taken: Taken) -> None:
-        meter = taken.meter
-        assert isinstance(meter, LeasedMeter)
-        meter.release(taken, self._clock())
-        self._settled(meter)
+        taken.meter.release(taken, self._clock())
+        self._settled(taken.meter)
 
     def _settled(self, meter: LeasedMeter) -> None:
         """See to it that what was freed is told, and at once where others may find no slot for it."""
@@ -282,7 +278,7 @@ class LeasedWindows:
     async def _exchanged(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         answers = await self._authority.exchange(asks)
         if len(answers) != len(asks):
-            raise StoreUnavailable("it did not answer all that it was asked")
+            raise StoreUnavailable("it did not answer every question")
         return answers
 
     def _serve(self, meter: LeasedMeter, now: float, moment: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Tally
 from gateway_stores.leased_meter import LeasedMeter
@@ -13,7 +14,7 @@ class Leasing:
     """The part of `gateway.api.Store` that is about windows, and `Surveying`; a store of this kind says which
     are its own."""
 
-    @property
+    @cached_property
     def _windows(self) -> LeasedWindows:
         raise NotImplementedError
 

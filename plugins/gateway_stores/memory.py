@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
@@ -76,13 +76,11 @@ class MemoryStore:
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""
         assert isinstance(reservation, Held)
-        assert isinstance(reservation.meter, WindowMeter)
         reservation.meter.settle(reservation, tokens, cost, self.clock())
 
     async def release(self, reservation: Reservation) -> None:
         """Undo a reservation whose request was never made."""
         assert isinstance(reservation, Held)
-        assert isinstance(reservation.meter, WindowMeter)
         reservation.meter.release(reservation, self.clock())
 
     def share(self, name: str, value: str, seconds: float) -> None:
@@ -114,7 +112,7 @@ class MemoryStore:
     async def totals(self, filter: Filter, group_by: Sequence[Dimension]) -> list[Total]:
         """One total for each combination of the dimensions' values."""
         found: dict[tuple[str, ...], Total] = {}
-        for record in self._matching(_counted(filter)):
+        for record in self._matching(filter.for_totals()):
             group = group_of(record, group_by)
             found.setdefault(group, Total(group)).count(record)
         return [found[group] for group in sorted(found)]
@@ -125,7 +123,7 @@ class MemoryStore:
         """Totals of each ``step`` seconds from the filter's start on."""
         assert filter.start is not None
         found: dict[tuple[float, tuple[str, ...]], Total] = {}
-        for record in self._matching(_counted(filter)):
+        for record in self._matching(filter.for_totals()):
             begins = filter.start + (record.time - filter.start) // step * step
             group = group_of(record, group_by)
             found.setdefault((begins, group), Total(group)).count(record)
@@ -162,11 +160,6 @@ class MemoryStore:
 
     def _matching(self, filter: Filter) -> list[Record]:
         return [record for record in self._records.values() if filter.matches(record)]
-
-
-def _counted(filter: Filter) -> Filter:
-    """What totals look at of a filter."""
-    return replace(filter, status=None, error=None, slower_than_ms=None, dearer_than_nano=None)
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from gateway.api import Limits, Meter, Reading, Refusal
+from gateway.api import Limits, Reading, Refusal
 from gateway_stores.window import Bucket, Window, limited
 
 GUESS = 1.0
@@ -17,10 +17,7 @@ GUESS = 1.0
 class Held:
     """A granted reservation, and which buckets hold what of it."""
 
-    meter: Meter
-    tokens: int
-    cost: int
-    """Nano-dollars."""
+    meter: WindowMeter
     request: tuple[Window, Bucket] | None
     """Where the request itself is counted, if it is."""
     charges: list[tuple[Window, Bucket, int]]
@@ -114,7 +111,7 @@ class WindowMeter:
                 amount = min(cost, self._budget.limit)
                 spent = self._budget, self._budget.reserve(now, amount), amount
             self._share(now)
-        return Held(self, tokens, cost, request, charges, spent)
+        return Held(self, request, charges, spent)
 
     def settle(self, held: Held, tokens: int, cost: int, now: float) -> None:
         """Free the slot; count what was used in place of what was reserved."""

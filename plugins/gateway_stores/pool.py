@@ -11,12 +11,12 @@ from gateway.api import Tally
 from gateway_stores.quota import BUCKETS, Span
 from gateway_stores.window import Bucket, Window
 
-CUTS = 600
-"""How finely a window is cut for own uses; they are reported with the time of the newest in their bucket."""
-LARGE = 1000
+FINE = 600
+"""Parts a window is cut into for own uses; they are reported with the time of the newest in their bucket."""
 COARSE = 12
-"""The same of a limit as large as that, while less than one part in `SPARE` of it is used: then some seconds
-decide nothing, and what many small requests use is told in a few figures."""
+"""The same where a limit is at least `LARGE` and less than one part in `SPARE` of it is used: some seconds
+more or less decide nothing then, and the uses of many small requests are reported in a few figures."""
+LARGE = 1000
 DEMAND = 0.25
 """Seconds of demand to hold quota for; also how fast the measure of demand follows it."""
 SPARE = 16
@@ -51,7 +51,7 @@ class Pool:
 
     def __init__(self, kind: str, limit: int, seconds: float) -> None:
         self.kind = kind
-        self.mine = Window(limit, seconds, CUTS)
+        self.mine = Window(limit, seconds, FINE)
         self.free = 0
         """Held and not taken; negative where more was used than was held."""
         self.unsent: dict[Bucket, int] = {}
@@ -161,7 +161,7 @@ class Pool:
     def report(self, now: float) -> list[tuple[Bucket, int]]:
         """What is to be reported from now on; nothing of it is given twice."""
         far = self.limit >= LARGE and self.used <= self.limit // SPARE
-        self.mine.cut(COARSE if far else CUTS)
+        self.mine.cut(COARSE if far else FINE)
         known, self.unsent = self.unsent, {}
         unsent = [(bucket, amount) for bucket, amount in known.items() if amount and bucket.leaves > now]
         self.sent = {bucket: amount for bucket, amount in self.sent.items() if bucket.leaves > now}

@@ -18,8 +18,8 @@ from gateway.api.ledger import LARGEST_SUM
 BUCKETS = 60
 """A window of S seconds is kept in buckets of S / BUCKETS; a bucket counts until its newest possible use is
 S seconds old, so uses count for at most one bucket longer than they must."""
-MOST = 2**57
-"""A bucket in an answer that holds more counts as this: a window's sum is to be a number of 64 bits."""
+LARGEST = 2**57
+"""What a bucket holds at most: the sum of a window, and each change of it, is to fit into 64 bits."""
 
 
 class Span(NamedTuple):
@@ -83,7 +83,7 @@ class Answer:
 
 
 class Authority(Protocol):
-    """Whoever keeps the truth."""
+    """Whoever knows what all processes together used of each window, and decides who may hold how much."""
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """One answer for each ask, each about its subject alone; safe to be called again with the same asks.
@@ -128,7 +128,7 @@ def answer_from_json(values: Mapping[str, Any]) -> Answer:
     """The answer of these values. Raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` if they
     are none."""
     buckets = {
-        kind: [(float(leaves), min(_figure(amount), MOST)) for leaves, amount in found]
+        kind: [(float(leaves), min(_figure(amount), LARGEST)) for leaves, amount in found]
         for kind, found in values["buckets"].items()
     }
     return Answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Final
@@ -18,9 +18,13 @@ DAY, HOUR, MINUTE = 86_400, 3600, 60
 _BATCH = 100
 """Records of one call: the server does nothing else meanwhile."""
 _SCANNED = 1000
+"""Records that one call looks through."""
 _BUCKETS = 1440
+"""Buckets of sums that one call reads."""
 _PRUNED = 1000
+"""Records that one call forgets at most."""
 _MICROS = 1_000_000
+"""Microseconds in a second."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +53,7 @@ class RedisLedger:
         old: list[Record] = []
         for i in range(0, len(records), _BATCH):
             batch = records[i : i + _BATCH]
-            places = await self._act("append", bounds, *map(orjson.dumps, batch))
+            places = await self._act("append", bounds, *map(Record.encoded, batch))
             with self._link.reading():
                 old += [batch[place] for place in places]
         if old:
@@ -141,14 +145,14 @@ class RedisLedger:
         self, piece: Piece, filter: Filter
     ) -> AsyncIterator[tuple[float, tuple[str, ...], Total]]:
         """Each total of the piece that matches, with its moment and its values of all dimensions."""
-        names = Filter(None, None, filter.client, filter.provider, filter.key, filter.model)
         if piece.level == 0:
-            async for record in self._scan(replace(names, start=piece.start, end=piece.end)):
+            async for record in self._scan(replace(filter.for_totals(), start=piece.start, end=piece.end)):
                 total = Total()
                 total.count(record)
                 yield record.time, group_of(record, DIMENSIONS), total
             return
-        wanted = [(place, name) for place, name in enumerate(_names(filter)) if name is not None]
+        names = filter.names()
+        wanted = [(place, names[name]) for place, name in enumerate(DIMENSIONS) if name in names]
         span = piece.level * _BUCKETS
         for begins in range(int(piece.start), int(piece.end), span):
             ends = min(begins + span, int(piece.end))
@@ -204,15 +208,11 @@ def _chosen(group: tuple[str, ...], group_by: Sequence[Dimension]) -> tuple[str,
     return tuple(group[DIMENSIONS.index(dimension)] for dimension in group_by)
 
 
-def _names(filter: Filter) -> tuple[str | None, ...]:
-    return filter.client, filter.provider, filter.key, filter.model
-
-
 def _fragments(filter: Filter) -> list[bytes]:
     """What the JSON of every match contains."""
-    fields: Mapping[str, Any] = dict(zip(DIMENSIONS, _names(filter), strict=True)) | {"error": filter.error}
+    fields: dict[str, Any] = {**filter.names(), "error": filter.error}
     if filter.status is not None and filter.status >= 100:
-        fields = {**fields, "status": filter.status}
+        fields["status"] = filter.status
     return [orjson.dumps({name: value})[1:-1] for name, value in fields.items() if value]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from gateway.api import Limits
 
 MINUTE = 60.0
-BUCKETS = 120
-"""How finely a window is cut: a bucket takes what arrives within this part of it."""
+CUTS = 120
+"""Parts a window is cut into: one bucket takes what arrives within the time of one of them."""
 
 
 class Bucket:
@@ -35,7 +35,7 @@ class Window:
 
     __slots__ = ("buckets", "cuts", "limit", "seconds", "used", "width")
 
-    def __init__(self, limit: int, seconds: float, cuts: int = BUCKETS) -> None:
+    def __init__(self, limit: int, seconds: float, cuts: int = CUTS) -> None:
         self.limit = limit
         self.seconds = seconds
         self.cuts = cuts

@@ -210,7 +210,7 @@ async def test_what_somebody_else_has_changed_since_is_not_lost(browser: Browser
     await browser.gateway.admin("POST", "config", {"policy": {"priority": "latency"}})
     answer = await post(browser, "apply", patch=text, revision=seen)
     assert answer.status == 412
-    assert "Somebody else has changed the configuration since" in answer.words
+    assert "Somebody else has changed the configuration in the meantime" in answer.words
     assert "policy.priority latency cost" in answer.words
     assert priority(browser) == "latency"
     assert audit(tmp_path)[-1]["status"] == 412 and audit(tmp_path)[-1]["changes"] == []

@@ -279,7 +279,7 @@ async def test_a_request_that_reached_nobody(browser: Browser) -> None:
     assert "No upstream was asked: it was refused or ended before." in words
     assert "model_not_found" in words
     answer = await browser.get("/ui/requests/none")
-    assert answer.status == 404 and "There is no request 'none', or no longer." in answer.words
+    assert answer.status == 404 and "There is no request 'none', or it is no longer kept." in answer.words
 
 
 async def test_hostile_names_are_text(browser: Browser) -> None:

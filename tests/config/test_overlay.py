@@ -7,21 +7,14 @@ from typing import Any
 
 import pytest
 
-from gateway.config.overlay import (
-    applied,
-    blamed,
-    changes,
-    hidden,
-    is_part,
-    opened,
-    resealed,
-    sealed,
-    shown,
-    sources,
-    without,
-)
+from gateway.config.masked import masked, revealed
+from gateway.config.overlay import is_part, sources, without
+from gateway.config.overlay_applied import applied, blamed
+from gateway.config.overlay_patch import Shown, changes
+from gateway.config.overlay_secrets import hidden, opened, resealed, sealed
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.read import Loaded
+from gateway.config.schema import Config
 from gateway.vault import NoMasterKey, Vault
 from tests.config.conftest import Load
 
@@ -39,6 +32,10 @@ SECRET = "sk-api-canary-9876543210"
 @pytest.fixture
 def loaded(load: Load) -> Loaded:
     return load(FILE)
+
+
+def shown(config: Config) -> Shown:
+    return Shown(masked(config), revealed(config))
 
 
 def test_only_what_differs_is_a_change(loaded: Loaded) -> None:

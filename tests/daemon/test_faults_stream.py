@@ -105,7 +105,7 @@ async def test_a_begun_stream_that_breaks_ends_with_one_error_event(
         assert record.estimated and record.output_tokens == 3 and record.cost_nano_usd
 
 
-@pytest.mark.parametrize("broken", ["settle", "StreamAnswer.response"])
+@pytest.mark.parametrize("broken", ["dispatch.settle", "answers.StreamAnswer.response"])
 async def test_a_bug_of_ours_ends_a_begun_stream_with_one_error_event_too(
     nasty: NastyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -114,7 +114,7 @@ async def test_a_bug_of_ours_ends_a_begun_stream_with_one_error_event_too(
 
     nasty.default = stream()
     async with running(configured(upstream(nasty.url)), tmp_path) as gateway:
-        monkeypatch.setattr(f"gateway.request.dispatch.{broken}", fail)
+        monkeypatch.setattr(f"gateway.request.{broken}", fail)
         async with gateway.chat(stream=True) as response:
             body = await response.content.read()
         events = events_of(body)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gateway_stores.authority import LINGER, WindowAuthority
-from gateway_stores.quota import MOST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
+from gateway_stores.quota import LARGEST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
 
 NOW = 1_700_000_040.5
 MINUTE = {"requests": Span(10, 60.0)}
@@ -207,4 +207,4 @@ def test_of_an_answer_what_is_known_is_taken_and_no_more_than_can_be_counted() -
     values = answer_to_json(Answer(buckets={"requests": [(60.5, 3)]}, others={"requests": 2}, holders=2))
     assert answer_from_json({**values, "version": 2}) == answer_from_json(values)
     large = answer_from_json({**values, "buckets": {"budget": [[60.5, 2**63 - 1]]}})
-    assert large.buckets == {"budget": [(60.5, MOST)]}
+    assert large.buckets == {"budget": [(60.5, LARGEST)]}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_stores import file_state
-from gateway_stores.file_state import DAMAGED, StateFile
+from gateway_stores.file_state import UNREADABLE, StateFile
 
 
 @pytest.fixture
@@ -88,16 +88,16 @@ async def test_a_damaged_byte_costs_no_more_than_what_it_belongs_to(data: st.Dat
         put(path, bytes(damaged))
         entries = StateFile(path).load()
         assert [content(copy) for copy in beside(path)] == [damaged]
-    known = [entry["n"] for entry in entries if entry != DAMAGED]
+    known = [entry["n"] for entry in entries if entry != UNREADABLE]
     assert known == [number for number in range(4) if number == 0 or number not in touched(whole, offset)]
-    assert DAMAGED in entries[1:] or len(known) == 4
+    assert UNREADABLE in entries[1:] or len(known) == 4
 
 
 async def test_what_was_skipped_is_said_and_kept(path: str, caplog: pytest.LogCaptureFixture) -> None:
     (await written(path)).close()
     lines = content(path).splitlines(keepends=True)
     put(path, damaged := b"".join([*lines[:3], b"x" + lines[3][1:], *lines[4:]]))
-    assert StateFile(path).load() == [{"n": 0}, DAMAGED, {"n": 2}, {"n": 3}]
+    assert StateFile(path).load() == [{"n": 0}, UNREADABLE, {"n": 2}, {"n": 3}]
     [line] = caplog.records
     said = vars(line)
     assert line.levelname == "WARNING"
@@ -111,7 +111,7 @@ async def test_a_file_without_anything_whole_is_kept(
     data: bytes, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(path, data)
-    assert [entry for entry in StateFile(path).load() if entry != DAMAGED] == []
+    assert [entry for entry in StateFile(path).load() if entry != UNREADABLE] == []
     assert [content(copy) for copy in beside(path)] == [data]
     assert len(caplog.records) == 1
 

@@ -178,7 +178,7 @@ async def test_an_absurd_number_of_facts_is_not_kept(server: HttpStoreServer, ab
     client = HttpClient(server.addr, KEY, 5.0)
     facts = HttpFacts(client)
     server.trick = answering({"next": absurd, "facts": []})
-    with pytest.raises(StoreUnavailable, match="something else than docs"):
+    with pytest.raises(StoreUnavailable, match="something other than docs"):
         await facts.exchange("here", [])
     server.trick = None
     assert await facts.exchange("here", []) == []
@@ -206,7 +206,7 @@ async def test_absurd_figures_of_windows_are_not_taken(
     server.trick = answering({"answers": [{**answer, **absurd}], "next": 0, "facts": []})
     await granted(store, meter)
     assert (trouble := store.trouble()) is not None
-    assert "something else than docs" in trouble.message
+    assert "something other than docs" in trouble.message
     server.trick = None
     await until(lambda: store.trouble() is None)
     await store.close()
@@ -277,7 +277,7 @@ async def test_a_total_that_is_none_is_trouble(
 
     server.trick = answer
     for call in (store.totals(Filter(), ["client"]), store.series(Filter(0.0), 60.0, ["client"])):
-        with pytest.raises(StoreUnavailable, match="something else than docs"):
+        with pytest.raises(StoreUnavailable, match="something other than docs"):
             await call
 
 

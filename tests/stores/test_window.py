@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_stores.window import BUCKETS, Window
+from gateway_stores.window import CUTS, Window
 
 GAPS = st.lists(st.tuples(st.floats(0, 20), st.integers(0, 9)), max_size=200)
 
@@ -23,7 +23,7 @@ def test_counts_never_less_than_was_used_and_at_most_a_bucket_longer(
         window.slide(now)
         window.add(now, count)
         events.append((now, count))
-        longest = seconds * (1 + 1 / BUCKETS) + 1e-6
+        longest = seconds * (1 + 1 / CUTS) + 1e-6
         least = sum(count for time, count in events if time + seconds > now)
         most = sum(count for time, count in events if time + longest > now)
         assert least <= window.used <= most
@@ -36,7 +36,7 @@ def test_memory_is_bounded_at_any_pace(pace: float) -> None:
     for step in range(500):
         window.slide(step * pace)
         window.add(step * pace, 1)
-        assert len(window.buckets) <= BUCKETS + 2
+        assert len(window.buckets) <= CUTS + 2
 
 
 def test_a_lone_event_counts_exactly_as_long_as_the_window() -> None:

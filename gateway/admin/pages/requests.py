@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.admin import requests
 from gateway.admin.errors import AdminError
-from gateway.admin.filters import NAMES, RANGE, chosen, read_range
+from gateway.admin.filters import RANGE, chosen, read_range
 from gateway.admin.pages import one_request
 from gateway.admin.pages.known_names import known_names
 from gateway.admin.pages.page import Page, Section
@@ -20,13 +20,14 @@ from gateway.admin.pages.show import shown
 from gateway.admin.query import Query
 from gateway.admin.state import ADMIN
 from gateway.api import Filter, StoreUnavailable
+from gateway.api.ledger import DIMENSIONS
 
 EVERY = 2.0
 SHARE = 20
 """A question that takes long is asked less often: at most this part of the time goes to it."""
 ROWS = 50
 _ADDRESS = "/ui/requests"
-_FIELDS = (*NAMES, "status", "error", "slower_than_ms", "dearer_than_usd", *RANGE)
+_FIELDS = (*DIMENSIONS, "status", "error", "slower_than_ms", "dearer_than_usd", *RANGE)
 _QUICK: tuple[tuple[str, dict[str, str]], ...] = (
     ("All", {}),
     ("Refused (4xx)", {"status": "4xx"}),

@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.admin.errors import AdminError
-from gateway.admin.filters import NAMES, RANGE, by_names
+from gateway.admin.filters import RANGE, by_names
 from gateway.admin.pages.period import FIELDS, PRESETS, read_period
 from gateway.admin.pages.ranges import Span
 from gateway.admin.pages.usage_table import NAME, SORTS, Row
 from gateway.admin.query import Query
 from gateway.api import Dimension, Filter
+from gateway.api.ledger import DIMENSIONS
 
 LEVELS: dict[str, tuple[Dimension, ...]] = {
     "client": ("client",),
@@ -25,7 +26,7 @@ LEVELS: dict[str, tuple[Dimension, ...]] = {
 }
 """What can be grouped by; a key's name means something with its provider's only."""
 ADDRESS = "/ui/usage"
-_ALL = ("by", "then", "sort", *FIELDS, *NAMES)
+_ALL = ("by", "then", "sort", *FIELDS, *DIMENSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Asked:
     @property
     def narrowed(self) -> dict[str, str]:
         """The filters that are set."""
-        return {name: self.fields[name] for name in NAMES if name in self.fields}
+        return {name: self.fields[name] for name in DIMENSIONS if name in self.fields}
 
     def address(self, path: str = ADDRESS, **changes: str) -> str:
         """The same with some of it changed; what is empty is left out."""
