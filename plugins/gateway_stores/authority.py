@@ -67,6 +67,12 @@ class _Window:
         window.slide(now)
         return window
 
+    def leaving(self, now: float) -> list[tuple[float, int]]:
+        """All that counts, by its bucket: in how many seconds that leaves, and the amount."""
+        return [
+            (self.leaves(index) - now, amount) for index, amount in sorted(self.buckets.items()) if amount
+        ]
+
     def whole(self, now: float) -> list[tuple[float, int]]:
         """All that counts, and in how many seconds the last of it leaves."""
         counting = [index for index, amount in self.buckets.items() if amount]
@@ -189,23 +195,16 @@ class WindowAuthority:
             self._subjects[name] = subject
 
     def _seen(self, ask: Ask, now: float) -> Answer:
-        """The answer to one who only looks, as if windows had the lengths that are asked for. What a holder
-        held whose time is over counts as used, as it does against who wants some: nobody will tell."""
+        """The answer to one who only looks, as if windows had the lengths that are asked for."""
         subject = self._subjects.get(ask.subject, _Subject())
         subject.slide(now)
-        others = [holder for name, holder in subject.holders.items() if name != ask.holder]
-        buckets: dict[str, list[tuple[float, int]]] = {}
-        living: dict[str, int] = {}
+        rest = [other for name, other in subject.holders.items() if name != ask.holder]
+        buckets = {}
         for kind, span in ask.spans.items():
-            held = [(other.until, other.holds(kind, span.seconds, now)) for other in others]
-            living[kind] = sum(amount for until, amount in held if now < until)
             if span.seconds:
                 window = subject.windows.get(kind, _Window(span.seconds)).as_if(span.seconds, now)
-                for until, amount in held:
-                    if until <= now:
-                        window.count(until, amount)
-                buckets[kind] = window.whole(now)
-        return Answer(buckets=buckets, others=living, holders=_lately(subject, now))
+                buckets[kind] = _burying(window, kind, rest, now).whole(now)
+        return Answer(buckets=buckets, others=_living(ask, rest, now), holders=_lately(subject, now))
 
     def _answer(self, ask: Ask, now: float) -> Answer:
         if not ask.number:
@@ -237,10 +236,30 @@ class WindowAuthority:
         return Answer(
             acknowledged=holder.acknowledged,
             granted=granted,
-            buckets={kind: _leaving(subject, kind, now) for kind in ask.spans if kind in subject.windows},
-            others=others,
+            buckets={
+                kind: _burying(subject.windows[kind], kind, rest, now).leaving(now)
+                for kind in ask.spans
+                if kind in subject.windows
+            },
+            others=_living(ask, rest, now),
             holders=_lately(subject, now),
         )
+
+
+def _living(ask: Ask, rest: Iterable[_Holder], now: float) -> dict[str, int]:
+    """By kind, what those hold whose time is not over."""
+    living = [other.held for other in rest if now < other.until]
+    return {kind: sum(held.get(kind, 0) for held in living) for kind in ask.spans}
+
+
+def _burying(window: _Window, kind: str, rest: Iterable[_Holder], now: float) -> _Window:
+    """A copy of ``window`` in which counts as used what those held whose time is over: it will not come back.
+    No more than a copy: who was only held up will tell what it used of it."""
+    copy = _Window(window.seconds, dict(window.buckets))
+    for other in rest:
+        if other.until <= now:
+            copy.count(other.until, other.holds(kind, window.seconds, now))
+    return copy
 
 
 def _lately(subject: _Subject, now: float) -> int:
@@ -271,10 +290,3 @@ def _granted(ask: Ask, free: Mapping[str, int]) -> dict[str, int]:
         if need + max(extra, 0) > 0:
             granted[kind] = need + max(extra, 0)
     return granted
-
-
-def _leaving(subject: _Subject, kind: str, now: float) -> list[tuple[float, int]]:
-    window = subject.windows[kind]
-    return [
-        (window.leaves(index) - now, amount) for index, amount in sorted(window.buckets.items()) if amount
-    ]
