@@ -32,9 +32,9 @@ class _Window:
         return (index + 1) * self.width + self.seconds
 
     def slide(self, now: float) -> None:
-        width, seconds = self.width, self.seconds
-        for index in [index for index in self.buckets if (index + 1) * width + seconds <= now]:
-            del self.buckets[index]
+        buckets = self.buckets
+        while buckets and self.leaves(oldest := min(buckets)) <= now:
+            del buckets[oldest]
 
     def count(self, time: float, amount: int) -> None:
         """Count a use, or take one back: what its bucket lacks, the next one has."""
@@ -253,12 +253,14 @@ def _living(ask: Ask, rest: Iterable[_Holder], now: float) -> dict[str, int]:
 
 
 def _burying(window: _Window, kind: str, rest: Iterable[_Holder], now: float) -> _Window:
-    """A copy of ``window`` in which counts as used what those held whose time is over: it will not come back.
-    No more than a copy: who was only held up will tell what it used of it."""
+    """``window``, and what those held whose time is over as used: it will not come back. That is in a copy,
+    for who was only held up will tell what it used of it."""
+    dead = [other for other in rest if other.until <= now]
+    if not dead:
+        return window
     copy = _Window(window.seconds, dict(window.buckets))
-    for other in rest:
-        if other.until <= now:
-            copy.count(other.until, other.holds(kind, window.seconds, now))
+    for other in dead:
+        copy.count(other.until, other.holds(kind, window.seconds, now))
     return copy
 
 
