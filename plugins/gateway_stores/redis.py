@@ -46,7 +46,7 @@ class RedisStore(Leasing):
     def __post_init__(self) -> None:
         self.shared = True
         self._address = parse_address(self.addr, self.password, self.database)
-        self._link = Link(self._address, self.timeout)
+        self._link = Link(self._address, self.timeout, self.prefix)
         self._site = Site()
         self._refuses: Trouble | None = None
         """Why it took no records last; None if it did."""

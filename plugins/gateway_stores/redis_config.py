@@ -24,7 +24,8 @@ class RedisConfigStore:
     prefix: str = "coo-llm"
 
     def __post_init__(self) -> None:
-        self._link = Link(parse_address(self.addr, self.password, self.database), self.timeout)
+        address = parse_address(self.addr, self.password, self.database)
+        self._link = Link(address, self.timeout, self.prefix)
 
     async def open(self) -> None:
         """Nothing to do: the first call connects."""
