@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.api import Conflict, Document
 from gateway_stores.redis_address import parse_address
-from gateway_stores.redis_link import Call, Link, Script
+from gateway_stores.redis_link import Call, Link, Script, yes
 
 SCRIPT: Final = Script("redis_config.lua")
 
@@ -52,7 +52,7 @@ class RedisConfigStore:
         version = secrets.token_hex(8)
         reply = await self._act("write", expected, version, data)
         with self._link.reading():
-            written = int(reply)
+            written = yes(reply)
         if not written:
             raise Conflict
         return version

@@ -273,6 +273,13 @@ class Link:
         return words[:200]
 
 
+def yes(reply: Any) -> bool:
+    """What a script answers with 1 or 0. Raises `ValueError` for all else."""
+    if reply not in (0, 1):
+        raise ValueError("neither yes nor no")
+    return bool(reply)
+
+
 def _forbidden(exc: ResponseError) -> bool:
     """Whether a user lacks rights: to load a script, to run it, or to do what it does."""
     return isinstance(exc, NoPermissionError | NoScriptError) or "user executing the script" in str(exc)

@@ -300,7 +300,17 @@ def _on_first(tag: str) -> bool:
     return bool(key_slot(tag.encode()) < 5461)
 
 
-ODD = [b"$-1\r\n", b":4\r\n", b"+OK\r\n", b"$4\r\n\xff{[}\r\n", b"$a\r\n", b"*1\r\n:7\r\n", b"-MOVED\r\n"]
+ODD = [
+    b"$-1\r\n",
+    b":4\r\n",
+    b"+OK\r\n",
+    b"$4\r\n\xff{[}\r\n",
+    b"$a\r\n",
+    b"*0\r\n",
+    b"*1\r\n:7\r\n",
+    b"*2\r\n:0\r\n*0\r\n",
+    b"-MOVED\r\n",
+]
 
 
 @asynccontextmanager
@@ -335,6 +345,7 @@ async def test_a_reply_of_another_form_is_trouble(reply: bytes, caplog: pytest.L
     async with odd_redis(reply) as address, gateway(address) as store:
         for work in (
             lambda: store.append([plain(1)]),
+            lambda: store.prune(0.0, 0.0),
             lambda: store.requests(Filter(), 10),
             lambda: store.totals(Filter(), []),
             lambda: store.series(Filter(), 60.0),
@@ -349,7 +360,7 @@ async def test_a_reply_of_another_form_is_trouble(reply: bytes, caplog: pytest.L
     assert "bug" not in caplog.text
 
 
-@pytest.mark.parametrize("reply", [b"$-1\r\n", b"+OK\r\n", b"*0\r\n"])
+@pytest.mark.parametrize("reply", [b"$-1\r\n", b"+OK\r\n", b"*0\r\n", b":4\r\n"])
 async def test_a_document_that_is_not_acknowledged_is_not_written(reply: bytes) -> None:
     async with odd_redis(reply) as address, document(address) as store:
         with pytest.raises(StoreUnavailable, match="not ours"):
