@@ -22,6 +22,8 @@ class Breaker:
 
     def __init__(self, name: str) -> None:
         self.open = False
+        self.tried = False
+        """The authority has answered, or failed to."""
         self.probe_at = 0.0
         """Loop time of the next attempt while it is open."""
         self._name = name
@@ -32,6 +34,7 @@ class Breaker:
 
     def failed(self, reason: str, now: float, *, late: bool) -> None:
         """An exchange failed; ``late``: it took longer than anybody may wait."""
+        self.tried = True
         self._failures += 1
         self.open = self.open or late or self._failures >= FAILURES
         self.probe_at = now + PROBES
@@ -51,7 +54,7 @@ class Breaker:
         if self._said:
             self._said = False
             log.info("the store keeps the limits again", extra={"store": self._name})
-        self.open = False
+        self.open, self.tried = False, True
         self._failures, self._trouble = 0, None
 
     def trouble(self) -> Trouble | None:

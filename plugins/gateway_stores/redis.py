@@ -79,7 +79,7 @@ class RedisStore(Leasing):
 
     def trouble(self) -> Trouble | None:
         """What is wrong with Redis or the way there."""
-        return self._windows.trouble() or self._facts.trouble or self._refuses
+        return self._windows.trouble(self._facts.trouble) or self._refuses
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell all other processes, within a quarter of a second."""

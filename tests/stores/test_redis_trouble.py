@@ -119,6 +119,21 @@ async def test_closed_means_closed(own_redis: RedisServer) -> None:
             await granted(store, 20)
 
 
+@pytest.mark.parametrize("limits", [TEN, Limits()])
+async def test_down_at_the_start_that_limits_cannot_be_checked_is_known_at_once(
+    own_redis: RedisServer, limits: Limits
+) -> None:
+    """Before the first exchange has failed; where there are limits."""
+    own_redis.kill()
+    store = RedisStore(own_redis.address)
+    meter = store.meter("key:p/k", limits)
+    await store.open(Site(on_trouble="closed"))
+    trouble = store.trouble()
+    assert trouble is not None
+    assert trouble.limits == bool(meter.limits.requests)
+    await store.close()
+
+
 @pytest.mark.parametrize("toxic", ["down", "stall", "reset", "drop_reply"])
 async def test_every_use_counts_once_whatever_the_way_is_like(own_redis: RedisServer, toxic: Toxic) -> None:
     limits = Limits(requests=1000)
