@@ -99,8 +99,8 @@ class LeasedWindows:
             await self._unreported.close()
 
     def trouble(self, beside: Trouble | None = None) -> Trouble | None:
-        """What is wrong with the authority, or else ``beside``: with something else at its server. At the start,
-        until the authority has been asked as well, that is taken for trouble with what limits there are."""
+        """What is wrong with the authority, or else ``beside``: with something else at its server. At the
+        start, until the authority has been asked as well, that means that limits cannot be checked."""
         trouble = self._breaker.trouble() or beside
         if trouble is None or self._breaker.tried:
             return trouble
