@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 
 from gateway.api import Trouble
 
@@ -57,6 +58,8 @@ class Breaker:
         self.open, self.tried = False, True
         self._failures, self._trouble = 0, None
 
-    def trouble(self) -> Trouble | None:
-        """What is wrong, as long as nobody waits."""
-        return self._trouble if self.open else None
+    def trouble(self, beside: Trouble | None, limits: Iterable[bool]) -> Trouble | None:
+        """What is wrong, as long as nobody waits, or else ``beside``: with something else at its server. That
+        is in the way of ``limits``, if one of them is one, until the authority has been asked as well."""
+        trouble = self._trouble if self.open else beside
+        return trouble if trouble is None or self.tried else trouble._replace(limits=any(limits))

@@ -99,12 +99,8 @@ class LeasedWindows:
             await self._unreported.close()
 
     def trouble(self, beside: Trouble | None = None) -> Trouble | None:
-        """What is wrong with the authority, or else ``beside``: with something else at its server. At the
-        start, until the authority has been asked as well, that means that limits cannot be checked."""
-        trouble = self._breaker.trouble() or beside
-        if trouble is None or self._breaker.tried:
-            return trouble
-        return trouble._replace(limits=any(meter.limited for meter in self._meters.values()))
+        """What is wrong with the authority, or else ``beside``: with something else at its server."""
+        return self._breaker.trouble(beside, (meter.limited for meter in self._meters.values()))
 
     def doubt(self) -> None:
         """Something else at the authority's server failed: find out how the authority is, though nobody asks
