@@ -7,9 +7,8 @@ What is compared runs all the time and is measured by turns, so that a ratio is 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
@@ -26,7 +25,7 @@ from tests.bench.stores import settled
 from tests.bench.table import show
 from tests.bench.target import Plan, Target
 from tests.bench.work import works
-from tests.bench.wrk import saturate
+from tests.bench.wrk import CONNECTIONS, saturate
 
 _CORES: Mapping[str, Sequence[str]] = {"all": (), "one": SERVER_CORE}
 _COMPARED = {"file": (2, 1), "redis": (2, 1), "memory": (1, 2)}
@@ -34,7 +33,9 @@ _COMPARED = {"file": (2, 1), "redis": (2, 1), "memory": (1, 2)}
 _WORK = works()[0]
 _FULL = 0
 """In place of a rate: as fast as answers come."""
-_PACES = {_FULL: "saturated", 500: "500/s in all", 1000: "1,000/s in all", 2000: "2,000/s in all"}
+_WARM_SECONDS = 4
+"""Before each turn: in the other's turn leases have lapsed."""
+_PACES = {_FULL: "saturated", 1000: "1,000/s in all", 2000: "2,000/s in all"}
 _COLUMNS = {
     "server": "store, cores, pace",
     "one": "µs with one",
@@ -59,15 +60,31 @@ class _Side:
     targets: Sequence[tuple[Target, Plan]]
     shape: Shape
 
-    async def cost(self, rate: int) -> _Cost:
-        """What a request costs at ``rate`` a second in all. Raises `Void`."""
+    async def costs(self, what: str, seconds: int) -> dict[int, _Cost]:
+        """What a request costs at each pace. A void measurement is reported and left out."""
+        found = {}
+        with suppress(Void):
+            await self._cost(_FULL, _WARM_SECONDS)
+        for pace, name in _PACES.items():
+            try:
+                found[pace] = await self._cost(pace, seconds)
+            except Void as why:
+                print(f"void: workers, {what}, {name}: {why}", flush=True)
+        return found
+
+    async def _cost(self, rate: int, seconds: int) -> _Cost:
+        """At ``rate`` a second in all."""
         share = rate // len(self.targets)
-        found = await asyncio.gather(*(self._measured(target, plan, share) for target, plan in self.targets))
+        parts = (self._part(target, replace(plan, seconds=seconds), share) for target, plan in self.targets)
+        found = await asyncio.gather(*parts)
         return _Cost(mean(cost.us for cost in found), sum(cost.per_second for cost in found))
 
-    async def _measured(self, target: Target, plan: Plan, rate: int) -> _Cost:
+    async def _part(self, target: Target, plan: Plan, rate: int) -> _Cost:
         if rate == _FULL:
-            full = await saturate(target, _WORK, self.shape.clients, plan.seconds, plan.folder)
+            connections = CONNECTIONS // len(self.targets)
+            full = await saturate(
+                target, _WORK, self.shape.clients, plan.seconds, plan.folder, connections=connections
+            )
             return _Cost(full.cpu_us, full.per_second)
         return _Cost((await paced(target, _WORK, self.shape, plan, rate))["paced_us"], rate)
 
@@ -103,16 +120,15 @@ async def _side(
 
 
 async def _by_turns(plan: Plan, what: str, one: _Side, two: _Side) -> list[Row]:
-    """A row for each pace: medians of both, and of the ratios of each run. A void run is reported and left
-    out."""
-    pairs: dict[int, list[tuple[_Cost, _Cost]]] = defaultdict(list)
-    for number in range(plan.runs):
-        for pace, name in _PACES.items():
-            try:
-                pairs[pace].append((await one.cost(pace), await two.cost(pace)))
-            except Void as why:
-                print(f"void: workers, {what}, {name}, run {number + 1}: {why}", flush=True)
-    return [_row(f"{what}, {name}", pairs[pace]) for pace, name in _PACES.items()]
+    """A row for each pace: medians of both, and of the ratios of each run."""
+    turns = []
+    for number in range(1, plan.runs + 1):
+        turn = f"{what}, run {number}"
+        turns.append([await side.costs(turn, plan.seconds) for side in (one, two)])
+    return [
+        _row(f"{what}, {name}", [(a[pace], b[pace]) for a, b in turns if pace in a and pace in b])
+        for pace, name in _PACES.items()
+    ]
 
 
 def _row(name: str, pairs: Sequence[tuple[_Cost, _Cost]]) -> Row:

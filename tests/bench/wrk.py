@@ -13,7 +13,7 @@ from tests.bench.measure import LOAD_CORE, Void, cpu_seconds
 from tests.bench.target import Target
 from tests.bench.work import MARK, Work
 
-_CONNECTIONS = 32
+CONNECTIONS = 32
 _SLACK = 16
 """Bytes an answer's size may differ from the first one's: counters in headers."""
 _SCRIPT = """
@@ -49,11 +49,13 @@ class Saturation:
     per_second: float
 
 
-async def saturate(target: Target, work: Work, clients: int, seconds: int, folder: Path) -> Saturation:
+async def saturate(
+    target: Target, work: Work, clients: int, seconds: int, folder: Path, *, connections: int = CONNECTIONS
+) -> Saturation:
     """Ask as fast as answers come. Raises `Void` for any error, or answers of the wrong size."""
     size = await _answer_size(target, work)
     script = _write(target, work, clients, folder)
-    command = [*LOAD_CORE, "wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", script, target.url]
+    command = [*LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, target.url]
     before = cpu_seconds(target.pid)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
