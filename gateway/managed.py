@@ -71,6 +71,8 @@ class ManagedConfig:
         """What the last good one was made of: the file's version and the overlay."""
         self.clients: Mapping[str, KnownClient] = self.file.clients
         """Every client by id, as loaded last."""
+        self.warnings: Sequence[str] = self.file.warnings
+        """What wanted a second look in what was loaded last."""
         self._existed = False
         """There has been a client, as far as this process knows."""
 
@@ -87,7 +89,7 @@ class ManagedConfig:
             with self._asking("parse"):
                 self.managed = await asyncio.to_thread(parse, document.data)
         loaded = await asyncio.to_thread(self._compose, self.managed, again)
-        self.clients = loaded.clients
+        self.clients, self.warnings = loaded.clients, loaded.warnings
         self._existed |= bool(loaded.clients) or (self.managed is not None and self.managed.clients_existed)
         return loaded
 

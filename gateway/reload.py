@@ -121,6 +121,7 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         live = self._live
+        warned = live.managed.warnings
         try:
             loaded = await self._source()
             plugins = build_plugins(loaded.config, self._registry)
@@ -135,6 +136,8 @@ class Reloader:
             return result
         if loaded.config is self._settings:
             live.current = with_clients(live.current, loaded, live.store, live.memory)
+            if self._cautious:
+                warn(warning for warning in loaded.warnings if warning not in warned)
             return result
         self._settings = loaded.config
         effective = replace(loaded, config=kept(loaded.config, self._started))
@@ -153,12 +156,17 @@ def caution(loaded: Loaded, runtime: Runtime) -> None:
     """Log what is valid but wants a second look."""
     if loaded.refused:
         log.error("what the admin API has set is not in effect", extra={"errors": told(loaded.refused)})
-    for warning in loaded.warnings:
-        log.warning(warning)
+    warn(loaded.warnings)
     clients = runtime.clients
     if clients.open_to_all or not clients.exist:
         whom = "everyone" if clients.open_to_all else "this machine"
         log.warning("anonymous access is on", extra={"open_to": whom})
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Log what the configuration is warned of."""
+    for warning in warnings:
+        log.warning(warning)
 
 
 def restart_required(old: Config, new: Config) -> list[str]:

@@ -160,6 +160,8 @@ class Worker(Daemon):
         with suppress(ChannelClosed):
             await self._link.channel.call("serving")
         live.ready = True
+        if self._orders["replaces"]:
+            self._controls.reload("storage.config")  # which tells of what changed while nobody was here to
 
     async def _push(self) -> None:
         with suppress(ChannelClosed):

@@ -14,8 +14,6 @@ from dataclasses import asdict
 from typing import NamedTuple
 from zlib import crc32
 
-import orjson
-
 from gateway.api import Record
 
 HEADER = struct.Struct("<II")
@@ -34,8 +32,8 @@ class Piece(NamedTuple):
 def encode(record: Record) -> bytes:
     """The payload of ``record``, whatever is in it."""
     try:
-        return orjson.dumps(record)
-    except TypeError:  # a lone surrogate, an integer of more than 64 bits
+        return record.encoded()
+    except TypeError:
         return json.dumps(asdict(record), separators=(",", ":")).encode()
 
 

@@ -75,12 +75,13 @@ class Plan:
     async def next(self) -> Choice:
         """The next attempt. Raises `ApiError` when there is none."""
         queue, settings = self._tx.live.queue, self._policy.queue
-        queueing = self._policy.on_exhausted == "queue" and queue.size < settings.max_size
+        queueing = self._policy.on_exhausted == "queue"
+        lines_up = queueing and queue.size < settings.max_size and queue.waits_at(self._keys())
         choice = None
-        if self._last is not None or not (queueing and queue.waits_at(self._keys())):
+        if self._last is not None or not lines_up:
             choice = await self._try()
             queueing = queueing and self._worth_waiting() and bool(self._refusals)
-        if choice is None and queueing:
+        if choice is None and queueing and queue.size < settings.max_size:  # others have lined up meanwhile
             choice = await self._in_line()
         if choice is None and self._last is None and self._policy.on_exhausted == "burst":
             choice = await self._take(self._targets, force=True)

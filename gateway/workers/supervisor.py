@@ -167,6 +167,7 @@ class Supervisor:
             "sockets": [sock.fileno() for sock in self._sockets],
             "shares": self._shares.fd,
             "asks": self._host is not None,
+            "replaces": self._crew.complete.is_set(),
             **self._reloading.orders(member),
         }
 

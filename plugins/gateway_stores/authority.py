@@ -32,9 +32,9 @@ class _Window:
         return (index + 1) * self.width + self.seconds
 
     def slide(self, now: float) -> None:
-        width, seconds = self.width, self.seconds
-        for index in [index for index in self.buckets if (index + 1) * width + seconds <= now]:
-            del self.buckets[index]
+        buckets = self.buckets
+        while buckets and self.leaves(oldest := min(buckets)) <= now:
+            del buckets[oldest]
 
     def count(self, time: float, amount: int) -> None:
         """Count a use, or take one back: what its bucket lacks, the next one has."""
@@ -66,6 +66,12 @@ class _Window:
         window.change(seconds, now)
         window.slide(now)
         return window
+
+    def leaving(self, now: float) -> list[tuple[float, int]]:
+        """All that counts, by its bucket: in how many seconds that leaves, and the amount."""
+        return [
+            (self.leaves(index) - now, amount) for index, amount in sorted(self.buckets.items()) if amount
+        ]
 
     def whole(self, now: float) -> list[tuple[float, int]]:
         """All that counts, and in how many seconds the last of it leaves."""
@@ -189,23 +195,16 @@ class WindowAuthority:
             self._subjects[name] = subject
 
     def _seen(self, ask: Ask, now: float) -> Answer:
-        """The answer to one who only looks, as if windows had the lengths that are asked for. What a holder
-        held whose time is over counts as used, as it does against who wants some: nobody will tell."""
+        """The answer to one who only looks, as if windows had the lengths that are asked for."""
         subject = self._subjects.get(ask.subject, _Subject())
         subject.slide(now)
-        others = [holder for name, holder in subject.holders.items() if name != ask.holder]
-        buckets: dict[str, list[tuple[float, int]]] = {}
-        living: dict[str, int] = {}
+        rest = [other for name, other in subject.holders.items() if name != ask.holder]
+        buckets = {}
         for kind, span in ask.spans.items():
-            held = [(other.until, other.holds(kind, span.seconds, now)) for other in others]
-            living[kind] = sum(amount for until, amount in held if now < until)
             if span.seconds:
                 window = subject.windows.get(kind, _Window(span.seconds)).as_if(span.seconds, now)
-                for until, amount in held:
-                    if until <= now:
-                        window.count(until, amount)
-                buckets[kind] = window.whole(now)
-        return Answer(buckets=buckets, others=living, holders=_lately(subject, now))
+                buckets[kind] = _burying(window, kind, rest, now).whole(now)
+        return Answer(buckets=buckets, others=_living(ask, rest, now), holders=_lately(subject, now))
 
     def _answer(self, ask: Ask, now: float) -> Answer:
         if not ask.number:
@@ -237,10 +236,32 @@ class WindowAuthority:
         return Answer(
             acknowledged=holder.acknowledged,
             granted=granted,
-            buckets={kind: _leaving(subject, kind, now) for kind in ask.spans if kind in subject.windows},
-            others=others,
+            buckets={
+                kind: _burying(subject.windows[kind], kind, rest, now).leaving(now)
+                for kind in ask.spans
+                if kind in subject.windows
+            },
+            others=_living(ask, rest, now),
             holders=_lately(subject, now),
         )
+
+
+def _living(ask: Ask, rest: Iterable[_Holder], now: float) -> dict[str, int]:
+    """By kind, what those hold whose time is not over."""
+    living = [other.held for other in rest if now < other.until]
+    return {kind: sum(held.get(kind, 0) for held in living) for kind in ask.spans}
+
+
+def _burying(window: _Window, kind: str, rest: Iterable[_Holder], now: float) -> _Window:
+    """``window``, and what those held whose time is over as used: it will not come back. That is in a copy,
+    for who was only held up will tell what it used of it."""
+    dead = [other for other in rest if other.until <= now]
+    if not dead:
+        return window
+    copy = _Window(window.seconds, dict(window.buckets))
+    for other in dead:
+        copy.count(other.until, other.holds(kind, window.seconds, now))
+    return copy
 
 
 def _lately(subject: _Subject, now: float) -> int:
@@ -271,10 +292,3 @@ def _granted(ask: Ask, free: Mapping[str, int]) -> dict[str, int]:
         if need + max(extra, 0) > 0:
             granted[kind] = need + max(extra, 0)
     return granted
-
-
-def _leaving(subject: _Subject, kind: str, now: float) -> list[tuple[float, int]]:
-    window = subject.windows[kind]
-    return [
-        (window.leaves(index) - now, amount) for index, amount in sorted(window.buckets.items()) if amount
-    ]

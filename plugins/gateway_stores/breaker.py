@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 
 from gateway.api import Trouble
 
@@ -22,6 +23,8 @@ class Breaker:
 
     def __init__(self, name: str) -> None:
         self.open = False
+        self.tried = False
+        """The authority has answered, or failed to."""
         self.probe_at = 0.0
         """Loop time of the next attempt while it is open."""
         self._name = name
@@ -32,6 +35,7 @@ class Breaker:
 
     def failed(self, reason: str, now: float, *, late: bool) -> None:
         """An exchange failed; ``late``: it took longer than anybody may wait."""
+        self.tried = True
         self._failures += 1
         self.open = self.open or late or self._failures >= FAILURES
         self.probe_at = now + PROBES
@@ -51,9 +55,11 @@ class Breaker:
         if self._said:
             self._said = False
             log.info("the store keeps the limits again", extra={"store": self._name})
-        self.open = False
+        self.open, self.tried = False, True
         self._failures, self._trouble = 0, None
 
-    def trouble(self) -> Trouble | None:
-        """What is wrong, as long as nobody waits."""
-        return self._trouble if self.open else None
+    def trouble(self, beside: Trouble | None, limits: Iterable[bool]) -> Trouble | None:
+        """What is wrong, as long as nobody waits, or else ``beside``: with something else at its server. That
+        is in the way of ``limits``, if one of them is one, until the authority has been asked as well."""
+        trouble = self._trouble if self.open else beside
+        return trouble if trouble is None or self.tried else trouble._replace(limits=any(limits))

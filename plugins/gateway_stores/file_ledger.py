@@ -16,7 +16,7 @@ from gateway.api import Filter, Record
 from gateway.api.ledger import DIMENSIONS
 from gateway_stores.file_schema import note, noted
 from gateway_stores.file_search import stretches
-from gateway_stores.file_totals import COUNTED, LAG, MINUTE, PRUNED, count, day_of, roll_up
+from gateway_stores.file_totals import COUNTED, LAG, MINUTE, PRUNED, count, day_of, during, roll_up
 from gateway_stores.file_transaction import snapshot, transaction
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         chunk = records[start : start + INSERTED_AT_ONCE]
         values = list(chain.from_iterable(map(_row, chunk)))
         _insert(connection, "requests", _REQUEST, len(chunk), values)
-        values = [value for record in chunk for value in (record.id, orjson.dumps(record))]
+        values = [value for record in chunk for value in (record.id, record.encoded())]
         _insert(connection, "records", "(?, ?)", len(chunk), values)
 
 
@@ -109,11 +109,11 @@ def requests(connection: sqlite3.Connection, filter: Filter, limit: int, before:
     with snapshot(connection):
         if before is not None:
             filter = _ending(connection, filter, before)
-        oldest = connection.execute("SELECT min(time) FROM requests").fetchone()[0]
-        for start, end in () if oldest is None else stretches(connection, filter, oldest):
-            bounds, ids = _between(connection, start, end)
-            where = " AND ".join([*bounds, *terms])
-            found += _found(connection, where, [start, end, *ids, *values, limit - len(found)])
+        oldest = connection.execute("SELECT time FROM requests ORDER BY id LIMIT 1").fetchone()
+        for start, end in () if oldest is None else stretches(connection, filter, oldest[0]):
+            within, bounds = during(start, end)
+            where = " AND ".join([within, *terms])
+            found += _found(connection, where, [*bounds, *values, limit - len(found)])
             if len(found) >= limit:
                 break
     return found
@@ -171,20 +171,6 @@ def _ending(connection: sqlite3.Connection, filter: Filter, before: str) -> Filt
     return replace(filter, end=end if filter.end is None else min(end, filter.end))
 
 
-def _between(connection: sqlite3.Connection, start: float, end: float) -> tuple[list[str], list[str]]:
-    """What a row must fulfil to be of this time, whose bounds are the first two values, and the further
-    values. Ids are in the order of times: where the range begins and ends in them, an index knows."""
-    terms, ids = ["+time >= ?", "+time < ?"], []
-    for moment, compare in ((start, ">="), (end, "<")):
-        first = connection.execute(
-            "SELECT id FROM requests WHERE time >= ? ORDER BY time, id LIMIT 1", [moment]
-        ).fetchone()
-        if first is not None:
-            terms.append(f"id {compare} ?")
-            ids.append(first[0])
-    return terms, ids
-
-
 def _terms(filter: Filter) -> tuple[list[str], list[Any]]:
     """What a row must fulfil but for its time, and the values in it."""
     terms: list[str] = []
@@ -214,15 +200,16 @@ def prune(connection: sqlite3.Connection, requests: float, rollups: float) -> bo
     """Forget some of what is older, once it is counted; whether there is more. Totals go by whole days."""
     with transaction(connection):
         roll_up(connection, requests + MINUTE)
-        newest = connection.execute(
-            "SELECT max(time) FROM (SELECT time FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)",
-            [requests, PRUNED_AT_ONCE],
-        ).fetchone()[0]
+        term, bounds = during(0.0, requests)
+        oldest, values = f"WHERE {term} ORDER BY id LIMIT ?", [*bounds, PRUNED_AT_ONCE]
+        [(newest,)] = connection.execute(
+            f"SELECT max(time) FROM (SELECT time FROM requests {oldest})", values
+        )
         if newest is not None:
             note(connection, PRUNED, max(nextafter(newest, inf), noted(connection, PRUNED)))
-        oldest = "(SELECT id FROM requests WHERE time < ? ORDER BY time, id LIMIT ?)"
-        connection.execute(f"DELETE FROM records WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
-        gone = connection.execute(f"DELETE FROM requests WHERE id IN {oldest}", [requests, PRUNED_AT_ONCE])
+        of_them = f"WHERE id IN (SELECT id FROM requests {oldest})"
+        connection.execute(f"DELETE FROM records {of_them}", values)
+        gone = connection.execute(f"DELETE FROM requests {of_them}", values)
         totals = connection.execute(
             'DELETE FROM totals WHERE (span, begins, "group") IN (SELECT span, begins, "group" FROM totals '
             "WHERE span IN (60, 3600, 86400) AND begins < ? LIMIT ?)",

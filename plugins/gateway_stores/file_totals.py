@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
 from gateway.api import Dimension, Filter, Total
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS
+from gateway.api.record import first_id
 from gateway_stores.file_schema import FIGURES, SPANS, note, noted
 from gateway_stores.file_transaction import snapshot
 
@@ -25,12 +27,8 @@ NEVER = DAY * 10**6
 """The year 4707."""
 
 
-def _in_latency_class(number: int) -> str:
-    terms = [f"total_ms <= {bound}" for bound in LATENCY_BOUNDS[number : number + 1]]
-    terms += [f"total_ms > {bound}" for bound in LATENCY_BOUNDS[max(number - 1, 0) : number]]
-    return " AND ".join(terms)
-
-
+_SLOWER = [f"sum(total_ms > {bound})" for bound in LATENCY_BOUNDS]
+"""SQLite computes each of them once, though it stands in two classes of latency."""
 _SPECIAL = {
     "requests": "1",
     "errors": "failed",
@@ -38,7 +36,6 @@ _SPECIAL = {
     "unpriced": "cost_nano IS NULL AND (input_tokens OR output_tokens)",
     "first_token_us": "coalesce(first_token_us, 0)",
     "first_tokens": "first_token_us IS NOT NULL",
-    **{f"latency_{number}": _in_latency_class(number) for number in range(len(LATENCY_BOUNDS) + 1)},
 }
 """How the figures of one request are computed (see `Total.count`) that are no columns."""
 _LARGE = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_nano")
@@ -56,7 +53,11 @@ def _sum(name: str, term: str) -> str:
 
 SUMMED = [_sum(name, name) for name in FIGURES]
 """How each figure of totals is added up."""
-_ONE_BY_ONE = [_sum(name, _SPECIAL.get(name, name)) for name in FIGURES]
+_ONE_BY_ONE = [_sum(name, _SPECIAL.get(name, name)) for name in SUMS] + [
+    f"{above} - {below}" for above, below in pairwise(["count(*)", *_SLOWER, "0"])
+]
+"""How figures of single requests are added up: a class of latencies has those above one bound less those
+above the next."""
 
 _NEW_GROUPS = f"INSERT OR IGNORE INTO groups ({_NAMES}) SELECT DISTINCT {_NAMES} FROM requests WHERE "
 _BY_MINUTE = (
@@ -84,8 +85,14 @@ def roll_up(connection: sqlite3.Connection, moment: float) -> None:
     """See that all before the minute of ``moment`` is counted; in the caller's transaction."""
     counted, upto = noted(connection, COUNTED), moment // MINUTE * MINUTE
     if upto > counted:
-        count(connection, "time >= ? AND time < ?", [counted, upto])
+        count(connection, *during(counted, upto))
         note(connection, COUNTED, upto)
+
+
+def during(start: float, end: float) -> tuple[str, list[Any]]:
+    """The SQL term that is true of the requests from ``start`` on that came before ``end``, and the values in
+    it. Ids begin with the time, so it is a range of them."""
+    return "id >= ? AND id < ? AND time >= ? AND time < ?", [first_id(start), first_id(end) + "g", start, end]
 
 
 def day_of(time: float) -> float:
@@ -133,13 +140,14 @@ class _Known(NamedTuple):
 
 def _first(connection: sqlite3.Connection, moment: float, known: _Known) -> float | None:
     """When the first minute or, where none is counted, request begins that is not over at ``moment``."""
+    term, values = during(max(moment, known.counted), NEVER)
     row = (
         connection.execute(
             "SELECT begins FROM totals WHERE span = ? AND begins > ? ORDER BY begins LIMIT 1",
             [MINUTE, moment - MINUTE],
         ).fetchone()
         or connection.execute(
-            "SELECT time FROM requests WHERE time >= ? ORDER BY time LIMIT 1", [max(moment, known.counted)]
+            f"SELECT time FROM requests WHERE {term} ORDER BY id LIMIT 1", values
         ).fetchone()
     )
     return row[0] if row else None
@@ -196,18 +204,18 @@ def _sums(
     if start >= end:
         return found
     low, high, parts = _cut(start, end, known)
-    wanted = {name: value for name in DIMENSIONS if (value := getattr(filter, name)) is not None}
+    wanted = filter.names()
     terms = "".join(f" AND {name} = ?" for name in wanted)
     grouping = f" GROUP BY {', '.join(group_by)}" if group_by else ""
     counted = (
         f'SELECT {", ".join((*group_by, *SUMMED))} FROM totals JOIN groups ON number = "group" '
         f"WHERE span = ? AND begins >= ? AND begins < ?{terms}{grouping}"
     )
-    fresh = (
-        f"SELECT {', '.join((*group_by, *_ONE_BY_ONE))} FROM requests "
-        f"WHERE time >= ? AND time < ?{terms}{grouping}"
-    )
-    asked = [(counted, piece) for piece in _cover(low, high)] + [(fresh, part) for part in parts]
+    asked: list[tuple[str, Sequence[Any]]] = [(counted, piece) for piece in _cover(low, high)]
+    for part in parts:
+        within, values = during(*part)
+        columns = ", ".join((*group_by, *_ONE_BY_ONE))
+        asked.append((f"SELECT {columns} FROM requests WHERE {within}{terms}{grouping}", values))
     for statement, bounds in asked:
         for row in connection.execute(statement, [*bounds, *wanted.values()]):
             if row[-1] is not None:  # the sums over nothing

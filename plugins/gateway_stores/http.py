@@ -73,7 +73,7 @@ class HttpStore(Leasing):
     def trouble(self) -> Trouble | None:
         """What is wrong with the windows or the facts, or why records are not taken. All else heals with the
         next call, which may never come: it is counted alone."""
-        return self._windows.trouble() or self._facts.trouble or self._refuses
+        return self._windows.trouble(self._facts.trouble) or self._refuses
 
     @cached_property
     def _windows(self) -> LeasedWindows:

@@ -98,9 +98,9 @@ class LeasedWindows:
         if self._unreported is not None:
             await self._unreported.close()
 
-    def trouble(self) -> Trouble | None:
-        """What is wrong with the authority, if something is."""
-        return self._breaker.trouble()
+    def trouble(self, beside: Trouble | None = None) -> Trouble | None:
+        """What is wrong with the authority, or else ``beside``: with something else at its server."""
+        return self._breaker.trouble(beside, (meter.limited for meter in self._meters.values()))
 
     def doubt(self) -> None:
         """Something else at the authority's server failed: find out how the authority is, though nobody asks

@@ -267,9 +267,11 @@ class Pool:
         return inf
 
     def pending(self, amount: int, sharers: int = 1) -> bool:
-        """Whether ``amount`` would fit if nothing of what was taken, and not settled, were used."""
+        """Whether ``amount`` would fit if nothing were used of what is not settled here or held by others. Of
+        requests nothing is to be settled."""
         used = sum(self._told(bucket) for bucket in self.mine.buckets)
-        return used + amount <= (self.limit - self.known) // sharers
+        known = self.known if self.kind == "requests" else self.mirrored
+        return used + amount <= (self.limit - known) // sharers
 
     def _told(self, bucket: Bucket) -> int:
         """The known amount in ``bucket``; the rest is not settled."""

@@ -77,7 +77,7 @@ class Answer:
     """By kind: (seconds until it leaves the window, amount), the one to leave first first; the holder's own
     reported uses are among them. To one who only looks all may be told as one, which leaves with the last."""
     others: Mapping[str, int] = field(default_factory=dict)
-    """By kind: what other holders hold, or held when they were last heard of."""
+    """By kind: what other holders hold. What those held whose time is over is in ``buckets``."""
     holders: int = 1
     """Processes that hold or lately held something of this subject, the asking one included."""
 

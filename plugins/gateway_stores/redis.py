@@ -46,7 +46,7 @@ class RedisStore(Leasing):
     def __post_init__(self) -> None:
         self.shared = True
         self._address = parse_address(self.addr, self.password, self.database)
-        self._link = Link(self._address, self.timeout)
+        self._link = Link(self._address, self.timeout, self.prefix)
         self._site = Site()
         self._refuses: Trouble | None = None
         """Why it took no records last; None if it did."""
@@ -75,7 +75,7 @@ class RedisStore(Leasing):
 
     def trouble(self) -> Trouble | None:
         """What is wrong with Redis or the way there."""
-        return self._windows.trouble() or self._facts.trouble or self._refuses
+        return self._windows.trouble(self._facts.trouble) or self._refuses
 
     def share(self, name: str, value: str, seconds: float) -> None:
         """Tell all other processes, within a quarter of a second."""

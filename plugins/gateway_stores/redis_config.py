@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.api import Conflict, Document
 from gateway_stores.redis_address import parse_address
-from gateway_stores.redis_link import Call, Link, Script
+from gateway_stores.redis_link import Call, Link, Script, yes
 
 SCRIPT: Final = Script("redis_config.lua")
 
@@ -24,7 +24,8 @@ class RedisConfigStore:
     prefix: str = "coo-llm"
 
     def __post_init__(self) -> None:
-        self._link = Link(parse_address(self.addr, self.password, self.database), self.timeout)
+        address = parse_address(self.addr, self.password, self.database)
+        self._link = Link(address, self.timeout, self.prefix)
 
     async def open(self) -> None:
         """Nothing to do: the first call connects."""
@@ -51,7 +52,7 @@ class RedisConfigStore:
         version = secrets.token_hex(8)
         reply = await self._act("write", expected, version, data)
         with self._link.reading():
-            written = int(reply)
+            written = yes(reply)
         if not written:
             raise Conflict
         return version

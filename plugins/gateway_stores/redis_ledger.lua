@@ -114,7 +114,7 @@ local function count(sums, record, values)
 end
 
 -- bounds, record...: keep each that is new, and count it; but not one from before what was pruned, which may have
--- been counted before it was. The places of those, from 0.
+-- been counted before it was. How many were looked at, and the places of those, from 0.
 function act.append(arguments)
   local bounds, decoded, values, sums = cjson.decode(arguments[1]), {}, {}, {}
   for i = 2, #arguments do -- whatever can fail does so before anything is written
@@ -139,7 +139,7 @@ function act.append(arguments)
   for name, fields in pairs(sums) do
     for field, sum in pairs(fields) do increase(name, field, sum) end
   end
-  return old
+  return {#arguments - 1, old}
 end
 
 local function rank(id)

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.api import Dimension, Filter, Record, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS, group_of
-from gateway_stores.redis_link import Call, Link, Script
+from gateway_stores.redis_link import Call, Link, Script, yes
 
 SCRIPT: Final = Script("redis_ledger.lua")
 DAY, HOUR, MINUTE = 86_400, 3600, 60
@@ -53,8 +53,11 @@ class RedisLedger:
         old: list[Record] = []
         for i in range(0, len(records), _BATCH):
             batch = records[i : i + _BATCH]
-            places = await self._act("append", bounds, *map(orjson.dumps, batch))
+            reply = await self._act("append", bounds, *map(Record.encoded, batch))
             with self._link.reading():
+                seen, places = reply
+                if seen != len(batch):
+                    raise ValueError("the script did not see what was sent")
                 old += [batch[place] for place in places]
         if old:
             raise TooOld(old)
@@ -97,7 +100,9 @@ class RedisLedger:
 
     async def prune(self, requests: float, rollups: float) -> bool:
         """Forget some of what is too old: records, and sums of whole days."""
-        return bool(await self._act("prune", int(requests * _MICROS), int(rollups), _PRUNED))
+        reply = await self._act("prune", int(requests * _MICROS), int(rollups), _PRUNED)
+        with self._link.reading():
+            return yes(reply)
 
     async def _act(self, *args: str | bytes | int) -> Any:
         [reply] = await self._link.run([Call(SCRIPT, self._base, args)])

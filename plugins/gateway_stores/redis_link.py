@@ -19,6 +19,7 @@ from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
     MovedError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -34,6 +35,7 @@ PROMPT = 0.25
 _PASSES = 4
 """How often a call is sent on to where it belongs. A call that was sent on was not executed."""
 _MAX_CONNECTIONS = 64
+_RIGHTS = "+@read +@write +@scripting +time +type"
 
 Command = tuple[Any, ...]
 
@@ -60,11 +62,12 @@ class Call:
 
 class Link:
     """Connections to whatever servers an `Address` stands for. Only hosts that it names are ever
-    connected to, or those that its sentinels or its cluster name."""
+    connected to, or those that its sentinels or its cluster name. All keys begin with ``{prefix:``."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, prefix: str) -> None:
         self._address = address
         self._timeout = timeout
+        self._ours = f"{{{prefix}:"
         self._pools: dict[Host, Any] = {}
         self._places: list[tuple[int, Host]] | None = None
         """Which host has the hash slots up to which; None: nobody knows."""
@@ -104,10 +107,18 @@ class Link:
             todo = [index for index in todo if self._goes_on(replies[index])]
             if not todo:
                 break
-        for reply in replies:
+        for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, ResponseError):
-                raise reply
+                raise self._placed(call, reply)
         return replies
+
+    def _placed(self, call: Call, reply: ResponseError) -> ResponseError:
+        """What a server says of a key without its name, with it; a client's is not told."""
+        if not str(reply).startswith("WRONGTYPE"):
+            return reply
+        part, colon, _ = call.key.removeprefix(self._ours).partition(":")
+        where = f"{self._ours}{part}{colon}*"
+        return ResponseError(f"has something else at {where}: delete that, or set another prefix in storage")
 
     def _goes_on(self, reply: Any) -> bool:
         """Whether a call was not executed, only because of where it was sent or what was missing there."""
@@ -245,6 +256,9 @@ class Link:
                 return "is out of memory: raise its maxmemory"
             case ReadOnlyError():
                 return "is a replica: name the master, or its sentinels (redis+sentinel://)"
+            case ResponseError() if _forbidden(exc):
+                said = self._scrubbed(str(exc))
+                return f"{said}: it needs {_RIGHTS} on ~{self._ours}*, and perhaps more (docs/stores.rst)"
             case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
             case _:
@@ -257,6 +271,18 @@ class Link:
         for secret in (self._address.password, self._address.sentinel_password):
             words = words.replace(secret, "***") if secret else words
         return words[:200]
+
+
+def yes(reply: Any) -> bool:
+    """What a script answers with 1 or 0. Raises `ValueError` for all else."""
+    if reply not in (0, 1):
+        raise ValueError("neither yes nor no")
+    return bool(reply)
+
+
+def _forbidden(exc: ResponseError) -> bool:
+    """Whether a user lacks rights: to load a script, to run it, or to do what it does."""
+    return isinstance(exc, NoPermissionError | NoScriptError) or "user executing the script" in str(exc)
 
 
 @contextmanager

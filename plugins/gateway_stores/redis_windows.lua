@@ -220,18 +220,25 @@ local function bury(windows, holders, kind, seconds)
   end
 end
 
+local function told(windows, holders, granted, acknowledged)
+  -- Nothing of what this changes is saved: who was only held up will tell what it used.
+  for _, span in ipairs(spans) do
+    if span[3] > 0 then bury(windows, holders, span[1], span[3]) end
+  end
+  return answer(windows, holders, granted, others_of(holders), acknowledged)
+end
+
 local function look(windows, holders)
-  -- Nothing of this is saved.
+  -- Nothing of this is saved, either.
   for _, span in ipairs(spans) do
     local kind, seconds = span[1], span[3]
     if seconds > 0 then
       windows[kind] = windows[kind] or {seconds = seconds, list = {}}
       change(windows[kind], seconds)
       slide_window(windows[kind])
-      bury(windows, holders, kind, seconds)
     end
   end
-  return answer(windows, holders, {}, others_of(holders), 0)
+  return told(windows, holders, {}, 0)
 end
 
 local function exchange(text)
@@ -254,12 +261,16 @@ local function exchange(text)
   for kind, amount in pairs(held) do
     if amount > 0 then holder.held[kind] = exact(amount) end
   end
-  local others = others_of(holders)
-  local granted = grant(windows, holder, others)
-  return answer(windows, holders, granted, others, holder.acknowledged), windows, holders
+  local granted = grant(windows, holder, others_of(holders))
+  return nil, windows, holders, granted, holder.acknowledged
 end
 
-local found, reply, windows, holders = pcall(exchange, redis.pcall('GET', KEYS[1]))
-if not found then reply, windows, holders = exchange(nil) end -- what was there is not ours: overwrite it
-if windows then save(windows, holders) end
+local found, reply, windows, holders, granted, acknowledged = pcall(exchange, redis.pcall('GET', KEYS[1]))
+if not found then -- what was there is not ours: overwrite it
+  reply, windows, holders, granted, acknowledged = exchange(nil)
+end
+if windows then
+  save(windows, holders)
+  reply = told(windows, holders, granted, acknowledged)
+end
 return reply

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway import managed
 from gateway.admin import clients, pace
 from gateway.api import StoreUnavailable
 from gateway.config.managed import ClientKey, Managed, ManagedClient, serialise
@@ -241,6 +242,31 @@ async def test_a_key_that_the_file_gives_to_another_client_is_served_as_the_file
         assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [401, 200]
     warning = "a key of the client two, set through the admin API, is that of three"
     await until(lambda: warning in capfd.readouterr().err)  # which another thread writes
+
+
+async def test_a_key_of_the_file_that_another_gateway_gives_away_is_warned_of_at_once(
+    tmp_path: Path,
+    store: MemoryConfigStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(managed, "POLL", 0.02)
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    config = configured(UP, **SERVER)
+    theirs = {"id": "three", "key": KEY, "allowed_models": ["n"]}
+    async with (
+        running({**config, "api_keys": [*config["api_keys"], theirs]}, here, config_store=store) as gateway,
+        running(config, there, config_store=store) as other,
+    ):
+        await other.admin("POST", "clients", {"id": "two", "key": KEY})
+        await until(lambda: "two" in gateway.live.managed.clients)
+        assert await status_of(gateway, KEY) == 403
+        await other.admin("POST", "clients", {"id": "four"})
+        await until(lambda: gateway.live.current.clients.named("four") is not None)
+    warned = "a key of the client two, set through the admin API, is that of three"
+    assert capfd.readouterr().err.count(warned) == 1
 
 
 async def test_that_the_file_had_clients_is_remembered(tmp_path: Path, store: MemoryConfigStore) -> None:

@@ -1,104 +1,126 @@
 """The table of workers: what a request costs with one and with two, on all cores and on a single one.
 
 As a control, two gateways that know nothing of each other: what two processes cost each other by being two.
+What is compared runs all the time and is measured by turns, so that a ratio is of two figures of one moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
-from functools import partial
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, median
+from tempfile import mkdtemp
+from typing import NamedTuple
 
 from tests.bench import nginx
 from tests.bench.config import Shape
-from tests.bench.measure import SERVER_CORE
+from tests.bench.measure import SERVER_CORE, Void
 from tests.bench.redis import redis
-from tests.bench.requests import RATE, once, paced
-from tests.bench.runs import Numbers, Row, medians
+from tests.bench.requests import paced
+from tests.bench.runs import Row
 from tests.bench.stores import settled
 from tests.bench.table import show
-from tests.bench.target import Plan, gateway
+from tests.bench.target import Plan, Target
 from tests.bench.work import works
+from tests.bench.wrk import saturate
 
-_CORES: Mapping[str, Sequence[str]] = {"all cores": (), "one core": SERVER_CORE}
+_CORES: Mapping[str, Sequence[str]] = {"all": (), "one": SERVER_CORE}
+_COMPARED = {"file": (2, 1), "redis": (2, 1), "memory": (1, 2)}
+"""By store, how many workers and gateways one of each is compared with. The last is the control."""
 _WORK = works()[0]
+_FULL = 0
+"""In place of a rate: as fast as answers come."""
+_PACES = {_FULL: "saturated", 500: "500/s in all", 1000: "1,000/s in all", 2000: "2,000/s in all"}
 _COLUMNS = {
-    "server": "store, cores, workers",
-    "us": "µs/request",
-    "ratio": "× one",
-    "per_second": "requests/s",
-    "each_us": "µs at 1,000/s each",
-    "each_ratio": "× one there",
-    "total_us": "µs at 2,000/s in all",
-    "total_ratio": "× one there",
-    "p99": "p99 ms",
+    "server": "store, cores, pace",
+    "one": "µs with one",
+    "two": "µs with two",
+    "ratio": "two × one",
+    "least": "least",
+    "most": "most",
+    "one_per_second": "requests/s, one",
+    "two_per_second": "requests/s, two",
 }
+
+
+class _Cost(NamedTuple):
+    us: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What is compared with another: a gateway, or some that share the load and nothing else."""
+
+    targets: Sequence[tuple[Target, Plan]]
+    shape: Shape
+
+    async def cost(self, rate: int) -> _Cost:
+        """What a request costs at ``rate`` a second in all. Raises `Void`."""
+        share = rate // len(self.targets)
+        found = await asyncio.gather(*(self._measured(target, plan, share) for target, plan in self.targets))
+        return _Cost(mean(cost.us for cost in found), sum(cost.per_second for cost in found))
+
+    async def _measured(self, target: Target, plan: Plan, rate: int) -> _Cost:
+        if rate == _FULL:
+            full = await saturate(target, _WORK, self.shape.clients, plan.seconds, plan.folder)
+            return _Cost(full.cpu_us, full.per_second)
+        return _Cost((await paced(target, _WORK, self.shape, plan, rate))["paced_us"], rate)
 
 
 async def measure(plan: Plan) -> list[Row]:
     """Measure, print and return the table. Load and upstream have one core, which is one of all."""
     rows: list[Row] = []
-    async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(nginx.mock(plan.folder))
-        address = await stack.enter_async_context(redis(plan.folder))
-        for name, prefix in _CORES.items():
-            for store, where in (("file", "file"), ("redis", address)):
-                shape = Shape(store=where)
-                rows += await _compared(
-                    plan,
-                    {
-                        f"{store}, {name}, 1": partial(_one, upstream, plan, shape, prefix),
-                        f"{store}, {name}, 2": partial(_two, upstream, plan, shape, prefix),
-                    },
-                )
-            rows += await _compared(
-                plan,
-                {
-                    f"memory, {name}, 1": partial(_one, upstream, plan, Shape(), prefix),
-                    f"memory, {name}, 1 and 1": partial(_strangers, upstream, plan, prefix),
-                },
-            )
+    async with nginx.mock(plan.folder) as upstream:
+        for cores in _CORES:
+            for store, (workers, gateways) in _COMPARED.items():
+                async with (
+                    _side(upstream, plan, store, cores) as one,
+                    _side(upstream, plan, store, cores, workers, gateways) as two,
+                ):
+                    rows += await _by_turns(plan, f"{store}, {cores}", one, two)
     print(show("Workers", list(_COLUMNS.values()), [[row.get(name) for name in _COLUMNS] for row in rows]))
     return rows
 
 
-async def _one(upstream: int, plan: Plan, shape: Shape, cores: Sequence[str]) -> Numbers:
-    """One worker, with as much to do as each of two has, and with as much as both have."""
-    async with settled(upstream, plan, shape, cores) as target:
-        numbers = await once(target, _WORK, shape, plan, 2 * RATE)
-        each = await paced(target, _WORK, shape, plan, RATE)
-    return {**numbers, "each_us": each["paced_us"], "total_us": numbers["paced_us"]}
-
-
-async def _two(upstream: int, plan: Plan, shape: Shape, cores: Sequence[str]) -> Numbers:
-    async with settled(upstream, plan, replace(shape, workers=2), cores) as target:
-        numbers = await once(target, _WORK, shape, plan, 2 * RATE)
-    return {**numbers, "each_us": numbers["paced_us"], "total_us": numbers["paced_us"]}
-
-
-async def _strangers(upstream: int, plan: Plan, cores: Sequence[str]) -> Numbers:
-    """Two gateways at once, each with half of the load; the store is the one that needs no other process."""
+@asynccontextmanager
+async def _side(
+    upstream: int, plan: Plan, store: str, cores: str, workers: int = 1, gateways: int = 1
+) -> AsyncIterator[_Side]:
+    """Gateways with folders and, where it is their store, a Redis of their own."""
     async with AsyncExitStack() as stack:
-        measures = []
-        for name in ("left", "right"):
-            apart = replace(plan, folder=plan.folder / name)
-            apart.folder.mkdir(exist_ok=True)
-            target = await stack.enter_async_context(gateway(upstream, apart, Shape(), cores=cores))
-            measures.append(once(target, _WORK, Shape(), apart, RATE))
-        left, right = await asyncio.gather(*measures)
-    both = {name: (left[name] + right[name]) / 2 for name in left}
-    both["per_second"] *= 2
-    return {**both, "each_us": both["paced_us"], "total_us": both["paced_us"]}
+        where = await stack.enter_async_context(redis(plan.folder)) if store == "redis" else store
+        shape, targets = Shape(store=where, workers=workers), []
+        for _ in range(gateways):
+            apart = replace(plan, folder=Path(mkdtemp(dir=plan.folder)))
+            target = await stack.enter_async_context(settled(upstream, apart, shape, _CORES[cores]))
+            targets.append((target, apart))
+        yield _Side(targets, shape)
 
 
-async def _compared(plan: Plan, measures: Mapping[str, Callable[[], Awaitable[Numbers]]]) -> list[Row]:
-    """A row for each, with the ratios of the second to the first."""
-    seen = await medians(plan.runs, "workers", measures)
-    rows: list[Row] = [{"server": name, **numbers} for name, numbers in seen.items()]
-    one, two = seen.values()
-    if one and two:
-        for ratio, name in (("ratio", "us"), ("each_ratio", "each_us"), ("total_ratio", "total_us")):
-            rows[1][ratio] = two[name] / one[name]
-    return rows
+async def _by_turns(plan: Plan, what: str, one: _Side, two: _Side) -> list[Row]:
+    """A row for each pace: medians of both, and of the ratios of each run. A void run is reported and left
+    out."""
+    pairs: dict[int, list[tuple[_Cost, _Cost]]] = defaultdict(list)
+    for number in range(plan.runs):
+        for pace, name in _PACES.items():
+            try:
+                pairs[pace].append((await one.cost(pace), await two.cost(pace)))
+            except Void as why:
+                print(f"void: workers, {what}, {name}, run {number + 1}: {why}", flush=True)
+    return [_row(f"{what}, {name}", pairs[pace]) for pace, name in _PACES.items()]
+
+
+def _row(name: str, pairs: Sequence[tuple[_Cost, _Cost]]) -> Row:
+    row: Row = {"server": name}
+    if pairs:
+        ratios = [two.us / one.us for one, two in pairs]
+        row |= {"ratio": median(ratios), "least": min(ratios), "most": max(ratios)}
+        for side, costs in zip(("one", "two"), zip(*pairs, strict=True), strict=True):
+            row[side] = median(cost.us for cost in costs)
+            row[f"{side}_per_second"] = median(cost.per_second for cost in costs)
+    return row

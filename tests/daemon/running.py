@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from gateway import interpreter
 from gateway.api import ConfigStore, Filter, Record
 from gateway.config.read import read
 from gateway.daemon import Daemon
@@ -232,7 +234,8 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """Serve ``config`` (its ``server.listen`` is filled in) until the block ends.
 
-    With a ``clock`` the limits' windows go by it; a ``config_store`` may be shared with other gateways.
+    With a ``clock`` the limits' windows go by it; a ``config_store`` may be shared with other gateways. The
+    interpreter is not tuned: it would keep all that is there then, in a process that outlives many gateways.
     """
     port = free_port()
     config = {
@@ -251,9 +254,10 @@ async def running(
     registry.clock, registry.config_store = clock, config_store
     daemon = Daemon(str(path), read(str(path), environ or {}, installed(registry)), registry)
     started = asyncio.Event()
-    serving = asyncio.create_task(daemon.serve(started))
-    waiting = asyncio.create_task(started.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    with patch.object(interpreter, "tune"):
+        serving = asyncio.create_task(daemon.serve(started))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if serving.done():
         serving.result()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api import Refusal
+from gateway.api import Meter, Refusal, Reservation
 from tests.daemon.faulty import outcomes, upstream
 from tests.daemon.running import KEY, Clock, Gateway, configured, openai, running, until
 from tests.fakes.nasty import NastyServer
@@ -215,6 +215,31 @@ async def test_queue_holds_so_many_and_so_long(
         fake_openai.gate.set()
         assert (await tasks[0])[0] == 200
         assert len(fake_openai.requests) == 1
+
+
+async def test_queue_holds_no_more_where_the_store_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = {**ECHO, "limits": {"max_parallel": 1}}
+    config = configured(provider, policy=policy("queue", max_wait="5s", max_size=1))
+    async with running(config, tmp_path) as gateway:
+        (key,) = gateway.live.memory.keys.values()
+        store, tries = gateway.live.store, asyncio.Barrier(3)
+        held, reserve = await store.reserve(key.meter, 0), store.reserve
+        assert not isinstance(held, Refusal)
+
+        async def together(meter: Meter, tokens: int, **options: Any) -> Reservation | Refusal:
+            if meter is key.meter and not gateway.live.queue.size:
+                await tries.wait()
+            return await reserve(meter, tokens, **options)
+
+        monkeypatch.setattr(store, "reserve", together)
+        asked = [asyncio.create_task(gateway.ask()) for _ in range(3)]
+        await until(lambda: sum(task.done() for task in asked) == 2)
+        assert gateway.live.queue.size == 1
+        await store.release(held)
+        gateway.live.queue.wake()
+        assert sorted([status for status, _, _ in await asyncio.gather(*asked)]) == [200, 429, 429]
 
 
 async def test_a_client_that_leaves_leaves_the_queue(fake_openai: FakeOpenAI, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from gateway.config.managed import Managed, serialise
 from gateway_stores.config_file import FileConfigStore
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
-from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, working
+from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, stopped, working
 from tests.fakes.ports import free_port
 
 WAITING = ["server.listen", "server.workers", "logging.prometheus.endpoint"]
@@ -127,3 +127,22 @@ async def test_what_others_have_set_is_reported_once(tmp_path: Path) -> None:
         reports = ("configuration not reloaded", "configuration reloaded")
         lines = [line["trigger"] for report in reports for line in lines_of(daemon, report)]
         assert (found, lines) == ([1, 1], ["storage.config"] * 2)
+
+
+async def test_what_others_set_while_the_worker_that_tells_is_replaced_is_reported(tmp_path: Path) -> None:
+    store = FileConfigStore(str(tmp_path / "data" / "config.json"))
+    async with working(tmp_path, settings(storage=FILES)) as running:
+        await eventually(lambda: Path(store.path).exists())  # that there are clients
+        [first] = [line["pid"] for line in lines_of(running.daemon, "worker started") if line["worker"] == 0]
+        async with stopped(first):
+            managed = Managed({"policy": {"fallback": {"providers": ["nobody"]}}}, clients_existed=True)
+            await store.write(serialise(managed), await store.version())
+            os.kill(first, signal.SIGKILL)
+        await eventually(lambda: bool(lines_of(running.daemon, "configuration not reloaded")))
+        await eventually(lambda: len(running.pids) == WORKERS)
+        for pid in running.pids:
+            async with running.alone(pid):
+                assert await errors(running) == ["policy.fallback.providers.0"]
+        samples = await running.samples()
+        assert samples.sum("config_invalid") == samples.sum("config_reloads_total", result="invalid") == 1
+        assert len(lines_of(running.daemon, "configuration not reloaded")) == 1

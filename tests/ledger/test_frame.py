@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -108,3 +109,11 @@ def test_what_a_later_version_adds_is_left_out() -> None:
 
 def test_the_layout() -> None:
     assert frame(b'{"time":1}') == b"\x0a\0\0\0" + b"\x19\xc3\x86\x59" + b'{"time":1}'
+
+
+def test_a_record_becomes_json_once_and_a_changed_copy_anew() -> None:
+    one = record(1)
+    assert encode(one) is encode(one)
+    assert encode(one) is one.encoded()
+    assert one == record(1)
+    assert decode(encode(replace(one, status=502))) == replace(one, status=502)

@@ -181,21 +181,26 @@ def test_who_looks_is_told_how_things_stand_and_leaves_no_trace() -> None:
     assert authority.dump() == before
 
 
-def test_what_a_dead_holder_held_is_shown_as_used_for_as_long_as_it_counts_against_who_wants_some() -> None:
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_a_dead_holder_held_is_told_as_used_for_as_long_as_it_counts(looks: bool) -> None:
     authority = WindowAuthority()
     exchange(authority, ask(1, held={"requests": 4}, uses=[Use(1, "requests", 0.25, 3)]))
     ttl = ask(1).ttl
-    for later, used, held in (
-        (ttl - 0.5, 3, 4),
-        (ttl, 7, 0),
-        (60.0 + ttl - 0.5, 4, 0),
-        (60.0 + ttl + 1, 0, 0),
+    for number, (later, used, held) in enumerate(
+        [(ttl - 0.5, 3, 4), (ttl, 7, 0), (60.0 + ttl - 0.5, 4, 0), (60.0 + ttl + 1, 0, 0)]
     ):
-        answer = exchange(authority, ask(0, "b"), NOW + later)
+        answer = exchange(authority, ask(0 if looks else number + 1, "b"), NOW + later)
         assert sum(amount for _, amount in answer.buckets.get("requests", ())) == used, later
         assert answer.others == {"requests": held}, later
-    refused = exchange(authority, ask(1, "b", need={"requests": 100}), NOW + 60.0 + ttl + 1)
-    assert refused.others == {"requests": 0}
+
+
+def test_who_was_only_held_up_tells_what_it_used_in_place_of_what_it_held() -> None:
+    authority = WindowAuthority()
+    exchange(authority, ask(1, need={"requests": 6}))
+    later = NOW + ask(1).ttl
+    assert [amount for _, amount in exchange(authority, ask(1, "b"), later).buckets["requests"]] == [6]
+    exchange(authority, ask(2, uses=[Use(1, "requests", 0.25, 1)]), later)
+    assert exchange(authority, ask(2, "b", need={"requests": 9}), later).granted == {"requests": 9}
 
 
 def test_of_an_answer_what_is_known_is_taken_and_no_more_than_can_be_counted() -> None:

@@ -45,7 +45,7 @@ class Wrong(Link):
     """A Redis that answers, in turn, with each of these; or raises it."""
 
     def __init__(self, *answers: Any) -> None:
-        super().__init__(parse_address("127.0.0.1:1"), 1.0)
+        super().__init__(parse_address("127.0.0.1:1"), 1.0, "coo-llm")
         self.answers = list(answers)
 
     async def run(self, calls: object, within: float | None = None) -> Any:

@@ -142,7 +142,7 @@ def test_totals_of_records_whose_totals_are_lost_are_made_anew(tmp_path: Path) -
         assert connection.execute("DELETE FROM totals").rowcount
     Path(path + DAMAGED).touch()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP INDEX requests_time")
+        connection.execute("DROP INDEX requests_error")
     make_ready(path)
     records, [total] = left(path)
     assert (records, total.requests) == (10, 10)
@@ -213,6 +213,29 @@ def test_a_later_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="later version of COO-LLM"):
         make_ready(path)
     assert Path(path).read_bytes() == before
+
+
+def has(path: str, name: str) -> bool:
+    with closing(connect(path)) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [name]).fetchone()
+    return found is not None
+
+
+def test_a_database_with_an_index_of_times_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "store.db")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(file_schema, "MIGRATIONS", file_schema.MIGRATIONS[:2])
+        make_ready(path)
+        assert has(path, "requests_time")
+        with closing(connect(path)) as connection:
+            file_ledger.append(connection, [plain(second) for second in (0, 59, 60, 100)])
+    make_ready(path)
+    assert not has(path, "requests_time")
+    records, [total] = left(path)
+    assert (records, total.requests) == (4, 4)
+    assert asides(path) == []
 
 
 def test_an_earlier_version_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

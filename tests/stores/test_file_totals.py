@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,13 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.api import Filter
 from gateway.api.ledger import DIMENSIONS, LARGEST_SUM
 from gateway.api.testing.ledger import BEGINNING, plain, summed
 from gateway_stores.file_ledger import append, insert, prune
 from gateway_stores.file_schema import connect, noted
-from gateway_stores.file_totals import COUNTED, series, totals
+from gateway_stores.file_totals import COUNTED, during, series, totals
 
 
 @pytest.fixture
@@ -41,6 +44,26 @@ def test_a_minute_is_counted_half_a_minute_after_its_end(ledger: sqlite3.Connect
     append(ledger, [plain(90)])
     assert counted(ledger) == 3
     assert noted(ledger, COUNTED) == BEGINNING + 60
+
+
+MOMENTS = st.sampled_from([0.0, BEGINNING, 7e10, math.inf]) | st.floats(0.0, 7e10)
+NEAR = st.sampled_from([0.0, 1e-7, 2.4e-7, 5e-7, 1e-6])
+
+
+@given(MOMENTS, MOMENTS, st.lists(st.tuples(MOMENTS.filter(math.isfinite), NEAR), max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_a_range_of_ids_is_exactly_the_range_of_times(
+    start: float, end: float, others: list[tuple[float, float]]
+) -> None:
+    edges = [edge for edge in (start, end) if math.isfinite(edge)]
+    times = [moment + more for moment, more in (*others, *((edge, 2.4e-7) for edge in edges))] + edges
+    records = [replace(plain(0), time=time, id="") for time in times]
+    term, values = during(start, end)
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE requests (id TEXT, time REAL)")
+        database.executemany("INSERT INTO requests VALUES (?, ?)", [(one.id, one.time) for one in records])
+        found = {id for (id,) in database.execute(f"SELECT id FROM requests WHERE {term}", values)}
+    assert found == {one.id for one in records if start <= one.time < end}
 
 
 def test_what_comes_later_is_counted_at_once_and_once(ledger: sqlite3.Connection) -> None:

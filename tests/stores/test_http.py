@@ -110,6 +110,20 @@ def failing_at(*paths: str) -> Trick:
     return answer
 
 
+@pytest.mark.parametrize("limits", [Limits(requests=10), Limits()])
+async def test_out_of_reach_at_the_start_that_limits_cannot_be_checked_is_known_at_once(
+    server: HttpStoreServer, limits: Limits
+) -> None:
+    server.trick = failing
+    store = HttpStore(server.addr, KEY, timeout=0.2)
+    meter = store.meter("key:p/k", limits)
+    await store.open(Site(on_trouble="closed"))
+    trouble = store.trouble()
+    assert trouble is not None
+    assert trouble.limits == bool(meter.limits.requests)
+    await store.close()
+
+
 async def test_records_that_are_not_taken_are_trouble_until_they_are(
     server: HttpStoreServer, store: HttpStore
 ) -> None:
@@ -154,8 +168,7 @@ async def test_facts_that_are_not_exchanged_leave_limits_alone(
     server.trick = failing_at("/facts")
     server.asked.clear()
     await until(lambda: ("POST", "/windows/exchange") in server.asked)
-    assert (trouble := store.trouble()) is not None
-    assert not trouble.limits
+    await until(lambda: (now := store.trouble()) is not None and not now.limits)
     server.trick = failing
     await until(lambda: (now := store.trouble()) is not None and now.limits)
     server.trick = None

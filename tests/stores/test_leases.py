@@ -89,6 +89,54 @@ async def test_of_a_hundred_at_once_a_budget_for_one_admits_one(holders: Holders
 
 
 @played
+async def test_what_another_process_has_reserved_may_come_back_at_any_time(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(session=1000, session_seconds=86400.0)
+        mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+        await here.settle(await granted(here, mine, 500), 500)
+        held = await granted(here, mine, 400)
+        await asyncio.sleep(1.0)
+        refusal = await refused(there, theirs, 300)
+        assert (refusal.kind, refusal.pending, refusal.retry_after) == ("session", True, 1.0)
+        refusal = await refused(there, theirs, 501)
+        assert not refusal.pending
+        assert refusal.retry_after > 86000
+        await here.settle(held, 1)
+        await asyncio.sleep(1.0)
+        await granted(there, theirs, 300)
+
+
+@played
+async def test_of_requests_nothing_comes_back_before_they_leave_the_window(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(requests=1000)
+        mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+        for _ in range(100):
+            await here.settle(await granted(here, mine), 0)
+            await asyncio.sleep(0.01)
+        while not isinstance(answer := await there.reserve(theirs, 0), Refusal):
+            await there.settle(answer, 0)
+        assert used(theirs)["requests"] == 1000
+        assert not answer.pending
+        assert answer.retry_after > 50
+
+
+@played
+async def test_what_a_process_held_that_died_does_not_come_back(holders: Holders) -> None:
+    async def lost() -> None:
+        raise StoreUnavailable("out of reach")
+
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(session=1000, session_seconds=86400.0)
+        await granted(here, here.meter("key:p/k", limits), 900)
+        here.authority.delay = lost
+        await asyncio.sleep(61.0)
+        refusal = await refused(there, there.meter("key:p/k", limits), 300)
+        assert not refusal.pending
+        assert refusal.retry_after > 86000
+
+
+@played
 async def test_a_slot_that_one_frees_another_gets(holders: Holders) -> None:
     async with holders.store() as here, holders.store() as there:
         limits = Limits(parallel=2)

@@ -76,7 +76,7 @@ def test_any_history_is_answered_as_in_python(
 
 
 async def _compare(server: RedisServer, history: list[Step], unheard: set[int]) -> None:
-    link = Link(parse_address(server.address), 5.0)
+    link = Link(parse_address(server.address), 5.0, "coo-llm")
     try:
         await _play(link, history, unheard)
     finally:
@@ -130,7 +130,7 @@ async def test_what_is_not_ours_is_overwritten(shared_redis: RedisServer, kind: 
     key = f"{{{prefix}:key:p/k}}"
     words = (word.format(key=key) if isinstance(word, str) else word for word in JUNK[kind])
     shared_redis.command(*words)
-    link = Link(parse_address(shared_redis.address), 5.0)
+    link = Link(parse_address(shared_redis.address), 5.0, "coo-llm")
     authority = RedisAuthority(link, prefix)
     spans, need = {"requests": Span(10, 60.0)}, {"requests": 3}
     [answer] = await authority.exchange([Ask("key:p/k", "a", 1, spans, {}, need, {})])
@@ -142,7 +142,7 @@ async def test_what_is_not_ours_is_overwritten(shared_redis: RedisServer, kind: 
 
 async def test_what_is_kept_expires_by_itself(shared_redis: RedisServer) -> None:
     prefix = next(PREFIXES)
-    link = Link(parse_address(shared_redis.address), 5.0)
+    link = Link(parse_address(shared_redis.address), 5.0, "coo-llm")
     spans = {"requests": Span(10, 60.0), "session": Span(10, 3600.0)}
     await RedisAuthority(link, prefix).exchange([Ask("key:p/k", "a", 1, spans, {}, {}, {})])
     assert 3_600_000 < shared_redis.command("PTTL", f"{{{prefix}:key:p/k}}") < 3_900_000
@@ -150,7 +150,7 @@ async def test_what_is_kept_expires_by_itself(shared_redis: RedisServer) -> None
 
 
 async def test_numbers_that_are_too_large_are_taken_as_the_largest(shared_redis: RedisServer) -> None:
-    link = Link(parse_address(shared_redis.address), 5.0)
+    link = Link(parse_address(shared_redis.address), 5.0, "coo-llm")
     spans = {"tokens": Span(10**30, 60.0)}
     ask = Ask("key:p/k", "a", 1, spans, {}, {"tokens": 10**30}, {}, [Use(1, "tokens", 0.0, 5)])
     authority = RedisAuthority(link, next(PREFIXES))

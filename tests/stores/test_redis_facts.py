@@ -19,7 +19,7 @@ class Listener:
     """A process that shares facts, and what it hears."""
 
     def __init__(self, server: RedisServer, base: str, holder: str) -> None:
-        self.link = Link(parse_address(server.address), 5.0)
+        self.link = Link(parse_address(server.address), 5.0, "coo-llm")
         self.facts = FactExchange(RedisFacts(self.link, base), lambda: None)
         self.heard: asyncio.Queue[tuple[str, str, float]] = asyncio.Queue()
         self.site = Site(holder=holder, heard=lambda *fact: self.heard.put_nowait(fact))

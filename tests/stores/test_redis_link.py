@@ -127,11 +127,38 @@ async def test_what_is_wrong_is_said_in_words(own_redis: RedisServer, redis_clus
     assert any("redis+cluster://" in said for said in others)
 
 
-async def test_where_in_a_script_it_went_wrong_is_not_said(own_redis: RedisServer) -> None:
-    key = f"{{{next(PREFIXES)}:config}}"
+@pytest.mark.parametrize("right", ["~other:*", "-hset", "-time", "-evalsha", "-script"])
+async def test_which_rights_are_missing_is_said(own_redis: RedisServer, right: str) -> None:
+    rights = "+@read +@write +@scripting +time +type"
+    missing = ("resetkeys", right) if right.startswith("~") else (right,)
+    own_redis.command("ACL", "SETUSER", "gateway", "on", ">hunter2", "~{coo-llm:*", *rights.split(), *missing)
+    store = RedisStore(f"redis://gateway:hunter2@{own_redis.address}")
+    await store.open(Site())
+    trouble = store.trouble()
+    await store.close()
+    assert trouble is not None
+    assert f"it needs {rights} on ~{{coo-llm:*" in trouble.message
+    assert ("evalsha" in trouble.message) == (right == "-evalsha"), "the server says which one, if it can"
+    assert "hunter2" not in trouble.message
+
+
+async def test_what_is_not_ours_is_named(own_redis: RedisServer) -> None:
+    async with document(own_redis.address) as store:
+        key = f"{{{store.prefix}:config}}"
+        own_redis.command("SET", key, "not ours")
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.read()
+    assert str(caught.value) == (
+        f"redis at {own_redis.address}: has something else at {key}*: delete that, or set another prefix in "
+        "storage"
+    ), "not where in a script it was found"
+
+
+async def test_a_client_is_not_named(own_redis: RedisServer) -> None:
+    key = "{coo-llm:client:mallory}"
     own_redis.command("SET", key, "not ours")
-    link = Link(parse_address(own_redis.address), 1.0)
-    with pytest.raises(StoreUnavailable, match=r"wrong kind of value$"):
+    link = Link(parse_address(own_redis.address), 1.0, "coo-llm")
+    with pytest.raises(StoreUnavailable, match=r"at \{coo-llm:client:\*: delete"):
         await link.run([Call(Script("redis_config.lua"), key, ("read",))])
     await link.close()
 
@@ -198,7 +225,7 @@ async def test_nothing_is_sent_twice_where_a_reply_is_lost(own_redis: RedisServe
     count.text = b"return redis.call('INCR', KEYS[1])"
     count.digest = own_redis.command("SCRIPT", "LOAD", count.text).decode()
     async with TcpProxy(own_redis.port) as proxy:
-        link = Link(parse_address(proxy.address), 1.0)
+        link = Link(parse_address(proxy.address), 1.0, "coo-llm")
         assert await link.run([Call(count, "counter", ())]) == [1]
         await proxy.become("drop_reply")
         with pytest.raises(StoreUnavailable):
@@ -274,7 +301,7 @@ async def test_a_slot_that_moves_is_asked_for(redis_cluster: RedisCluster) -> No
 
 @asynccontextmanager
 async def _cluster_link(cluster: RedisCluster) -> AsyncIterator[Link]:
-    link = Link(parse_address(cluster.address), 5.0)
+    link = Link(parse_address(cluster.address), 5.0, "coo-llm")
     try:
         yield link
     finally:

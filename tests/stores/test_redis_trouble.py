@@ -119,6 +119,21 @@ async def test_closed_means_closed(own_redis: RedisServer) -> None:
             await granted(store, 20)
 
 
+@pytest.mark.parametrize("limits", [TEN, Limits()])
+async def test_down_at_the_start_that_limits_cannot_be_checked_is_known_at_once(
+    own_redis: RedisServer, limits: Limits
+) -> None:
+    """Before the first exchange has failed; where there are limits."""
+    own_redis.kill()
+    store = RedisStore(own_redis.address)
+    meter = store.meter("key:p/k", limits)
+    await store.open(Site(on_trouble="closed"))
+    trouble = store.trouble()
+    assert trouble is not None
+    assert trouble.limits == bool(meter.limits.requests)
+    await store.close()
+
+
 @pytest.mark.parametrize("toxic", ["down", "stall", "reset", "drop_reply"])
 async def test_every_use_counts_once_whatever_the_way_is_like(own_redis: RedisServer, toxic: Toxic) -> None:
     limits = Limits(requests=1000)
@@ -300,7 +315,17 @@ def _on_first(tag: str) -> bool:
     return bool(key_slot(tag.encode()) < 5461)
 
 
-ODD = [b"$-1\r\n", b":4\r\n", b"+OK\r\n", b"$4\r\n\xff{[}\r\n", b"$a\r\n", b"*1\r\n:7\r\n", b"-MOVED\r\n"]
+ODD = [
+    b"$-1\r\n",
+    b":4\r\n",
+    b"+OK\r\n",
+    b"$4\r\n\xff{[}\r\n",
+    b"$a\r\n",
+    b"*0\r\n",
+    b"*1\r\n:7\r\n",
+    b"*2\r\n:0\r\n*0\r\n",
+    b"-MOVED\r\n",
+]
 
 
 @asynccontextmanager
@@ -335,6 +360,7 @@ async def test_a_reply_of_another_form_is_trouble(reply: bytes, caplog: pytest.L
     async with odd_redis(reply) as address, gateway(address) as store:
         for work in (
             lambda: store.append([plain(1)]),
+            lambda: store.prune(0.0, 0.0),
             lambda: store.requests(Filter(), 10),
             lambda: store.totals(Filter(), []),
             lambda: store.series(Filter(), 60.0),
@@ -349,7 +375,7 @@ async def test_a_reply_of_another_form_is_trouble(reply: bytes, caplog: pytest.L
     assert "bug" not in caplog.text
 
 
-@pytest.mark.parametrize("reply", [b"$-1\r\n", b"+OK\r\n", b"*0\r\n"])
+@pytest.mark.parametrize("reply", [b"$-1\r\n", b"+OK\r\n", b"*0\r\n", b":4\r\n"])
 async def test_a_document_that_is_not_acknowledged_is_not_written(reply: bytes) -> None:
     async with odd_redis(reply) as address, document(address) as store:
         with pytest.raises(StoreUnavailable, match="not ours"):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.api import Attempt, Dimension, Filter, Record, Site, Store, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, LARGEST_COST, LARGEST_SUM, group_of
+from gateway.api.record import first_id
 from gateway.api.testing.clock import ManualClock
 
 BEGINNING = 1_700_000_040.0
@@ -53,7 +54,7 @@ def _record(draw: st.DrawFn, number: int) -> Record:
         cost_nano_usd=draw(st.one_of(st.none(), st.integers(0, 2**50))),
         first_token_ms=draw(st.one_of(st.none(), milliseconds)),
         total_ms=draw(milliseconds),
-        id=f"{int(time * 1_000_000):014x}{number:012x}",
+        id=f"{first_id(time)}{number:012x}",
     )
 
 
@@ -231,7 +232,7 @@ class LedgerConformance:
     async def test_absurd_costs_stop_nobodys_accounting(self) -> None:
         def dear(number: int) -> Record:
             record = replace(plain(number % 240), client="dear", cost_nano_usd=LARGEST_COST)
-            record.id = f"{int(record.time * 1_000_000):014x}{number:012x}"
+            record.id = f"{first_id(record.time)}{number:012x}"
             return record
 
         kept = [*map(dear, range(1200)), plain(1), plain(241), replace(dear(1200), key="k", cost_nano_usd=7)]
@@ -279,7 +280,7 @@ def plain(second: int) -> Record:
         status=200,
         input_tokens=second % 7,
         cost_nano_usd=second % 5,
-        id=f"{int(time * 1_000_000):026x}",
+        id=f"{first_id(time)}{0:012x}",
     )
 
 

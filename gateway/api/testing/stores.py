@@ -22,6 +22,7 @@ from gateway.api import (
     Surveying,
     Tally,
 )
+from gateway.api.record import first_id
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.windows import WindowMachine
 
@@ -218,7 +219,8 @@ class StoreConformance:
 
 def record(number: int) -> Record:
     """A usage record unlike those with other numbers."""
-    time, id = 1_700_000_000.0 + number, f"{number:08}"
+    time = 1_700_000_000.0 + number
+    id = f"{first_id(time)}{number:012x}"
     return Record(time, "v1", f"r-{number}", "c", "chat", "m", cost_nano_usd=number, id=id)
 
 
