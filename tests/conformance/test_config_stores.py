@@ -10,7 +10,7 @@ import pytest
 
 from gateway.api import ConfigStore
 from gateway.api.testing.config_stores import ConfigStoreConformance
-from gateway_stores.config_file import FileConfigStore
+from gateway_stores.file_config import FileConfigStore
 from gateway_stores.http_config import HttpConfigStore
 from gateway_stores.memory import MemoryConfigStore
 from tests.fakes.http_store import KEY, HttpStoreServer

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.managed import Managed, serialise
-from gateway_stores.config_file import FileConfigStore
+from gateway_stores.file_config import FileConfigStore
 from tests.daemon.running import ADMIN
 from tests.daemon.test_workers_file import FILES
 from tests.daemon.working import WORKERS, Working, eventually, lines_of, settings, stopped, working

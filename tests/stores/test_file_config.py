@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.api import StoreUnavailable
-from gateway_stores.config_file import FileConfigStore
+from gateway_stores.file_config import FileConfigStore
 
 
 @pytest.fixture
