@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gateway.api import Attempt, Filter, Record
+from gateway.api.record import first_id
 from gateway.ledger.frame import encode
 from gateway.ledger.journal import Journal
 from gateway_stores.memory import MemoryStore
@@ -19,8 +20,15 @@ NOW = 1_800_000_000.0
 
 
 def record(number: int = 1, **given: Any) -> Record:
-    """The one with this number as its id."""
-    return Record(NOW + number, "v1", f"r-{number}", "app", "chat", "smart", id=f"{number:08}", **given)
+    """The one with this number."""
+    time = NOW + number
+    id = f"{first_id(time)}{number:012}"
+    return Record(time, "v1", f"r-{number}", "app", "chat", "smart", id=id, **given)
+
+
+def number_of(one: Record) -> int:
+    """The number that `record` made it of."""
+    return int(one.id[14:])
 
 
 def put(journal: Journal, *numbers: int) -> None:
@@ -60,7 +68,7 @@ class Troubled(MemoryStore):
         await super().append(records)
 
     async def ids(self) -> list[int]:
-        return sorted(int(one.id) for one in await self.requests(Filter(), 100_000))
+        return sorted(number_of(one) for one in await self.requests(Filter(), 100_000))
 
 
 texts = st.text(max_size=20) | st.text(st.characters(), max_size=5)  # the latter with surrogates

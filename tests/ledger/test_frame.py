@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.api import Attempt, Record
 from gateway.ledger.frame import decode, encode, frame, is_torn, pieces
-from tests.ledger.support import record, records
+from tests.ledger.support import number_of, record, records
 
 SOME = st.lists(records, min_size=1, max_size=5)
 
@@ -74,7 +74,7 @@ def test_every_cut_and_every_flipped_byte_of_a_small_journal() -> None:
     frames = [frame(encode(record(number))) for number in (1, 2, 3)]
     stream = b"".join(frames)
     for at in range(len(stream)):
-        assert [int(one.id) for one in whole(stream[:at])] == [1, 2, 3][: at // len(frames[0])]
+        assert [number_of(one) for one in whole(stream[:at])] == [1, 2, 3][: at // len(frames[0])]
         flipped = stream[:at] + bytes([stream[at] ^ 0x20]) + stream[at + 1 :]
         assert len(whole(flipped)) == 2
 

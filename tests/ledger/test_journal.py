@@ -12,13 +12,13 @@ import pytest
 from gateway.ledger import journal as module
 from gateway.ledger.frame import decode, pieces
 from gateway.ledger.journal import Journal
-from tests.ledger.support import Count, crash, files, put, record, reopened
+from tests.ledger.support import Count, crash, files, number_of, put, record, reopened
 
 
 def written(folder: Path) -> list[int]:
     """The numbers of the records that are in files."""
     found = (piece.payload for path in files(folder) for piece in pieces(path.read_bytes()))
-    return [int(decode(payload).id) for payload in found if payload is not None]
+    return [number_of(decode(payload)) for payload in found if payload is not None]
 
 
 def move(journal: Journal, limit: int = 1000) -> list[int]:
@@ -26,7 +26,7 @@ def move(journal: Journal, limit: int = 1000) -> list[int]:
     moved = []
     while segments := journal.next():
         batch = segments[0].take(limit)
-        moved += [int((one or decode(payload)).id) for one, payload in batch.entries]
+        moved += [number_of(one or decode(payload)) for one, payload in batch.entries]
         journal.acknowledge(segments[0], batch)
     return moved
 
@@ -102,7 +102,7 @@ async def test_memory_is_bounded_and_what_it_lacks_is_read(
     first = segment.take(3)
     put(journal, 9)
     journal.acknowledge(segment, first)
-    assert [int(decode(payload).id) for _, payload in first.entries] == [2, 3, 4]
+    assert [number_of(decode(payload)) for _, payload in first.entries] == [2, 3, 4]
     assert move(journal, 2) == [5, 6, 7, 8, 9]
     put(journal, 10)
     assert move(journal) == [10]
