@@ -23,6 +23,8 @@ from gateway_stores.unreported_file import UnreportedFile, Usage
 
 PATIENCE = 0.1
 """Seconds within which the authority must have answered."""
+PARTING = 1.0
+"""The same of the last exchanges, for which no client waits."""
 AGAIN = 0.05
 """Seconds after which to ask again where others hold what is missing."""
 TRIES = 7
@@ -233,16 +235,16 @@ class LeasedWindows:
     async def _exchange(self, meters: Sequence[LeasedMeter], *, final: bool = False) -> bool:
         """Ask for ``meters`` and serve those who wait for them; whether there was an answer."""
         loop, sent = asyncio.get_running_loop(), self._clock()
-        began = loop.time()
+        began, patience = loop.time(), PARTING if final else PATIENCE
         self._rota.exchanging(meters, began)
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
-            answers = await self._answers(asks)
+            answers = await self._answers(asks, patience)
             now = self._clock()
             for meter, ask, answer in zip(meters, asks, answers, strict=True):
                 meter.answered(ask, answer, now)
         except TimeoutError:
-            self._failed(f"no answer within {PATIENCE * 1000:.0f} ms", late=True)
+            self._failed(f"no answer within {patience * 1000:.0f} ms", late=True)
             return False
         except OSError as error:
             self._failed(str(error), late=False)
@@ -259,14 +261,14 @@ class LeasedWindows:
             self._serve(meter, now, loop.time())
         return True
 
-    async def _answers(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+    async def _answers(self, asks: Sequence[Ask], patience: float) -> Sequence[Answer]:
         """One answer for each ask. Raises `TimeoutError`, or what the authority raises."""
         loop = asyncio.get_running_loop()
         exchange = loop.create_task(self._exchanged(asks))
         try:
             for _ in range(2):
-                deadline = loop.time() + PATIENCE
-                await asyncio.wait({exchange}, timeout=PATIENCE)
+                deadline = loop.time() + patience
+                await asyncio.wait({exchange}, timeout=patience)
                 if exchange.done():
                     return exchange.result()
                 if loop.time() < deadline + LATE:

@@ -217,6 +217,21 @@ async def hang() -> None:
 
 
 @played
+async def test_who_goes_waits_longer_for_a_slow_authority_than_who_is_waited_for(holders: Holders) -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.5)
+
+    limits = Limits(requests=1000)
+    async with holders.store() as going:
+        await granted(going, going.meter("key:p/k", limits))
+        going.authority.delay = slow
+    async with holders.store() as there:
+        theirs = there.meter("key:p/k", limits)
+        await granted(there, theirs)
+        assert used(theirs)["requests"] == 2, "what it held ahead is given back"
+
+
+@played
 async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holders: Holders) -> None:
     async with holders.store() as store:
         meter = store.meter("key:p/k", Limits(requests=12))
