@@ -195,7 +195,7 @@ class Store(Protocol):
         """The one meter of ``subject``; called again with other limits (reload) it keeps what was used."""
 
     async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False, again: float = 0.0
     ) -> Reservation | Refusal:
         """Take one request, ``tokens``, ``cost`` nano-dollars and one parallel slot: all or nothing.
         A refusal counts nothing.
@@ -203,6 +203,8 @@ class Store(Protocol):
         An estimate above a limit is taken as that limit: alone in its window, any request fits. One of 0 fits
         into any window, however much was used of it.
         ``force`` counts the reservation even beyond the limits (``on_exhausted: burst``).
+        ``again``: if refused, the caller stays in line (``queue``) and asks again within so many seconds, so
+        that a store whose processes compete for slots can give them by turns. 0: it does not.
         """
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:

@@ -25,6 +25,13 @@ WORTHWHILE = 0.02
 """Seconds an attempt must have before the deadline of the whole request."""
 SOON = 1.0
 """Seconds after which to come again, where nobody knows when a key gets free."""
+LOOK = 0.1
+"""Seconds between two looks of who waits in line for what is in flight: nobody here is told when another
+process gives it back."""
+REST = 10
+"""As many times as long as a look took there is none: with many keys and lines it may take a while."""
+AGAIN = 5 * LOOK
+"""Seconds within which who waits in line will have looked again, on a busy machine too."""
 _SAME_KEY_AGAIN = frozenset({Kind.FAILED, Kind.TIMEOUT, Kind.OVERLOADED})
 _PASSING = frozenset({Kind.LIMITED, Kind.OVERLOADED})
 """Failures after which a key is as good as before once it has rested."""
@@ -69,6 +76,8 @@ class Plan:
         """Less what it waited where it followed another request."""
         self._until: float | None = None
         """Loop time until which it waits in line, once it does."""
+        self._lines_up = False
+        """A refusal makes it wait in line, where it is tried again."""
         self._deadline = math.inf
         """Monotonic seconds; looked up once any time has been spent."""
 
@@ -76,9 +85,9 @@ class Plan:
         """The next attempt. Raises `ApiError` when there is none."""
         queue, settings = self._tx.live.queue, self._policy.queue
         queueing = self._policy.on_exhausted == "queue"
-        lines_up = queueing and queue.size < settings.max_size and queue.waits_at(self._keys())
+        self._lines_up = queueing and queue.size < settings.max_size
         choice = None
-        if self._last is not None or not lines_up:
+        if self._last is not None or not (self._lines_up and queue.waits_at(self._keys())):
             choice = await self._try()
             queueing = queueing and self._worth_waiting() and bool(self._refusals)
         if choice is None and queueing and queue.size < settings.max_size:  # others have lined up meanwhile
@@ -196,7 +205,8 @@ class Plan:
             reader = target.service.plugin.reader(translated.call)
             # All that a plugin does beforehand is done: its bug would keep what is reserved from here on.
             tokens = tx.demand.input_tokens + tx.demand.output_tokens
-            reservation = await tx.live.store.reserve(target.meter, tokens, force=force)
+            again = AGAIN if self._lines_up else 0.0
+            reservation = await tx.live.store.reserve(target.meter, tokens, force=force, again=again)
             if isinstance(reservation, Refusal):
                 self._refusals.append(reservation.retry_after)
                 self._awaited = self._awaited or reservation.kind == "parallel" or reservation.pending
@@ -246,13 +256,15 @@ class Plan:
         if self._until is None:
             self._until = loop.time() + min(self._max_wait, patience)
         until = self._until
-        choice, in_turn = None, True
+        choice, in_turn, looked = None, True, 0.0
         queue = self._tx.live.queue
         with self._tx.waiting(), queue.join(self._keys(), self._tx.client.id, until) as place:
             while in_turn and choice is None:
                 wait = min(self._refusals, default=None)
                 if wait is not None and loop.time() + wait > until and not self._awaited:
                     break
+                if wait is not None and self._awaited:
+                    wait = min(wait, max(LOOK, REST * looked))
                 in_turn = await place.turn(wait)
                 if time.monotonic() + WORTHWHILE > self._deadline:
                     self._refusals = self._refusals or [SOON]
@@ -260,7 +272,9 @@ class Plan:
                 self._refusals.clear()
                 self._awaited = False
                 self._fallbacks = None
+                began = loop.time()
                 choice = await self._try()
+                looked = loop.time() - began
                 if not self._refusals:
                     break
         return choice

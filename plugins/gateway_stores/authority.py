@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from gateway_stores.quota import BUCKETS, LARGEST, Answer, Ask, Use
 
 LINGER = 60.0
 """Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
+TURN = 0.5
+"""Seconds of waiting after which a slot that becomes free is kept for a holder; who began to wait first comes
+first. Before that whoever asks has it: mostly who gave it back, so that it is idle for no moment."""
 
 
 @dataclass(slots=True)
@@ -88,6 +91,19 @@ class _Holder:
     until: float = 0.0
     """When what it holds can no longer be used."""
     held: dict[str, int] = field(default_factory=dict)
+    waits_since: float = inf
+    """When a slot was refused to it first since it was granted one."""
+    waits_until: float = 0.0
+    """By then it will have asked for one again, unless it has given up."""
+
+    def wait(self, again: float, now: float) -> None:
+        """It was refused a slot, and will ask once more within ``again`` seconds; 0: it waits no longer."""
+        self.waits_since = min(self.waits_since, now) if again > 0 else inf
+        self.waits_until = now + again
+
+    def precedes(self, asking: _Holder, now: float) -> bool:
+        """Whether it is to have a slot before ``asking``."""
+        return self.waits_since + TURN <= now < self.waits_until and self.waits_since < asking.waits_since
 
     def holds(self, kind: str, seconds: float, now: float) -> int:
         """What has to be counted of it: what it held to the end may have been used until then."""
@@ -204,7 +220,7 @@ class WindowAuthority:
             if span.seconds:
                 window = subject.windows.get(kind, _Window(span.seconds)).as_if(span.seconds, now)
                 buckets[kind] = _burying(window, kind, rest, now).whole(now)
-        return Answer(buckets=buckets, others=_living(ask, rest, now), holders=_lately(subject, now))
+        return Answer(buckets=buckets, others=_living(ask, rest, now, {}), holders=_lately(subject, now))
 
     def _answer(self, ask: Ask, now: float) -> Answer:
         if not ask.number:
@@ -222,8 +238,9 @@ class WindowAuthority:
         holder.held = {kind: amount for kind, amount in ask.held.items() if amount > 0}
         holder.until = now + ask.ttl
         rest = [other for other in subject.holders.values() if other is not holder]
+        kept = dict.fromkeys(_levels(ask), sum(other.precedes(holder, now) for other in rest))
         others = {
-            kind: sum(other.holds(kind, span.seconds, now) for other in rest)
+            kind: sum(other.holds(kind, span.seconds, now) for other in rest) + kept.get(kind, 0)
             for kind, span in ask.spans.items()
         }
         free = {
@@ -231,6 +248,9 @@ class WindowAuthority:
             for kind, span in ask.spans.items()
         }
         granted = _granted(ask, free)
+        if ask.need:  # who only reports may still have somebody who waits
+            lacks = any(ask.need.get(kind, 0) > free[kind] for kind in kept)
+            holder.wait(ask.again if lacks else 0.0, now)
         for kind, amount in granted.items():
             holder.held[kind] = holder.held.get(kind, 0) + amount
         return Answer(
@@ -241,15 +261,20 @@ class WindowAuthority:
                 for kind in ask.spans
                 if kind in subject.windows
             },
-            others=_living(ask, rest, now),
+            others=_living(ask, rest, now, kept),
             holders=_lately(subject, now),
         )
 
 
-def _living(ask: Ask, rest: Iterable[_Holder], now: float) -> dict[str, int]:
-    """By kind, what those hold whose time is not over."""
+def _levels(ask: Ask) -> list[str]:
+    """The kinds of which nothing is used up: what one waits for others to give back."""
+    return [kind for kind, span in ask.spans.items() if not span.seconds]
+
+
+def _living(ask: Ask, rest: Iterable[_Holder], now: float, kept: Mapping[str, int]) -> dict[str, int]:
+    """By kind, what those hold whose time is not over, and what is ``kept`` for them."""
     living = [other.held for other in rest if now < other.until]
-    return {kind: sum(held.get(kind, 0) for held in living) for kind in ask.spans}
+    return {kind: sum(held.get(kind, 0) for held in living) + kept.get(kind, 0) for kind in ask.spans}
 
 
 def _burying(window: _Window, kind: str, rest: Iterable[_Holder], now: float) -> _Window:

@@ -51,9 +51,11 @@ class Correspondence:
         """Whether an ask was not answered, or a use not acknowledged."""
         return self._unanswered or bool(self._reported)
 
-    def ask(self, holder: str, now: float, delay: float, heads: Sequence[tuple[int, int]] | None) -> Ask:
+    def ask(
+        self, holder: str, now: float, delay: float, heads: Sequence[tuple[int, int]] | None, again: float
+    ) -> Ask:
         """Report, give back and ask for what is needed and wanted; see `LeasedMeter.ask`. ``heads``: tokens
-        and cost of those who wait, None to ask for nothing."""
+        and cost of those who wait, None to ask for nothing; ``again``: as in `Ask`."""
         holdings = self._holdings
         if heads is None or now >= self.lease_until:
             holdings.give_back()
@@ -72,6 +74,7 @@ class Correspondence:
             need={kind: need for kind, (need, _) in wishes.items() if need},
             want={kind: want for kind, (_, want) in wishes.items() if want},
             ttl=holdings.ttl,
+            again=again,
         )
 
     def answered(self, ask: Ask, answer: Answer, now: float) -> bool:

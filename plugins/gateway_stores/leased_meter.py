@@ -39,6 +39,8 @@ class Waiting:
 
     tokens: int
     cost: int
+    again: float
+    """Seconds within which it will wait anew if it is refused; 0: it will not."""
     outcome: asyncio.Future[Taken | Refusal]
     tries: int = 0
 
@@ -211,11 +213,11 @@ class LeasedMeter:
         return all(pool.lacks_only_others(amount) for pool, amount in self._holdings.amounts(tokens, cost))
 
     def scarce(self) -> bool:
-        """Whether others find every slot taken though some are free here, and nobody here waits for one."""
-        return not self.waiting and self._slots.scarce()
+        """Whether others find every slot taken though some are free here."""
+        return self._slots.scarce()
 
     def let_go(self) -> None:
-        """Give back the slots that are not in use with the next ask."""
+        """Give back the slots that are not in use with the next ask, which may ask for one of them."""
         self._slots.let_go()
 
     def fresh(self, now: float) -> bool:
@@ -244,7 +246,8 @@ class LeasedMeter:
         take ``delay`` seconds. ``final``: give back all that is not in use."""
         self.refresh(now)
         heads = None if final else [(one.tokens, one.cost) for one in islice(self.waiting, MOST_WAITING)]
-        return self._letters.ask(holder, now, delay, heads)
+        again = max((one.again for one in islice(self.waiting, MOST_WAITING)), default=0.0)
+        return self._letters.ask(holder, now, delay, heads, again)
 
     def answered(self, ask: Ask, answer: Answer, now: float) -> None:
         """Take in the answer to ``ask``."""

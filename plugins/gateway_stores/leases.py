@@ -123,10 +123,11 @@ class LeasedWindows:
         return meter
 
     async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False, again: float = 0.0
     ) -> Reservation | Refusal:
         """All or nothing: at once where this process holds enough, or knows that there is nothing to be had;
-        else after an exchange. Raises `StoreUnavailable` with ``on_trouble: closed``."""
+        else after an exchange, or a few if the caller does not ask ``again``. Raises `StoreUnavailable` with
+        ``on_trouble: closed``."""
         assert isinstance(meter, LeasedMeter)
         now = self._clock()
         if force or not meter.waiting:
@@ -143,7 +144,7 @@ class LeasedWindows:
                 # Slots come back at any moment: what was true of them a moment ago is not good enough.
                 if refusal.kind != "parallel" and asyncio.get_running_loop().time() < meter.futile_until:
                     return refusal
-        return await self._wait(meter, tokens, cost)
+        return await self._wait(meter, tokens, cost, again)
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""
@@ -175,6 +176,7 @@ class LeasedWindows:
             return
         if self._site.workers > 1 or meter.holders > 1:
             meter.let_go()
+            meter.again_at = 0.0
             self._queued[meter] = None
             self._wake.set()
 
@@ -192,10 +194,10 @@ class LeasedWindows:
         if self._rota.rouse(meter):
             self._wake.set()
 
-    async def _wait(self, meter: LeasedMeter, tokens: int, cost: int) -> Reservation | Refusal:
+    async def _wait(self, meter: LeasedMeter, tokens: int, cost: int, again: float) -> Reservation | Refusal:
         """Queue for what the next exchanges bring."""
         outcome: asyncio.Future[Taken | Refusal] = asyncio.get_running_loop().create_future()
-        meter.waiting.append(Waiting(tokens, cost, outcome))
+        meter.waiting.append(Waiting(tokens, cost, again, outcome))
         self._queued[meter] = None
         self._wake.set()
         try:
@@ -301,7 +303,7 @@ class LeasedWindows:
         """What to tell who waits first and got nothing; None: to ask again."""
         refusal = meter.refusal(one.tokens, one.cost, now)
         if refusal is not None and meter.placed():
-            if moment < meter.futile_until or not meter.may_change(one.tokens, one.cost):
+            if one.again or moment < meter.futile_until or not meter.may_change(one.tokens, one.cost):
                 return refusal
             meter.again_at = moment + AGAIN
         one.tries += 1

@@ -23,10 +23,10 @@ class Leasing:
         return self._windows.meter(subject, limits)
 
     async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False, again: float = 0.0
     ) -> Reservation | Refusal:
         """All or nothing, mostly from what this process holds already."""
-        return await self._windows.reserve(meter, tokens, cost=cost, force=force)
+        return await self._windows.reserve(meter, tokens, cost=cost, force=force, again=again)
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         """Replace the estimates by the true figures; a second call does nothing."""

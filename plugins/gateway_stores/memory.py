@@ -67,7 +67,7 @@ class MemoryStore:
         return meter
 
     async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False, again: float = 0.0
     ) -> Reservation | Refusal:
         """All or nothing, at this moment."""
         assert isinstance(meter, WindowMeter)

@@ -61,6 +61,9 @@ class Ask:
     """All uses that no answer has acknowledged."""
     ttl: float = 4.0
     """Seconds from now for which the holder may use what it holds."""
+    again: float = 0.0
+    """If what is needed is not granted, the holder asks again within so many seconds: a slot that becomes
+    free meanwhile is kept for it when it is its turn. 0: nobody goes on waiting."""
 
 
 @dataclass(slots=True)
@@ -77,7 +80,8 @@ class Answer:
     """By kind: (seconds until it leaves the window, amount), the one to leave first first; the holder's own
     reported uses are among them. To one who only looks all may be told as one, which leaves with the last."""
     others: Mapping[str, int] = field(default_factory=dict)
-    """By kind: what other holders hold. What those held whose time is over is in ``buckets``."""
+    """By kind: what other holders hold, and slots that are kept for them. What those held whose time is over
+    is in ``buckets``."""
     holders: int = 1
     """Processes that hold or lately held something of this subject, the asking one included."""
 
@@ -102,6 +106,7 @@ def ask_to_json(ask: Ask) -> dict[str, Any]:
         "want": dict(ask.want),
         "uses": [list(use) for use in ask.uses],
         "ttl": ask.ttl,
+        "again": ask.again,
     }
 
 

@@ -46,6 +46,7 @@ def _packed(ask: Ask) -> bytes:
                 for wish in (ask.held, ask.need, ask.want)
             ),
             [[number, kind, age, min(amount, _EXACT)] for number, kind, age, amount in ask.uses],
+            ask.again,
         ]
     )
 

@@ -1,14 +1,16 @@
 -- One subject's windows: `WindowAuthority` of authority.py, which says why. KEYS[1]: the state of the subject.
--- ARGV[1], JSON: [holder, number (0: only to look), ttl, [[kind, limit, seconds], …], held, need, want, [use, …]];
+-- ARGV[1], JSON: [holder, number (0: only to look), ttl, [[kind, limit, seconds], …], held, need, want, [use, …],
+--   again];
 -- ARGV[2], for tests: seconds since the epoch.
 -- Answers JSON: [stale] or [0, acknowledged, holders, now, [[granted, others, seconds, [bucket, amount, …]], …]]
 -- in the order of the kinds; seconds is 0 where there is no window.
 --
 -- The state is {windows, holders} as MessagePack: kind -> {seconds, {bucket, amount, …}} and
--- name -> {number, acknowledged, until, {kind -> amount}}. It expires when nothing in it counts any longer.
+-- name -> {number, acknowledged, until, {kind -> amount}, waits since, waits until}. It expires when nothing in it
+-- counts any longer.
 
-local BUCKETS, LINGER, EXACT = 60, 60, 2 ^ 53
-local holder_name, number, ttl, spans, held, need, want, uses = unpack(cjson.decode(ARGV[1]))
+local BUCKETS, LINGER, TURN, EXACT = 60, 60, 0.5, 2 ^ 53
+local holder_name, number, ttl, spans, held, need, want, uses, again = unpack(cjson.decode(ARGV[1]))
 
 local function clock()
   if ARGV[2] then return tonumber(ARGV[2]) end
@@ -57,7 +59,10 @@ local function load(text)
   end
   for name, holder in pairs(state[2]) do
     local till = math.min(holder[3], now + LINGER)
-    holders[name] = {number = holder[1] + 0, acknowledged = holder[2] + 0, till = till, held = {}}
+    holders[name] = {
+      number = holder[1] + 0, acknowledged = holder[2] + 0, till = till, held = {},
+      waits_since = (holder[5] or math.huge) + 0, waits_until = (holder[6] or 0) + 0,
+    }
     for kind, amount in pairs(holder[4]) do holders[name].held[kind] = amount + 0 end
   end
   return windows, holders
@@ -70,7 +75,8 @@ local function save(windows, holders)
     longest = math.max(longest, window.seconds * (1 + 2 / BUCKETS))
   end
   for name, holder in pairs(holders) do
-    state[2][name] = {holder.number, holder.acknowledged, holder.till, holder.held}
+    local waits_since, waits_until = holder.waits_since, holder.waits_until
+    state[2][name] = {holder.number, holder.acknowledged, holder.till, holder.held, waits_since, waits_until}
   end
   redis.call('SET', KEYS[1], cmsgpack.pack(state), 'PX', string.format('%.0f', (longest + ttl + 1) * 1000))
 end
@@ -148,6 +154,16 @@ local function held_by_others(holders, kind, seconds)
   return exact(sum)
 end
 
+local function kept(holders)
+  -- Slots for those whose turn it is before the asking holder's.
+  local slots, asking = 0, holders[holder_name]
+  for _, holder in pairs(holders) do
+    local waits = holder.waits_since + TURN <= now and now < holder.waits_until
+    if waits and holder.waits_since < asking.waits_since then slots = slots + 1 end
+  end
+  return slots
+end
+
 local function report(windows, holder)
   for _, use in ipairs(uses) do
     local use_number, kind, age, amount = unpack(use)
@@ -159,12 +175,31 @@ local function report(windows, holder)
   for _, window in pairs(windows) do slide_window(window) end
 end
 
-local function grant(windows, holder, others)
-  local free, granted = {}, {}
+local function free_of(windows, holder, others)
+  local free = {}
   for i, span in ipairs(spans) do
     local kind, limit = span[1], exact(span[2])
     free[kind] = limit - used(windows[kind]) - others[i] - (holder.held[kind] or 0)
   end
+  return free
+end
+
+local function queue(holder, free)
+  -- Who only reports may still have somebody who waits.
+  if next(need) == nil then return end
+  local lacks = false
+  for _, span in ipairs(spans) do
+    lacks = lacks or (span[3] == 0 and exact(need[span[1]] or 0) > free[span[1]])
+  end
+  if again > 0 and lacks then
+    holder.waits_since, holder.waits_until = math.min(holder.waits_since, now), now + again
+  else
+    holder.waits_since, holder.waits_until = math.huge, 0
+  end
+end
+
+local function grant(holder, free)
+  local granted = {}
   for kind, amount in pairs(need) do
     if exact(amount) > (free[kind] or 0) then return granted end
   end
@@ -204,9 +239,12 @@ local function answer(windows, holders, granted, others, acknowledged)
   return string.format('[0,%s,%d,%.17g,[%s]]', whole(acknowledged), lately, now, table.concat(kinds, ','))
 end
 
-local function others_of(holders)
+local function others_of(holders, slots)
+  -- With so many slots that are kept for them.
   local others = {}
-  for i, span in ipairs(spans) do others[i] = held_by_others(holders, span[1], span[3]) end
+  for i, span in ipairs(spans) do
+    others[i] = held_by_others(holders, span[1], span[3]) + (span[3] == 0 and slots or 0)
+  end
   return others
 end
 
@@ -220,12 +258,12 @@ local function bury(windows, holders, kind, seconds)
   end
 end
 
-local function told(windows, holders, granted, acknowledged)
+local function told(windows, holders, granted, acknowledged, slots)
   -- Nothing of what this changes is saved: who was only held up will tell what it used.
   for _, span in ipairs(spans) do
     if span[3] > 0 then bury(windows, holders, span[1], span[3]) end
   end
-  return answer(windows, holders, granted, others_of(holders), acknowledged)
+  return answer(windows, holders, granted, others_of(holders, slots), acknowledged)
 end
 
 local function look(windows, holders)
@@ -238,14 +276,15 @@ local function look(windows, holders)
       slide_window(windows[kind])
     end
   end
-  return told(windows, holders, {}, 0)
+  return told(windows, holders, {}, 0, 0)
 end
 
 local function exchange(text)
   local windows, holders = load(text)
   slide(windows, holders)
   if number == 0 then return look(windows, holders) end
-  local holder = holders[holder_name] or {number = 0, acknowledged = 0, till = 0, held = {}}
+  local holder = holders[holder_name]
+    or {number = 0, acknowledged = 0, till = 0, held = {}, waits_since = math.huge, waits_until = 0}
   if number <= holder.number then return '[1]' end
   holders[holder_name] = holder
   for _, span in ipairs(spans) do
@@ -261,16 +300,18 @@ local function exchange(text)
   for kind, amount in pairs(held) do
     if amount > 0 then holder.held[kind] = exact(amount) end
   end
-  local granted = grant(windows, holder, others_of(holders))
-  return nil, windows, holders, granted, holder.acknowledged
+  local slots = kept(holders)
+  local free = free_of(windows, holder, others_of(holders, slots))
+  queue(holder, free)
+  return nil, windows, holders, grant(holder, free), holder.acknowledged, slots
 end
 
-local found, reply, windows, holders, granted, acknowledged = pcall(exchange, redis.pcall('GET', KEYS[1]))
+local found, reply, windows, holders, granted, acknowledged, slots = pcall(exchange, redis.pcall('GET', KEYS[1]))
 if not found then -- what was there is not ours: overwrite it
-  reply, windows, holders, granted, acknowledged = exchange(nil)
+  reply, windows, holders, granted, acknowledged, slots = exchange(nil)
 end
 if windows then
   save(windows, holders)
-  reply = told(windows, holders, granted, acknowledged)
+  reply = told(windows, holders, granted, acknowledged, slots)
 end
 return reply

@@ -50,6 +50,33 @@ async def status(gateway: Gateway, key: str) -> int:
         return response.status
 
 
+async def test_who_waits_at_one_gateway_has_its_turn_though_the_line_at_the_other_is_never_empty(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    slow = {**ECHO, "first_token_ms": 400, "limits": {"max_parallel": 1}}
+    gateways = []
+    async with AsyncExitStack() as stack:
+        for name in ("a", "b"):
+            folder = tmp_path / name
+            folder.mkdir()
+            config = shared(own_redis, folder)
+            config["llm_providers"] = [slow]
+            config["policy"] = {"on_exhausted": "queue", "queue": {"max_wait": "8s"}}
+            gateways.append(await stack.enter_async_context(running(config, folder)))
+        heavy, light = gateways
+
+        async def keeps_asking() -> None:
+            while True:
+                await heavy.ask()
+
+        busy = [asyncio.create_task(keeps_asking()) for _ in range(5)]
+        await until(lambda: heavy.live.queue.size > 0)
+        assert [(await light.ask())[0] for _ in range(2)] == [200] * 2
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+
+
 async def test_without_redis_gateways_that_serve_different_clients_keep_to_a_limit_together(
     own_redis: RedisServer, tmp_path: Path
 ) -> None:

@@ -68,9 +68,9 @@ class LeasedStore(MemoryStore):
         return self.windows.meter(subject, limits)
 
     async def reserve(
-        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False
+        self, meter: Meter, tokens: int, *, cost: int = 0, force: bool = False, again: float = 0.0
     ) -> Reservation | Refusal:
-        return await self.windows.reserve(meter, tokens, cost=cost, force=force)
+        return await self.windows.reserve(meter, tokens, cost=cost, force=force, again=again)
 
     async def settle(self, reservation: Reservation, tokens: int, cost: int = 0) -> None:
         await self.windows.settle(reservation, tokens, cost)

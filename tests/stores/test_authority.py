@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway_stores.authority import LINGER, WindowAuthority
+from gateway_stores.authority import LINGER, TURN, WindowAuthority
 from gateway_stores.quota import LARGEST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
 
 NOW = 1_700_000_040.5
@@ -98,6 +98,60 @@ def test_slots_are_free_when_the_lease_is_over() -> None:
     assert (answer.granted, answer.others) == ({}, {"parallel": 3})
     answer = exchange(authority, ask(2, "b", spans=SLOTS, need={"parallel": 3}), NOW + 4.0)
     assert (answer.granted, answer.others) == ({"parallel": 3}, {"parallel": 0})
+
+
+def waits(number: int, holder: str, **values: Any) -> Ask:
+    """An ask for a slot, of somebody who asks again if there is none."""
+    return ask(number, holder, **{"spans": SLOTS, "need": {"parallel": 1}, "again": 0.3, **values})
+
+
+def full() -> WindowAuthority:
+    """All slots are in use, and ``b`` waits for one since `NOW`."""
+    authority = WindowAuthority()
+    exchange(authority, ask(1, spans=SLOTS, held={"parallel": 3}))
+    assert not exchange(authority, waits(1, "b", again=TURN)).granted
+    return authority
+
+
+def test_a_slot_is_kept_for_who_has_waited_long_enough() -> None:
+    authority = full()
+    early = exchange(authority, waits(2, "a", held={"parallel": 2}), NOW + TURN / 2)
+    assert early.granted == {"parallel": 1}  # for whoever asks first
+    assert not exchange(authority, waits(2, "b"), NOW + TURN).granted
+    late = exchange(authority, waits(3, "a", held={"parallel": 2}), NOW + TURN)
+    assert (late.granted, late.others) == ({}, {"parallel": 1})
+    assert exchange(authority, waits(3, "b"), NOW + TURN + 0.1).granted == {"parallel": 1}
+    assert exchange(authority, waits(4, "a", held={"parallel": 1}), NOW + TURN + 0.1).granted == {
+        "parallel": 1
+    }
+
+
+def test_who_came_first_is_first_to_have_a_slot() -> None:
+    authority = full()
+    for number, holder in ((1, "c"), (2, "b"), (2, "c")):
+        assert not exchange(authority, waits(number, holder, again=TURN), NOW + 0.1 * number).granted
+    exchange(authority, ask(2, spans=SLOTS, held={"parallel": 2}), NOW + 0.3)
+    for number, holder, granted in ((3, "c", {}), (3, "b", {"parallel": 1})):
+        assert exchange(authority, waits(number, holder), NOW + TURN + 0.1).granted == granted, holder
+
+
+@pytest.mark.parametrize(("late", "granted"), [(0.0, {}), (0.1, {"parallel": 1})])
+def test_a_slot_is_kept_for_as_long_as_who_waits_said_and_a_report_of_it_changes_nothing(
+    late: float, granted: dict[str, int]
+) -> None:
+    authority = full()
+    exchange(authority, waits(2, "b", again=TURN + 0.01))
+    exchange(authority, ask(3, "b", spans=SLOTS), NOW + 0.2)
+    answer = exchange(authority, waits(2, "a", held={"parallel": 2}), NOW + TURN + late)
+    assert answer.granted == granted
+
+
+@pytest.mark.parametrize("values", [{"again": 0.0}, {"spans": {**SLOTS, **MINUTE}, "need": {"requests": 11}}])
+def test_no_slot_is_kept_for_who_gives_up_or_could_not_use_it(values: dict[str, Any]) -> None:
+    authority = full()
+    exchange(authority, waits(2, "b", **values))
+    answer = exchange(authority, waits(2, "a", held={"parallel": 2}), NOW + TURN)
+    assert answer.granted == {"parallel": 1}
 
 
 def test_a_lost_holder_frees_its_slots_and_may_have_used_the_rest() -> None:

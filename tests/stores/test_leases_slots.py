@@ -83,6 +83,29 @@ async def test_only_one_waits_for_slots_that_stay_in_use(holders: Holders) -> No
 
 
 @played
+async def test_of_processes_that_always_have_somebody_in_line_each_has_its_turns(holders: Holders) -> None:
+    served = [0, 0, 0]
+
+    async def goes_on(store: LeasedStore, place: int) -> None:
+        """One request after the other; who is refused looks again, as a line does."""
+        meter, until = store.meter(SUBJECT, TWO), store.clock() + 60.0
+        while store.clock() < until:
+            slot = await store.reserve(meter, 0, again=0.5)
+            if isinstance(slot, Refusal):
+                await asyncio.sleep(0.1)
+            else:
+                served[place] += 1
+                await asyncio.sleep(0.3)
+                await store.settle(slot, 0)
+
+    async with holders.store(worker()) as a, holders.store(worker()) as b, holders.store(worker()) as c:
+        busy = [goes_on(a, 0) for _ in range(9)]
+        await asyncio.gather(*busy, goes_on(b, 1), goes_on(c, 2))
+    assert min(served) >= 50, served
+    assert sum(served) >= 0.8 * 60.0 * 2 / 0.3, served  # no slot is idle for long
+
+
+@played
 async def test_who_is_alone_keeps_a_slot_from_one_request_to_the_next(holders: Holders) -> None:
     async with holders.store() as store:
         meter = store.meter(SUBJECT, Limits(parallel=1))

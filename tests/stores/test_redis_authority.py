@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.authority import WindowAuthority
+from gateway_stores.authority import TURN, WindowAuthority
 from gateway_stores.quota import Answer, Ask, Span, Use
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_authority import RedisAuthority
@@ -50,6 +50,7 @@ def steps(draw: st.DrawFn) -> Step:
         need=draw(WISHES),
         want=draw(WISHES),
         ttl=draw(st.sampled_from([0.5, 4.0])),
+        again=draw(st.sampled_from([0.0, 0.3, 30.0])),
     )
     use = st.tuples(st.sampled_from(KINDS), st.floats(-1, 90), st.integers(-20, 30))
     return Step(draw(st.floats(0, 20)), ask, draw(st.lists(use, max_size=4)))
@@ -65,7 +66,18 @@ def forgotten() -> list[Step]:
     ]
 
 
+def in_line() -> list[Step]:
+    """Of two that wait for the slot that a third one has: too short to have it kept, then long enough."""
+    spans, one = {"parallel": Span(1, 0.0)}, {"parallel": 1}
+    b, c = (Ask("key:p/k", name, 1, spans, {}, one, {}, again=30.0) for name in "bc")
+    has, gives = (Ask("key:p/k", "a", 1, spans, held, {}, {}) for held in (one, {}))
+    asks = Ask("key:p/k", "a", 1, spans, {}, one, {})
+    order = [has, b, c, gives, asks, c, b, asks, gives, c, asks, b, asks]
+    return [Step(TURN if place in (3, 7, 9) else 0.0, ask) for place, ask in enumerate(order)]
+
+
 @settings(max_examples=60, deadline=None)
+@example(history=in_line(), unheard=set())
 @example(history=forgotten(), unheard=set())
 @given(history=st.lists(steps(), max_size=25), unheard=st.sets(st.integers(0, 24)))
 def test_any_history_is_answered_as_in_python(

@@ -69,6 +69,25 @@ class SharedStoreConformance:
                 assert told == {"requests": 4, "tokens": 25, "parallel": 1}
                 await asyncio.sleep(SOON / 8)  # what was used is reported meanwhile
 
+    async def test_who_waits_for_a_slot_has_one_though_another_always_asks(self) -> None:
+        async with self.opened([Site(workers=2), Site(workers=2)]) as (here, there):
+            limits = Limits(parallel=1)
+            mine, theirs = here.meter("key:p/k", limits), there.meter("key:p/k", limits)
+
+            async def keeps_asking() -> None:
+                while True:
+                    slot = await here.reserve(mine, 0, again=SOON)
+                    if not isinstance(slot, Refusal):
+                        await asyncio.sleep(0.05)
+                        await here.settle(slot, 0)
+
+            busy = [asyncio.create_task(keeps_asking()) for _ in range(4)]
+            async with asyncio.timeout(4 * SOON):
+                while isinstance(await there.reserve(theirs, 0, again=SOON), Refusal):
+                    pass
+            for task in busy:
+                task.cancel()
+
     async def test_a_fact_is_heard_by_the_others(self) -> None:
         if not self.hears:
             return
