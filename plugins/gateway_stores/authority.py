@@ -239,12 +239,12 @@ class WindowAuthority:
         holder.until = now + ask.ttl
         rest = [other for other in subject.holders.values() if other is not holder]
         kept = dict.fromkeys(_levels(ask), sum(other.precedes(holder, now) for other in rest))
-        others = {
-            kind: sum(other.holds(kind, span.seconds, now) for other in rest) + kept.get(kind, 0)
-            for kind, span in ask.spans.items()
-        }
         free = {
-            kind: span.limit - subject.used(kind) - others[kind] - holder.held.get(kind, 0)
+            kind: span.limit
+            - subject.used(kind)
+            - sum(other.holds(kind, span.seconds, now) for other in rest)
+            - kept.get(kind, 0)
+            - holder.held.get(kind, 0)
             for kind, span in ask.spans.items()
         }
         granted = _granted(ask, free)
