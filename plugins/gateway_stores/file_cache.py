@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -42,6 +43,9 @@ _MIGRATIONS = (
 AHEAD = 5.0
 """Seconds by which the clocks of processes may differ. What is kept later than that from now was kept by a
 clock that was wrong, and would be there for too long."""
+ROOM = 4_000_000
+"""Bytes of the disk that cached answers leave to usage records and limits. They go into a log first, which
+only gets shorter if the database can become longer."""
 AT_ONCE = 100
 """So many expired answers at most are removed in one go: nobody waits for all of them."""
 
@@ -97,6 +101,7 @@ def try_reading(connection: sqlite3.Connection) -> None:
 
 def try_writing(connection: sqlite3.Connection) -> None:
     """The smallest write, which leaves all as it is. (SQLite writes no page in which nothing changes.)"""
+    _leave_room(connection)
     with transaction(connection):
         for step in (1, -1):
             connection.execute("UPDATE sums SET entries = entries + ?", [step])
@@ -120,7 +125,8 @@ def put(
     bounds: tuple[int, int],
 ) -> None:
     """Keep an answer. Where there are more than ``bounds`` allow, entries and bytes, the expired go, then
-    the oldest; some of the expired go in any case."""
+    the oldest; some of the expired go in any case. Raises `OSError` if the disk is nearly full."""
+    _leave_room(connection)
     with transaction(connection):
         connection.execute("DELETE FROM answers WHERE key = ?", [key])
         connection.execute(
@@ -142,6 +148,14 @@ def prune(connection: sqlite3.Connection, now: float) -> bool:
     if removed < AT_ONCE:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return removed == AT_ONCE
+
+
+def _leave_room(connection: sqlite3.Connection) -> None:
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    disk = os.statvfs(path)
+    if disk.f_bavail * disk.f_frsize < ROOM:
+        reason = f"the last {ROOM // 10**6} MB of the disk are for usage records, not for cached answers"
+        raise OSError(errno.ENOSPC, reason, path)
 
 
 def _remove_expired(connection: sqlite3.Connection, now: float) -> int:

@@ -18,7 +18,7 @@ import pytest
 from gateway.api import Filter, Hosting, Limits, Refusal, Site, Store, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.ledger import plain
-from gateway_stores import file_lane
+from gateway_stores import file_cache, file_lane
 from gateway_stores.file import FileStore
 from gateway_stores.file_cache import AT_ONCE
 from gateway_stores.file_lane import Lane
@@ -225,6 +225,25 @@ async def test_a_cache_whose_disk_is_full_is_in_trouble_until_there_is_room(
             assert store.trouble() is not None
             assert await store.cache_get("key") == b"answer"
         await until(lambda: store.trouble() is None)
+
+
+async def test_cached_answers_leave_what_is_left_of_a_disk_to_usage_records(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_lane, "PROBE_SECONDS", 0.005)
+    async with opened(path) as store:
+        await store.cache_put("key", b"answer", 60.0)
+        with monkeypatch.context() as nearly_full:
+            nearly_full.setattr(file_cache, "ROOM", 1 << 60)
+            with pytest.raises(
+                StoreUnavailable, match=f"^{path}.cache: the last .* MB .* not for cached answers"
+            ):
+                await store.cache_put("other", b"answer", 60.0)
+            await store.append([plain(1)])
+            assert await store.cache_get("key") == b"answer"
+            assert store.trouble() is not None
+        await until(lambda: store.trouble() is None)
+        await store.cache_put("other", b"answer", 60.0)
 
 
 async def test_a_cache_that_turns_out_to_be_damaged_is_begun_anew(
