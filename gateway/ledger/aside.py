@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.api import Record
 from gateway.ledger.frame import encode
 from gateway.ledger.journal import Journal
-from gateway.ledger.segment import Damage, Segment
+from gateway.ledger.segment import Segment
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,21 @@ def put_late(journal: Journal, records: Sequence[Record]) -> None:
     journal.count("late", len(records))
 
 
-def report(journal: Journal, segment: Segment, damage: Damage) -> None:
-    """Bytes of a segment that are no record."""
-    facts: dict[str, object] = {"path": str(segment.path), "bytes": len(damage.data)}
-    if damage.torn:
+def report(journal: Journal, segment: Segment) -> None:
+    """Those bytes of a segment that are no record, as far as it was read, in one file and one line."""
+    torn = [damage.data for damage in segment.damaged if damage.torn]
+    damaged = [damage.data for damage in segment.damaged if not damage.torn]
+    segment.damaged.clear()
+    facts: dict[str, object] = {"path": str(segment.path)}
+    if torn:
+        facts["bytes"] = sum(map(len, torn))
         log.warning("a journal ends in half a record, which is dropped", extra=facts)
         journal.count("torn", 1)
-        return
-    path = Path(f"{segment.path}.corrupt-{time.time_ns()}")
-    facts["kept_in"] = _keep(path, damage.data)
-    log.error("a journal is damaged; the rest of it is used", extra=facts)
-    journal.count("damaged", 1)
+    if damaged:
+        facts |= {"bytes": sum(map(len, damaged)), "places": len(damaged)}
+        facts["kept_in"] = _keep(Path(f"{segment.path}.corrupt-{time.time_ns()}"), b"".join(damaged))
+        log.error("a journal is damaged; the rest of it is used", extra=facts)
+        journal.count("damaged", len(damaged))
 
 
 def _keep(path: Path | None, data: bytes) -> str | None:

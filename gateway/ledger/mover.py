@@ -82,8 +82,8 @@ class Mover:
             if segment in self._journal.segments:  # else its records went into another file meanwhile
                 self._abandon(segment, error)
             return 0
-        while segment.damaged:
-            report(self._journal, segment, segment.damaged.pop())
+        if segment.damaged:
+            report(self._journal, segment)
         await self._deliver(await self._records(batch.entries))
         self._journal.acknowledge(segment, batch)
         return len(batch.entries)

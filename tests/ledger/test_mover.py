@@ -338,6 +338,24 @@ async def test_damage_is_skipped_and_kept(tmp_path: Path) -> None:
     assert b"\xff" in kept.read_bytes()
 
 
+async def test_damage_in_many_places_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = leave(tmp_path, *range(9))
+    data = bytearray(path.read_bytes())
+    size = len(data) // 9
+    for number in (1, 3, 5):
+        data[number * size + size // 2] ^= 0xFF
+    path.write_bytes(data)
+    store, count = Troubled(), Count()
+    async with moving(tmp_path, store, count):
+        await until(lambda: len(store.given) == 6)
+    assert count == {"damaged": 3}
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    [kept] = files(tmp_path, "")
+    assert (line.places, line.kept_in) == (3, str(kept))  # type: ignore[attr-defined]
+
+
 async def test_replayed_any_number_of_times_is_replayed_once(tmp_path: Path) -> None:
     store = Troubled()
     data = leave(tmp_path, *range(10)).read_bytes()
