@@ -33,6 +33,7 @@ from gateway.runtime import Live
 from gateway.scrape import TOPIC as METRICS
 from gateway.workers.channel import CallFailed, Channel, ChannelClosed
 from gateway.workers.linked import Linked
+from gateway.workers.orphan import end_with_supervisor
 from gateway.workers.reloading import unpack
 from gateway.workers.shares import Shares
 from gateway.workers.telling import keep_telling
@@ -114,6 +115,7 @@ class Worker(Daemon):
         live = await super()._make_live(handler)
         live.site.holder = self._orders["holder"]
         live.site.workers = self._orders["workers"]
+        live.started = self._orders["started"]
         live.site.ask = self._link.ask if self._orders["asks"] else None
         live.reload_errors = self._orders["errors"]
         return live
@@ -220,6 +222,7 @@ class Link:
 
 
 async def _work(sock: socket.socket) -> int:
+    end_with_supervisor()
     link = Link()
     await link.open(sock)
     registry = Registry.discover()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -45,6 +46,7 @@ class Supervisor:
         self._loaded = beginning.loaded
         plugins = build_plugins(self._loaded.config, registry)  # which check their own settings
         self._workers = workers
+        self._started = time.monotonic()
         self._path = path
         self._controls = Controls(self._reload)
         self._metrics = Metrics(__version__)
@@ -166,6 +168,7 @@ class Supervisor:
             "holder": member.holder,
             "sockets": [sock.fileno() for sock in self._sockets],
             "shares": self._shares.fd,
+            "started": self._started,
             "asks": self._host is not None,
             "replaces": self._crew.complete.is_set(),
             **self._reloading.orders(member),

@@ -137,6 +137,23 @@ async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         await eventually(lambda: not any(map(alive, pids)))
 
 
+async def test_a_worker_that_stands_still_ends_with_its_parent(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        pids = running.pids
+        os.kill(pids[0], signal.SIGSTOP)
+        await running.daemon.kill()
+        await eventually(lambda: not any(map(alive, pids)))
+
+
+async def test_a_worker_that_was_replaced_says_how_long_the_gateway_is_up(tmp_path: Path) -> None:
+    async with working(tmp_path) as running:
+        before = (await running.health())["uptime_seconds"]
+        for pid in running.pids:
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda: len(running.pids) == WORKERS and pid not in running.pids)  # noqa: B023
+            assert (await running.health())["uptime_seconds"] > before
+
+
 async def test_it_gives_up_where_no_worker_can_start(tmp_path: Path) -> None:
     config = settings(server={"tls": {"cert_file": "none.pem", "key_file": "none.pem"}})
     with pytest.raises(RuntimeError, match=r"exit 1 at start(.|\n)*cannot read none.pem"):
