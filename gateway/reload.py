@@ -63,8 +63,10 @@ class Reloaded:
         if self.errors:
             log.error("configuration not reloaded", extra={**facts, "errors": self.errors})
             return
-        facts["restart_required"] = self.restart_required
-        log.info("configuration reloaded" if self.changed else "configuration unchanged", extra=facts)
+        facts["restart_required"] = waiting = self.restart_required
+        unchanged = "settings wait for a restart" if waiting else "configuration unchanged"
+        level = logging.WARNING if waiting else logging.INFO
+        log.log(level, "configuration reloaded" if self.changed else unchanged, extra=facts)
 
 
 def told(problems: Iterable[Problem]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from gateway.config.read import read
 from gateway.config.schema import Config
-from gateway.reload import kept, restart_required
+from gateway.reload import Reloaded, kept, restart_required
 
 ECHO = {"llm_providers": [{"type": "echo"}]}
 
@@ -42,3 +43,20 @@ def test_what_needs_a_restart(tmp_path: Path, sections: dict[str, Any], named: l
     assert restart_required(before, effective) == []
     assert effective.policy == after.policy
     assert (effective == after) is (not named)
+
+
+@pytest.mark.parametrize(
+    ("result", "level", "message"),
+    [
+        (Reloaded(), logging.INFO, "configuration unchanged"),
+        (Reloaded(changed=True), logging.INFO, "configuration reloaded"),
+        (Reloaded(restart_required=["server.workers"]), logging.WARNING, "settings wait for a restart"),
+        (Reloaded(True, [], ["server.workers"]), logging.WARNING, "configuration reloaded"),
+    ],
+)
+def test_settings_that_wait_for_a_restart_are_warned_of(
+    result: Reloaded, level: int, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    result.log("SIGHUP", "1")
+    assert caplog.record_tuples == [("gateway.reload", level, message)]
