@@ -6,7 +6,14 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientError,
+    ClientPayloadError,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    ServerDisconnectedError,
+)
 from yarl import URL
 
 from gateway.api import StoreUnavailable
@@ -37,7 +44,7 @@ class HttpClient:
             raise ValueError("addr: must hold no user and no password: api_key is what is sent")
         if self._base.raw_query_string or self._base.raw_fragment:
             raise ValueError("addr: must have no query (?) and no fragment (#): paths are appended to it")
-        self.name = f"the HTTP store at {self._base.host}"
+        self.name = f"the HTTP store at {self._base.host_port_subcomponent}"
         """For the operator: the rest of an address may be a secret."""
         self.timeout = timeout
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
@@ -106,8 +113,7 @@ class HttpClient:
         except (TimeoutError, ClientError, OSError) as error:
             if isinstance(error, StoreUnavailable):
                 raise
-            what = getattr(error, "strerror", None) or type(error).__name__
-            raise self.unavailable(path, f"cannot be asked: {what}") from None
+            raise self.unavailable(path, _in_words(error)) from None
 
     def unexpected(self, path: tuple[str, ...], status: int) -> StoreUnavailable:
         """What the operator is told of an answer with a status that means trouble."""
@@ -117,3 +123,18 @@ class HttpClient:
     def unavailable(self, path: tuple[str, ...], what: str) -> StoreUnavailable:
         """What the operator is told of a call that failed."""
         return StoreUnavailable(f"{self.name} ({path[0]}) {what}")
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong on the way. No text of an aiohttp error: it may hold the whole address."""
+    match error:
+        case TimeoutError():
+            return "gave no answer in time"
+        case ClientPayloadError() | ServerDisconnectedError():
+            return "broke off its answer"
+        case ClientResponseError():
+            return "answered with something that is not HTTP"
+        case OSError(strerror=str(reason)):
+            return f"cannot be reached: {reason}"
+        case _:
+            return f"cannot be asked: {type(error).__name__}"
