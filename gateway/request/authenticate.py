@@ -50,15 +50,13 @@ def presented_key(request: web.Request) -> str | None:
     found: set[str] = set()
     for value in headers.getall("authorization", ()):
         scheme, _, key = value.partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
+        if scheme.lower() != "bearer":
             raise refusal()
-        found.add(key)
+        found.add(key.strip())
     for name in _KEY_HEADERS:
         if name in headers:
             found.update(headers.getall(name))
-    if len(found) > 1:
-        found.discard("")  # a header that a client has no key for
+    found.discard("")  # a header that a client has no key for
     if len(found) > 1:
         raise refusal("Two different API keys in one request.")
     return found.pop() if found else None

@@ -195,6 +195,13 @@ def test_loopback_and_unix_sockets_are_this_machine(peer: Any, loopback: bool) -
     assert is_loopback_peer(request(peer=peer)) is loopback
 
 
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key"])
+def test_an_empty_key_is_none(name: str) -> None:
+    empty = [(name, "Bearer " if name == "Authorization" else "")]
+    assert presented_key(request(empty)) is None
+    assert found(request(empty, peer=REMOTE, everyone=True, known=KNOWN)) == "anonymous"
+
+
 def test_allow_anonymous_serves_whoever_has_no_key() -> None:
     proxied: Headers = [("X-Forwarded-For", "203.0.113.9"), ("Origin", "https://evil.example")]
     assert found(request(proxied, peer=REMOTE, everyone=True, host="evil.example")) == "anonymous"
