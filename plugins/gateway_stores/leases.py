@@ -311,7 +311,7 @@ class LeasedWindows:
             return None
         meter.futile_until = moment + FUTILE
         fullest = max(meter.readings(), key=lambda reading: reading.used / reading.limit)
-        return refusal or Refusal(fullest.kind, fullest.limit, GUESS)
+        return refusal or Refusal(fullest.kind, fullest.limit, GUESS, pending=True)
 
     def _failed(self, reason: str, *, late: bool) -> None:
         """An exchange failed: nobody waits for the next one."""

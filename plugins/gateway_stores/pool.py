@@ -248,11 +248,20 @@ class Pool:
         return Tally(self.kind, self.limit, sum(amount for _, amount in counted), self.mine.used, reset)
 
     def wait(self, amount: int, now: float, sharers: int = 1) -> float:
-        """Seconds until ``amount`` fits if nothing else comes; 0 if it does, `inf` if it needs others to
-        give back what they hold."""
+        """Seconds until ``amount`` fits if nothing else comes; 0 if it does, `inf` if nothing but what others
+        hold is in the way: they may give it back at any moment."""
         if self.fits(amount, sharers):
             return 0.0
-        mine, known = self.mine.used, self.mirrored + self.others
+        wait = self._until(amount, now, sharers, self.others)
+        if wait == inf:
+            wait = self._until(amount, now, sharers, 0) or inf
+        return wait
+
+    def _until(self, amount: int, now: float, sharers: int, others: int) -> float:
+        """Seconds until ``amount`` fits beside what ``others`` hold; `inf` if it never does."""
+        mine, known = self.mine.used, self.mirrored + others
+        if mine + amount <= (self.limit - known) // sharers:
+            return 0.0
         departures = [(leaves, 0, count) for leaves, count in self.mirror]
         for bucket in self.mine.buckets:
             told = self._told(bucket)

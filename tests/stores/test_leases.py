@@ -107,6 +107,24 @@ async def test_what_another_process_has_reserved_may_come_back_at_any_time(holde
 
 
 @played
+async def test_what_was_used_is_waited_for_though_others_hold_some_as_well(holders: Holders) -> None:
+    async with holders.store() as here, holders.store() as there:
+        limits = Limits(budget=1000, budget_seconds=3600.0)
+        mine, theirs = here.meter("client:c", limits), there.meter("client:c", limits)
+        place = await here.reserve(mine, 0, cost=600)
+        assert not isinstance(place, Refusal)
+        await here.settle(place, 0, 500)
+        held = await there.reserve(theirs, 0, cost=400)
+        assert not isinstance(held, Refusal)
+        for cost in (600, 1000, 5000):
+            answer = await here.reserve(mine, 0, cost=cost)
+            assert isinstance(answer, Refusal)
+            assert (answer.kind, answer.pending) == ("budget", False)
+            assert answer.retry_after > 3500
+        await there.settle(held, 0, 0)
+
+
+@played
 async def test_of_requests_nothing_comes_back_before_they_leave_the_window(holders: Holders) -> None:
     async with holders.store() as here, holders.store() as there:
         limits = Limits(requests=1000)
