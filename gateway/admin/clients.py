@@ -46,12 +46,12 @@ class Rotation(Section):
 async def create(state: AdminState, body: Mapping[str, Any], note: Note) -> dict[str, Any]:
     """Make a client. Its key is in what is returned here, and nowhere else. Raises `AdminError`."""
     live = state.live
-    secret = body.get("key") or new_secret()
+    secret = new_secret() if body.get("key") in (None, "") else body["key"]
     made: list[str] = []
 
     def creation(managed: Managed) -> Managed:
         after = client_edit.create(managed, live.managed.effective, {**body, "key": secret}, time.time())
-        made.extend(after.clients.keys() - managed.clients.keys())
+        made.extend(id_ for id_, client in after.clients.items() if managed.clients.get(id_) is not client)
         return after
 
     await _apply(state, creation)

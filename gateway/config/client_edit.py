@@ -49,9 +49,10 @@ def create(managed: Managed, file: Loaded, body: Mapping[str, Any], now: float) 
     Raises `Taken`, and `ConfigError` with what is wrong with the body.
     """
     checked = validated(ClientConfig, dict(body))
-    if checked.id in managed.clients or checked.id in file.clients:
+    kept = managed.clients.get(checked.id)  # perhaps of a client that is no more in the file: it gives way
+    if checked.id in file.clients or (kept is not None and kept.created_at is not None):
         raise Taken(f'there is a client with the id "{checked.id}" already')
-    key = _key(checked.key.get_secret_value(), managed, file)
+    key = _key(checked.key.get_secret_value(), managed, file, checked.id)
     if checked.id in RESERVED_CLIENT_IDS:
         raise ConfigError([Problem("id", None, "is reserved: choose another", f'"{checked.id}"')])
     _check_providers(checked, file)
@@ -99,7 +100,7 @@ def change(managed: Managed, file: Loaded, id_: str, body: Mapping[str, Any]) ->
 def rotate(managed: Managed, file: Loaded, id_: str, secret: str, until: float) -> Managed:
     """Another key for a client; those it had are good ``until`` then (seconds since the epoch) at most.
 
-    Raises `UnknownClient` and `Taken`.
+    Raises `UnknownClient` and `Taken`, and `ConfigError` for the admin key.
     """
     entry = _entry(managed, file, id_)
     had = entry.keys or file.clients[id_].keys
@@ -169,7 +170,13 @@ def _with(managed: Managed, id_: str, client: ManagedClient) -> Managed:
 
 
 def _key(secret: str, managed: Managed, file: Loaded, own: str | None = None) -> ClientKey:
-    """``own``: the client that may have this key already."""
+    """``own``: the client that may have this key already.
+
+    Raises `Taken`, and `ConfigError` for the admin key.
+    """
+    admin = file.config.server.admin_api_key
+    if admin is not None and secrets.compare_digest(secret.encode(), admin.get_secret_value().encode()):
+        raise ConfigError([Problem("key", None, "is server.admin_api_key: a client needs one of its own")])
     digest = hashlib.sha256(secret.encode()).hexdigest()
     everyone: list[tuple[str, KnownClient | ManagedClient]] = [
         *file.clients.items(),

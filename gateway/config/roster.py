@@ -42,11 +42,11 @@ def roster(
         keys = tuple(key for key in entry.keys if owners.get(key.digest, id_) == id_)
         warnings += _cautions(id_, entry, owners, in_file=base is not None)
         known = before.get(id_)
+        if base is None and entry.created_at is None:
+            warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
+            continue
         if base is None and known is not None and (known.source, known.made_of) == ("api", entry):
             clients[id_] = known if known.keys == keys else replace(known, keys=keys)
-            continue
-        if base is None and not entry.keys:
-            warnings.append(f"the client {id_} is no more in the file: what was changed of it waits for it")
             continue
         merged = merge(there.get(id_), entry.settings, drop_nulls=True)
         try:

@@ -84,6 +84,8 @@ async def test_no_two_generated_keys_are_the_same(gateway: Gateway) -> None:
         ({"id": "anonymous"}, 400, "id"),
         ({"key": "a b"}, 400, "key"),
         ({"key": 5}, 400, "key"),
+        ({"key": 0}, 400, "key"),
+        ({"key": ADMIN_KEY}, 400, "key"),
         ({"limits": {"req_per_min": -1}}, 400, "limits.req_per_min"),
         ({"limits": {"req_per_mim": 1}}, 400, "limits.req_per_mim"),
         ({"budget": {"usd": "5"}}, 400, "budget.usd"),
@@ -291,6 +293,25 @@ async def test_a_client_of_the_file_is_changed_on_top_of_it(
     assert [await status_of(gateway, key) for key in ("sk-client-1", rotated["key"])] == [401, 403]
     assert (await gateway.admin("DELETE", "config/overlay/api_keys/one"))[0] == 200
     assert (await gateway.ask())[0] == 200
+
+
+async def test_a_client_of_the_file_that_was_given_another_key_goes_with_the_file(
+    tmp_path: Path, store: MemoryConfigStore
+) -> None:
+    config = configured(UP, **SERVER)
+    two = {"id": "two", "key": KEY, "allowed_models": ["n"]}
+    async with running(
+        {**config, "api_keys": [*config["api_keys"], two]}, tmp_path, config_store=store
+    ) as gateway:
+        _, rotated = await gateway.admin("POST", "clients/two/rotate", {"grace": "1h"})
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [403, 403]
+        gateway.write(config)
+        assert (await gateway.post_reload())[0] == 200
+        assert [await status_of(gateway, key) for key in (KEY, rotated["key"])] == [401, 401]
+        assert (await gateway.admin("GET", "clients/two"))[0] == 404
+        status, made = await gateway.admin("POST", "clients", {"id": "two"})
+        assert (status, made["source"], made["allowed_models"]) == (201, "api", ["*"])
+        assert [await status_of(gateway, key) for key in (rotated["key"], made["key"])] == [401, 200]
 
 
 async def test_a_client_made_here_is_not_taken_back_as_a_setting(gateway: Gateway) -> None:

@@ -68,3 +68,15 @@ def test_a_client_may_be_given_the_key_that_it_has_in_the_file(load: Load) -> No
     loaded = file(load, "a")
     clients, warnings = together(loaded, a=ManagedClient({}, (keys_of(loaded)["a"], TWO)))
     assert (clients["a"].keys, warnings) == ((keys_of(loaded)["a"], TWO), [])
+
+
+def test_a_client_that_the_file_has_no_more_is_none_whatever_was_changed_of_it(load: Load) -> None:
+    changed = ManagedClient({"limits": {"req_per_min": 5}}, (NEW,))
+    before, warnings = together(file(load, "a"), a=changed)
+    assert (before["a"].keys, warnings) == ((NEW,), [])
+    clients, warnings = together(file(load), before, a=changed)
+    assert (clients, warnings) == (
+        {},
+        ["the client a is no more in the file: what was changed of it waits for it"],
+    )
+    assert together(file(load, "a"), clients, a=changed)[0]["a"].settings.limits.req_per_min == 5
