@@ -63,12 +63,14 @@ def undecodable_head(exc: BaseException | None, data: bytes) -> RawRequestMessag
 
 
 def refusal(error: ApiError, message: RawRequestMessage | None, request_id: str | None = None) -> bytes:
-    """The whole answer, in the dialect of the path in ``message``, if that is known; the connection ends with
-    it."""
-    dialect = dialect_at("" if message is None else message.url.path)
+    """The whole answer, in the dialect of the path in ``message``, if that is known, or as the admin API's
+    errors are; the connection ends with it."""
+    path = "" if message is None else message.url.path.removeprefix("/api")
+    dialect = dialect_at(path)
     if request_id is None:
         request_id = sane_request_id(None if message is None else message.headers.get("x-request-id"))
-    body = orjson.dumps(dialect.error_body(error, request_id))
+    of_admin = {"error": error.message, "details": None} if path.startswith("/admin/") else None
+    body = orjson.dumps(of_admin or dialect.error_body(error, request_id))
     own = "" if dialect.id_header is None else f"{dialect.id_header}: {request_id}\r\n"
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"

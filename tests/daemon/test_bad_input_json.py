@@ -281,6 +281,19 @@ async def test_other_expectations(stand: Stand, path: str) -> None:
     await stand.refuses(message(path, [*BEARER, ("Expect", "x")]), 417, "expectation_failed")
 
 
+@pytest.mark.parametrize("path", ["POST /admin/v1/clients", "GET /api/admin/v1/health"])
+@pytest.mark.parametrize("header", [("Expect", "x"), ("Content-Encoding", "br")], ids=str)
+async def test_what_is_refused_of_the_admin_api_is_refused_as_it_does(
+    stand: Stand, path: str, header: tuple[str, str]
+) -> None:
+    async with connected(stand.port) as peer:
+        await peer.send(message(path, [header], b"{}"))
+        answer = await peer.answer()
+    assert answer.status in (415, 417)
+    body = answer.json()
+    assert (body.keys(), type(body["error"]), body["details"]) == ({"error", "details"}, str, None)
+
+
 @pytest.mark.parametrize(
     ("key", "status", "code"),
     [
