@@ -16,6 +16,9 @@ UNKNOWN_OUTPUT = 256.0
 """Output tokens of a model that has not answered yet."""
 LEARNING = 0.1
 """How much the newest answer moves a model's average."""
+LONGEST = 10
+"""As many times the average, or `UNKNOWN_OUTPUT` if that is more, count of an answer: one absurd figure of a
+provider is not to make every later request look as if no limit had room for it."""
 
 _BASE64 = (string.ascii_letters + string.digits + "+/-_=\\").encode()
 
@@ -57,7 +60,8 @@ class OutputAverages:
     def learn(self, model: str, tokens: int) -> None:
         """``model`` has written a whole answer of ``tokens``."""
         average = self._averages[model]
-        average.value += LEARNING * (tokens - average.value)
+        most = LONGEST * max(average.value, UNKNOWN_OUTPUT)
+        average.value += LEARNING * (min(tokens, most) - average.value)
 
 
 class _Average:

@@ -50,3 +50,12 @@ def test_averages_are_learned_by_model() -> None:
         averages.learn("m", 1000)
     assert averages.of("m") == pytest.approx(1000, rel=0.01)
     assert averages.of("other") == UNKNOWN_OUTPUT
+
+
+def test_one_absurd_answer_is_soon_forgotten() -> None:
+    averages = OutputAverages()
+    averages.learn("m", 900_000_000)
+    assert averages.of("m") < 2 * UNKNOWN_OUTPUT
+    for _ in range(20):
+        averages.learn("m", 100)
+    assert averages.of("m") < UNKNOWN_OUTPUT
