@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Self
 
 NANO = Decimal(1_000_000_000)
+_EXACT = Context(prec=200)
+"""Digits enough for any price and any count: only the end result is rounded."""
 _PER_THOUSANDTH = NANO / 1000  # prices are per 1,000 tokens
 
 
@@ -125,8 +127,9 @@ class Prices:
         A class without a price of its own costs what plain input or output costs, and what is kept in a cache
         for an hour what is kept there at all.
         """
-        thousandths = self._of_tokens(usage)
-        return None if thousandths is None else _nano(thousandths)
+        with localcontext(_EXACT):
+            thousandths = self._of_tokens(usage)
+            return None if thousandths is None else _nano(thousandths)
 
     def cost_by_unit(self, usage: Usage) -> int | None:
         """Cost of an answer that may be billed by other units than tokens, rounded as by `cost`.
@@ -134,11 +137,12 @@ class Prices:
         It is that of the units that were counted and have a price, and of the tokens if the upstream counted
         them and they have one. None if that is nothing.
         """
-        of_units = self._of_units(usage.units)
-        of_tokens = None if usage.estimated and not self.free else self._of_tokens(usage)
-        if of_units is None and of_tokens is None:
-            return None
-        return _nano((of_units or Decimal(0)) + (of_tokens or Decimal(0)))
+        with localcontext(_EXACT):
+            of_units = self._of_units(usage.units)
+            of_tokens = None if usage.estimated and not self.free else self._of_tokens(usage)
+            if of_units is None and of_tokens is None:
+                return None
+            return _nano((of_units or Decimal(0)) + (of_tokens or Decimal(0)))
 
     def _of_tokens(self, usage: Usage) -> Decimal | None:
         """In thousandths of a dollar."""

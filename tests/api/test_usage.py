@@ -76,6 +76,16 @@ def test_a_half_goes_to_the_even_neighbour(tokens: int, nano: int) -> None:
     assert half_a_nano.cost(Usage(input=tokens)) == nano
 
 
+def test_a_price_of_many_digits_is_not_rounded_before_the_cost_is() -> None:
+    price = Decimal("0.00000050000000000000000000000000000000000001")
+    assert Prices(input=price, output=Decimal(0)).cost(Usage(input=1)) == 1
+    searched = Usage(estimated=True, units=Units(searches=1))
+    assert (
+        Prices(search=Decimal("0.00000000050000000000000000000000000000000000001")).cost_by_unit(searched)
+        == 1
+    )
+
+
 def test_classes_are_summed_before_rounding() -> None:
     """Two halves make one; each rounded by itself they would be nothing."""
     half_a_nano = Prices(input=Decimal("0.0000005"), output=Decimal("0.0000005"))
