@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.api import Units
-from gateway.request.checks import invalid
+from gateway.request.checks import MAX_MODEL_NAME, invalid
 from gateway.request.dispatch import ask
 from gateway.request.passed_answer import answering
 from gateway.request.resolve import resolve
@@ -43,8 +43,8 @@ async def passed_upload(tx: Transaction) -> web.StreamResponse:
         tx.body = {name: fields[name] for name in ("model", "response_format") if name in fields}
         if tx.runtime.masked is not None:
             tx.content = logged(tx, orjson.dumps(tx.body))
+        tx.alias = tx.body.get("model", "")[:MAX_MODEL_NAME]
         tx.operation.check({**dict.fromkeys(part.name for part in form.parts), **tx.body})
-        tx.alias = tx.body["model"]
         tx.stream = _truth("stream", fields.get("stream", ""))
         texts = sum(part.end - part.start for part in form.parts if part.name != "file")
         tx.input_estimate = tokens_of_text(texts)

@@ -18,6 +18,7 @@ from gateway.request.accept import read_json
 from gateway.request.account import close_books
 from gateway.request.authenticate import presented_key
 from gateway.request.cache import ANSWERS
+from gateway.request.checks import MAX_MODEL_NAME
 from gateway.request.dispatch import ask
 from gateway.request.ending import broken
 from gateway.request.errors import draining, error_response, internal
@@ -122,8 +123,9 @@ def take(tx: Transaction, body: dict[str, Any], raw: bytes) -> None:
     operation = tx.operation
     if operation.default_model is not None and body.get("model") is None:
         body["model"] = operation.default_model
+    if isinstance(model := body.get("model"), str):  # the record names it even if the request is refused
+        tx.alias = model[:MAX_MODEL_NAME]
     operation.check(body)
-    tx.alias = body["model"]
     tx.asked = operation.asked_tokens(body)
     tx.units = operation.units(body, tx.input_estimate)
     if operation.streams(body):

@@ -214,7 +214,11 @@ async def test_every_request_has_its_record(fake_openai: FakeOpenAI, tmp_path: P
         await gateway.ask(model="none")
         done(404, "model_not_found", alias="none", provider=None, key=None, model=None)
         await gateway.ask(messages=[])
-        done(400, "invalid_value", alias="")
+        done(400, "invalid_value", alias="m")
+        await gateway.ask(model="x" * 300)
+        done(400, "invalid_value", alias="x" * 256)
+        await gateway.ask(model=5)
+        done(400, "invalid_type", alias="")
         async with gateway.session.post(
             gateway.url + "/v1/chat/completions", data=b"{", headers=gateway.headers
         ):
