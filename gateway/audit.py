@@ -151,6 +151,8 @@ def _fault(raw: bytes, previous: str) -> str | None:
     if entry is None:
         return "is not a JSON object"
     if entry.get("previous") != previous:
+        if previous == FIRST:
+            return "is not the first of an audit log: it was changed, or lines before it were removed"
         return "does not follow the line before it: one of the two was changed, or lines between were removed"
     return None
 

@@ -106,6 +106,15 @@ def test_whatever_is_done_to_a_line_shows(log: AuditLog, tamper: object) -> None
     assert found.fault is not None
 
 
+def test_a_log_whose_beginning_was_removed_says_so(log: AuditLog) -> None:
+    log.open()
+    write(log.path, "x", 3)
+    path = Path(log.path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+    assert (fault := verify(log.path).fault) is not None
+    assert fault.startswith("is not the first of an audit log")
+
+
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
     """Files take ``size`` bytes and no more, as on a full disk."""

@@ -106,7 +106,7 @@ def _steps(span: Filter, step: int | None) -> tuple[int, int, int]:
     end = time.time() if span.end is None else span.end
     start = max(end - DAY, 0.0) if span.start is None else span.start
     if start > end:
-        raise AdminError(400, "end: is before start.")
+        raise AdminError(400, "start: is in the future." if span.end is None else "end: is before start.")
     if step is None:
         step = max(math.ceil((end - start) / _USUAL_POINTS / MINUTE), 1) * MINUTE
     if step % MINUTE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -130,7 +131,8 @@ def _row(client: Mapping[str, Any]) -> list[Cell]:
         *(client["id"], client["source"], *flags, client["description"]),
         *(" ".join(client[name]) for name in ("allowed_providers", "allowed_models")),
         *(limits[name] for name in ("req_per_min", "tokens_per_min", "max_parallel")),
-        *(budget["usd"], budget["window"], _exact(spent), client["expires_at"], client["created_at"]),
+        *(f"{Decimal(repr(budget['usd'])).normalize():f}", budget["window"], _exact(spent)),
+        *(client[name] for name in ("expires_at", "created_at")),
         *(usage[name] for name in ("queries", "errors", "input_tokens", "output_tokens")),
         *(_exact(usage["cost_nano_usd"]), usage["unpriced"]),
     ]
