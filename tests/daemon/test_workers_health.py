@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,19 @@ async def test_a_worker_that_hangs_is_missing(tmp_path: Path) -> None:
         assert workers["message"].startswith("1 of 2 workers does not answer")
 
 
+def put_folder_at(path: Path) -> None:
+    """In place of the file, which whoever writes a line makes anew."""
+    while not path.is_dir():
+        path.rename(path.with_suffix(".old"))
+        with suppress(FileExistsError):
+            path.mkdir()
+
+
 async def test_lines_that_workers_have_lost_are_added_up(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "coo-llm.log"
     logging = {"file": {"path": str(path)}, "audit": {"enabled": False}}
     async with working(tmp_path, settings(logging=logging)) as running:
-        await asyncio.to_thread(path.rename, path.with_suffix(".old"))
-        await asyncio.to_thread(path.mkdir)
+        await asyncio.to_thread(put_folder_at, path)
         for pid in running.pids:
             async with running.alone(pid):
                 for _ in range(REQUESTS):
