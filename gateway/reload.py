@@ -51,6 +51,8 @@ class Reloaded:
     errors: list[dict[str, str]] = field(default_factory=list)
     restart_required: list[str] = field(default_factory=list)
     """The settings that wait for a restart, be they changed by this reload or an earlier one."""
+    unread: bool = False
+    """The file was not looked at, for the process that reads it stands still."""
 
     @property
     def outcome(self) -> str:

@@ -18,7 +18,7 @@ import orjson
 import uvloop
 
 from gateway.acceptor import Share
-from gateway.api import ApiError, StoreUnavailable
+from gateway.api import StoreUnavailable
 from gateway.config.read import ConfigError, Loaded, load
 from gateway.daemon import Daemon, cannot_start
 from gateway.instances import installed
@@ -181,16 +181,12 @@ class _Relayed(Reloader):
 
     async def reload(self, why: str) -> Reloaded:
         """As `Reloader.reload`. Where the supervisor stands still, what was changed in the store is taken
-        over, as by every other worker; if that is nothing, it raises `ApiError`."""
+        over all the same, as by every other worker."""
         try:
             async with asyncio.timeout(SIGN_OF_LIFE):
                 await self._channel.call("alive")
         except TimeoutError:
-            result = await self.refresh()
-            if not result.changed:
-                message = "The supervising process does not answer: the file was not read again."
-                raise ApiError("internal_error", message, status=503) from None
-            return result
+            return replace(await self.refresh(), unread=True)
         return Reloaded(**orjson.loads(await self._channel.call("reload", orjson.dumps(why))))
 
 

@@ -140,8 +140,11 @@ async def revert(state: AdminState, where: str, note: Note, revision: str | None
 
 
 async def reload(state: AdminState) -> dict[str, Any]:
-    """Read all again, as SIGHUP does. Raises `AdminError` 422 with every error if it cannot be used."""
+    """Read all again, as SIGHUP does. Raises `AdminError` 422 with every error if it cannot be used, and 503
+    if nobody reads the file and nothing else has changed."""
     result = await state.reloader.reload("admin API")
     if result.errors:
         raise AdminError(422, "configuration invalid", details=result.errors)
+    if result.unread and not result.changed:
+        raise AdminError(503, "The supervising process does not answer: the file was not read again.")
     return outcome(state, result)

@@ -17,6 +17,7 @@ from gateway import managed
 from gateway.admin import clients, pace
 from gateway.api import StoreUnavailable
 from gateway.config.managed import ClientKey, Managed, ManagedClient, serialise
+from gateway.reload import Reloaded
 from gateway.runtime import Live
 from gateway_stores.memory import MemoryConfigStore
 from tests.daemon.running import ADMIN_KEY, Clock, Gateway, configured, running, until
@@ -57,6 +58,25 @@ async def test_a_client_is_made_and_its_key_shown_once(gateway: Gateway, store: 
     _, config = await gateway.admin("GET", "config")
     assert [client["id"] for client in config["api_keys"]] == ["one", "two"]
     assert key not in str(config)
+
+
+async def test_a_change_that_is_in_force_before_the_file_was_looked_at_has_been_made(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a worker whose supervisor stands still: it follows the store by itself."""
+    reloader = gateway.daemon._reloader
+    assert reloader is not None
+    reload = reloader.reload
+
+    async def outrun(why: str) -> Reloaded:
+        await reload("storage.config")
+        return Reloaded(unread=True)
+
+    monkeypatch.setattr(reloader, "reload", outrun)
+    assert (await gateway.admin("POST", "clients", {"id": "two", "key": KEY}))[0] == 201
+    assert await status_of(gateway, KEY) == 200
+    status, body = await gateway.admin("POST", "reload")
+    assert (status, "does not answer" in body["error"]) == (503, True)
 
 
 async def test_where_only_the_answer_of_the_store_is_lost_the_key_is_shown(tmp_path: Path) -> None:
