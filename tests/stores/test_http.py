@@ -101,6 +101,26 @@ async def test_a_server_in_trouble_is_nobody_elses(
     assert await store.requests(Filter(), 10) == [record(1)]
 
 
+async def cut(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"content-length": "100"})
+    await answer.prepare(request)
+    await answer.write(b"{")
+    assert request.transport is not None
+    request.transport.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("trick", "words"), [(stalled, "gave no answer in time"), (cut, "broke off its answer")]
+)
+async def test_what_went_wrong_on_the_way_is_told_in_words_with_the_port(
+    server: HttpStoreServer, store: HttpStore, trick: Trick, words: str
+) -> None:
+    server.trick = trick
+    with pytest.raises(StoreUnavailable, match=rf"^the HTTP store at 127\.0\.0\.1:\d+ \(records\) {words}$"):
+        await store.append([record(1)])
+
+
 def failing_at(*paths: str) -> Trick:
     """Fails whatever is asked below these."""
 
