@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +25,7 @@ SUPERVISES = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HA
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-async def test_it_ends_too(end: signal.Signals, tmp_path: Path) -> None:
+async def test_it_ends_too(end: signal.Signals) -> None:
     supervisor = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SUPERVISES, stdout=asyncio.subprocess.PIPE
     )

@@ -68,6 +68,12 @@ class StoreConformance:
             answers = await asyncio.gather(*(store.reserve(meter, 0) for _ in range(20)))
         assert sum(not isinstance(answer, Refusal) for answer in answers) == 7
 
+    async def test_who_asks_again_is_answered_as_everybody(self) -> None:
+        async with self.opened(ManualClock()) as store:
+            meter = store.meter("key:p/k", Limits(requests=1))
+            answers = [await store.reserve(meter, 0, again=0.5) for _ in range(2)]
+        assert [isinstance(answer, Refusal) for answer in answers] == [False, True]
+
     async def test_a_refusal_by_one_window_takes_nothing_from_the_others(self) -> None:
         async with self.opened(ManualClock()) as store:
             meter = store.meter("key:p/k", Limits(requests=10, tokens=100, parallel=5, session=60))
