@@ -17,6 +17,9 @@ TOGETHER = 0.5
 """Subjects that rest for long come back at whole multiples of this, so that one exchange is for many."""
 LONG = 2.0
 """Seconds of rest from which on that is done."""
+MOST_USES = 100
+"""Uses of one subject on their way at once. After a long time without an answer there are many more: to count
+them all at once would take the authority longer than it is waited for."""
 
 
 class Correspondence:
@@ -38,6 +41,7 @@ class Correspondence:
         self._numbers = numbers
         self._newest = 0
         self._unanswered = False
+        self._left_over = False
 
     def outdate(self) -> None:
         """What was heard is no longer good enough to refuse by."""
@@ -69,7 +73,7 @@ class Correspondence:
             holder=holder,
             number=self._newest,
             spans=holdings.spans(),
-            uses=self._report(now, delay),
+            uses=self._report(now, delay, inf if heads is None else MOST_USES),
             held=holdings.held(),
             need={kind: need for kind, (need, _) in wishes.items() if need},
             want={kind: want for kind, (_, want) in wishes.items() if want},
@@ -92,16 +96,18 @@ class Correspondence:
 
     def rest(self, now: float) -> None:
         """Nothing need be written for as long as what is held, as of ``now``, will do."""
-        until = now + (lasts := self._holdings.lasts(self.holders))
+        until = now + (lasts := 0.0 if self._left_over else self._holdings.lasts(self.holders))
         if lasts >= LONG:
             until -= random.uniform(0.0, lasts / 4)  # or all that began together would come back together
             until = ceil(until / TOGETHER) * TOGETHER
         self.leisure_until = until
 
-    def _report(self, now: float, delay: float) -> list[Use]:
-        """All uses that were not acknowledged, the new ones included."""
-        for pool in self._holdings.pools.values():
-            for bucket, amount in pool.report(now):
-                self._reported.append(Reported(next(self._numbers), pool, bucket, amount))
+    def _report(self, now: float, delay: float, most: float) -> list[Use]:
+        """All uses that were not acknowledged, and new ones up to ``most`` in all; the others stay held."""
         self._reported = deque(one for one in self._reported if one.bucket.leaves > now)
+        pools = self._holdings.pools.values()
+        for pool in pools:
+            for bucket, amount in pool.report(now, most - len(self._reported)):
+                self._reported.append(Reported(next(self._numbers), pool, bucket, amount))
+        self._left_over = any(pool.unsent for pool in pools)
         return [Use(one.number, one.pool.kind, one.age(now, delay), one.amount) for one in self._reported]

@@ -54,7 +54,7 @@ class Rota:
         self._watched.update(dict.fromkeys(meters))
 
     def turn(self, now: float, waited_for: Iterable[LeasedMeter]) -> Sequence[LeasedMeter]:
-        """Those to exchange for at ``now`` (loop time): the ones ``waited_for``, then those that are due, or
+        """Those to exchange for at ``now`` (loop time): the first ``waited_for``, then those that are due, or
         else any one if the authority is doubted."""
         if now >= self._tick_at and not self._due:
             self._tick_at = now + TICK
@@ -63,7 +63,7 @@ class Rota:
                 meter = next(iter(self.awake))
                 self.awake[meter] = self.awake.pop(meter)  # the last to have a turn again
                 self._due.append(meter)
-        chosen = dict.fromkeys(waited_for)
+        chosen = dict.fromkeys(islice(waited_for, self._most))
         while self._due and len(chosen) < self._most:
             chosen[self._due.popleft()] = None
         if self.doubted and not chosen:

@@ -245,8 +245,10 @@ class LeasedMeter:
         """Report, give back and ask for what those who wait need and what will be wanted soon. A message may
         take ``delay`` seconds. ``final``: give back all that is not in use."""
         self.refresh(now)
-        heads = None if final else [(one.tokens, one.cost) for one in islice(self.waiting, MOST_WAITING)]
-        again = max((one.again for one in islice(self.waiting, MOST_WAITING)), default=0.0)
+        there = (one for one in self.waiting if not one.outcome.done())  # the others' clients have left
+        waiting = [*islice(there, MOST_WAITING)]
+        heads = None if final else [(one.tokens, one.cost) for one in waiting]
+        again = max((one.again for one in waiting), default=0.0)
         return self._letters.ask(holder, now, delay, heads, again)
 
     def answered(self, ask: Ask, answer: Answer, now: float) -> None:

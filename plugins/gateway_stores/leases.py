@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from weakref import WeakValueDictionary
@@ -46,9 +47,8 @@ class LeasedWindows:
     """Implements what `gateway.api.Store` says of windows, for every store that has an authority.
 
     A store makes one when it is made, and hands on `open`, `close`, `meter`, `reserve`, `settle`, `release`,
-    `survey` and `trouble`; where it finds its server silent it calls `doubt`. ``name`` says in messages to
-    the operator where the authority is (``redis at cache:6379``), ``census`` how many processes are at it;
-    None: this gateway's workers alone.
+    `survey` and `trouble`; where it finds its server silent it calls `doubt`. ``name`` is the store's in
+    messages (``redis at cache:6379``); ``census`` counts who is at it, None: this gateway's workers alone.
     """
 
     def __init__(
@@ -222,11 +222,9 @@ class LeasedWindows:
             if self._rota.awake:
                 probe_at = self._breaker.probe_at if self._breaker.open else 0.0
                 moments.append(max(self._rota.look_at(now), probe_at))
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout_at(min(moments, default=None)):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     def _choose(self, now: float) -> Sequence[LeasedMeter]:
         """The meters to exchange for, if any."""
@@ -278,6 +276,7 @@ class LeasedWindows:
             raise TimeoutError
         finally:
             exchange.cancel()
+            exchange.add_done_callback(lambda late: late.cancelled() or late.exception())
 
     async def _exchanged(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         answers = await self._authority.exchange(asks)
@@ -292,6 +291,7 @@ class LeasedWindows:
             if not one.outcome.done():
                 outcome = meter.take(one.tokens, one.cost, now) or self._refuse(meter, one, now, moment)
                 if outcome is None:
+                    self._queued[meter] = self._queued.pop(meter)  # behind those who had no turn yet
                     return
                 if isinstance(outcome, Taken):
                     meter.futile_until = 0.0

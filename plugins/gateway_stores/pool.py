@@ -158,16 +158,17 @@ class Pool:
             self.mine.refund(now, bucket, amount)
             self.use(bucket, -amount)
 
-    def report(self, now: float) -> list[tuple[Bucket, int]]:
-        """What is to be reported from now on; nothing of it is given twice."""
+    def report(self, now: float, most: float) -> list[tuple[Bucket, int]]:
+        """What is to be reported from now on, in ``most`` figures; nothing of it is given twice."""
         far = self.limit >= LARGE and self.used <= self.limit // SPARE
         self.mine.cut(COARSE if far else FINE)
-        known, self.unsent = self.unsent, {}
-        unsent = [(bucket, amount) for bucket, amount in known.items() if amount and bucket.leaves > now]
+        known = [(bucket, amount) for bucket, amount in self.unsent.items() if amount and bucket.leaves > now]
+        count = max(int(min(most, len(known))), 0)
+        self.unsent = dict(known[count:])
         self.sent = {bucket: amount for bucket, amount in self.sent.items() if bucket.leaves > now}
-        for bucket, amount in unsent:
+        for bucket, amount in known[:count]:
             self.sent[bucket] = self.sent.get(bucket, 0) + amount
-        return unsent
+        return known[:count]
 
     def acknowledge(self, bucket: Bucket, amount: int, now: float) -> None:
         """The authority has counted what was reported."""

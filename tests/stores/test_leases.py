@@ -17,7 +17,8 @@ from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import granted, refused, used
 from gateway_stores.authority import WindowAuthority
 from gateway_stores.census import Census
-from gateway_stores.leases import PATIENCE
+from gateway_stores.correspondence import MOST_USES
+from gateway_stores.leases import MOST_ASKS, PATIENCE
 from gateway_stores.quota import Answer
 from gateway_stores.unreported import REPORTED
 from tests.stores.leased import EPOCH, LeasedStore
@@ -224,6 +225,13 @@ async def test_those_who_go_while_they_wait_take_nothing(holders: Holders) -> No
         assert meter.in_flight == 1
 
 
+async def spend(store: LeasedStore, meter: Meter, cost: int) -> None:
+    """One request, from beginning to end."""
+    reservation = await store.reserve(meter, 0, cost=cost)
+    assert not isinstance(reservation, Refusal)
+    await store.settle(reservation, 0, cost)
+
+
 async def refuse() -> None:
     """What an authority does that is down."""
     raise StoreUnavailable("connection refused")
@@ -274,6 +282,82 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert set(holders.failures) == {"reserve"}
         assert (await refused(store, meter)).retry_after > 50.0
         assert used(meter) == {"requests": 12}
+
+
+@played
+async def test_after_long_without_the_authority_it_is_told_little_at_once_and_in_the_end_all(
+    holders: Holders,
+) -> None:
+    limits = Limits(requests=10**6, budget=10**12)
+    async with holders.store() as store, holders.store() as there:
+        subjects = [f"client:{number}" for number in range(10)]
+        meters = [store.windows.meter(subject, limits) for subject in subjects]
+        store.authority.delay = refuse
+        for _ in range(600):
+            for meter in meters:
+                await spend(store, meter, 5)
+            await asyncio.sleep(1.0)
+        store.authority.uses = store.authority.exchanges = 0
+        store.authority.delay = None
+        await asyncio.sleep(5.0)
+        assert store.authority.uses <= len(subjects) * MOST_USES * store.authority.exchanges
+        assert all(meter.placed() for meter in meters)
+        for subject in subjects:
+            theirs = there.meter(subject, limits)
+            await there.release(await granted(there, theirs))
+            assert used(theirs)["budget"] == 600 * 5
+
+
+@played
+async def test_what_could_not_be_told_at_once_is_told_before_the_process_goes(holders: Holders) -> None:
+    heard = asyncio.Event()
+
+    async def hear() -> None:
+        heard.set()
+
+    limits = Limits(requests=10**6, budget=10**12)
+    async with holders.store() as going:
+        meter = going.meter("client:c", limits)
+        going.authority.delay = refuse
+        for _ in range(500):
+            await spend(going, meter, 5)
+            await asyncio.sleep(0.1)
+        going.authority.delay = hear
+        await heard.wait()
+        heard.clear()
+        await heard.wait()
+    async with holders.store() as there:
+        theirs = there.meter("client:c", limits)
+        await there.release(await granted(there, theirs))
+        assert used(theirs)["budget"] == 500 * 5
+        assert used(theirs)["requests"] >= 500
+
+
+@played
+async def test_many_subjects_that_are_waited_for_at_once_are_asked_for_in_parts(holders: Holders) -> None:
+    asked: list[int] = []
+
+    async def count() -> None:
+        asked.append(store.authority.asks - sum(asked))
+
+    async with holders.store() as store:
+        store.authority.delay = count
+        meters = [store.meter(f"client:{number}", Limits(requests=1)) for number in range(1000)]
+        await asyncio.gather(*[granted(store, meter) for meter in meters])
+        assert max(asked) == MOST_ASKS
+        assert not holders.failures
+
+
+@played
+async def test_nothing_is_asked_for_those_who_went(holders: Holders) -> None:
+    async with holders.store() as store, holders.store() as there:
+        meter, theirs = (one.meter("key:p/k", Limits(tokens=1000)) for one in (store, there))
+        gone = [asyncio.ensure_future(store.reserve(meter, 400)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for one in gone:
+            one.cancel()
+        await asyncio.wait(gone)
+        await asyncio.gather(granted(store, meter, 10), granted(there, theirs, 900))
 
 
 @played
