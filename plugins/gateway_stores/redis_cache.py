@@ -8,7 +8,7 @@ from typing import Final
 from gateway.api import Site
 from gateway_stores.redis_link import PROMPT, Call, Link, Script
 
-SCRIPT: Final = Script("redis_cache.lua")
+SCRIPT: Final = Script("redis_cache.lua", ":sizes")
 
 
 class RedisCache:

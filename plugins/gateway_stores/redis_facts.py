@@ -8,7 +8,7 @@ from typing import Final
 from gateway_stores.facts import Fact
 from gateway_stores.redis_link import Call, Link, Script
 
-SCRIPT: Final = Script("redis_facts.lua")
+SCRIPT: Final = Script("redis_facts.lua", ":facts")
 WITHIN = 1.0
 """Seconds that one exchange takes at most."""
 

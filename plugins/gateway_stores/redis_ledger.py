@@ -13,7 +13,7 @@ from gateway.api import Dimension, Filter, Record, TooOld, Total
 from gateway.api.ledger import DIMENSIONS, LATENCY_BOUNDS, SUMS, group_of
 from gateway_stores.redis_link import Call, Link, Script, yes
 
-SCRIPT: Final = Script("redis_ledger.lua")
+SCRIPT: Final = Script("redis_ledger.lua", ":records")
 DAY, HOUR, MINUTE = 86_400, 3600, 60
 _BATCH = 100
 """Records of one call: the server does nothing else meanwhile."""

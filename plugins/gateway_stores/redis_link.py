@@ -25,6 +25,7 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
 from gateway.api import StoreUnavailable
@@ -41,9 +42,17 @@ Command = tuple[Any, ...]
 
 
 class Script:
-    """A Lua file beside this module. Its one key names the hash slot of all it touches."""
+    """A Lua file beside this module. It touches its one key, or those that begin with it: ``beside`` is how
+    one of these goes on, and the key itself is never there.
 
-    def __init__(self, name: str) -> None:
+    While a hash slot moves from one server of a cluster to another, each has some of its keys. A call with
+    one key that is missing is sent to the new server, though the keys that the script touches be still with
+    the old one. Of two keys, one is always missing: then both servers say to try again later
+    (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/, multiple keys operations).
+    """
+
+    def __init__(self, name: str, beside: str | None = None) -> None:
+        self.beside = beside
         self.text = Path(__file__).with_name(name).read_bytes()
         self.digest = sha1(self.text, usedforsecurity=False).hexdigest()
 
@@ -57,7 +66,8 @@ class Call:
     args: tuple[str | bytes | int, ...]
 
     def command(self) -> Command:
-        return ("EVALSHA", self.script.digest, 1, self.key, *self.args)
+        keys = [self.key] if self.script.beside is None else [self.key, self.key + self.script.beside]
+        return ("EVALSHA", self.script.digest, len(keys), *keys, *self.args)
 
 
 class Link:
@@ -259,6 +269,8 @@ class Link:
             case ResponseError() if _forbidden(exc):
                 said = self._scrubbed(str(exc))
                 return f"{said}: it needs {_RIGHTS} on ~{self._ours}*, and perhaps more (docs/stores.rst)"
+            case TryAgainError():
+                return "moves what it is asked for to another server: that must end first"
             case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
             case _:

@@ -155,6 +155,28 @@ class RedisCluster:
     def _serves(self) -> bool:
         return all(b"cluster_state:ok" in node.command("CLUSTER", "INFO") for node in self.nodes)
 
+    @contextmanager
+    def moving(self, slot: int) -> Iterator[Callable[[], None]]:
+        """A hash slot is on its way to another master. What is given moves the keys that are there."""
+        masters = [node for node in self.nodes if node.command("ROLE")[0] == b"master"]
+        places = masters[0].command("CLUSTER", "SLOTS")
+        port = next(master[1] for low, high, master, *_ in places if low <= slot <= high)
+        owner = next(node for node in masters if node.port == port)
+        other = next(node for node in masters if node is not owner)
+        owner_id, other_id = (node.command("CLUSTER", "MYID") for node in (owner, other))
+
+        def move() -> None:
+            keys = owner.command("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+            assert owner.command("MIGRATE", HOST, other.port, "", 0, 5000, "KEYS", *keys)
+
+        other.command("CLUSTER", "SETSLOT", slot, "IMPORTING", owner_id)
+        owner.command("CLUSTER", "SETSLOT", slot, "MIGRATING", other_id)
+        try:
+            yield move
+        finally:
+            for node in (other, owner):
+                node.command("CLUSTER", "SETSLOT", slot, "NODE", other_id)
+
     def flush(self) -> None:
         """Forget everything."""
         for node in self.nodes:

@@ -21,7 +21,6 @@ from gateway.logs import encode
 from gateway_stores.redis import RedisStore
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_config import RedisConfigStore
-from gateway_stores.redis_ledger import RedisLedger
 from gateway_stores.redis_link import Call, Link, Script
 from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer, eventually
 from tests.fakes.tcp_proxy import TcpProxy
@@ -283,29 +282,6 @@ async def test_a_cluster_is_followed(redis_cluster: RedisCluster) -> None:
         eventually(lambda: replica.command("ROLE")[0] == b"master")
         await until_healed(read)
     redis_cluster.settle()
-
-
-async def test_a_slot_that_moves_is_asked_for(redis_cluster: RedisCluster) -> None:
-    first, second = redis_cluster.nodes[1:3]
-    slot = 8000
-    prefix = next(name for name in PREFIXES if key_slot(name.encode()) == slot)
-    ids = [node.command("CLUSTER", "MYID") for node in (first, second)]
-    second.command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
-    first.command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
-    async with _cluster_link(redis_cluster) as link:
-        ledger = RedisLedger(link, f"{{{prefix}}}")
-        assert await ledger.request("none") is None
-    for node in (second, first):
-        node.command("CLUSTER", "SETSLOT", slot, "STABLE")
-
-
-@asynccontextmanager
-async def _cluster_link(cluster: RedisCluster) -> AsyncIterator[Link]:
-    link = Link(parse_address(cluster.address), 5.0, "coo-llm")
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -> None:
