@@ -10,7 +10,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection
+from redis.asyncio.connection import BlockingConnectionPool, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
@@ -248,7 +248,9 @@ class Link:
             }
             if address.tls:
                 settings |= {"connection_class": SSLConnection, "ssl_ca_certs": address.ca_file}
-            pool = self._pools[host] = ConnectionPool(max_connections=_MAX_CONNECTIONS, **settings)
+            # Who finds all in use waits: for no longer than its own time, as `run` says.
+            pool = BlockingConnectionPool(max_connections=_MAX_CONNECTIONS, timeout=None, **settings)
+            self._pools[host] = pool
         return pool
 
     def _unavailable(self, exc: Exception) -> StoreUnavailable:

@@ -301,6 +301,13 @@ async def test_a_cluster_heals_when_a_master_dies(redis_cluster: RedisCluster) -
     redis_cluster.settle()
 
 
+async def test_more_calls_than_connections_wait_for_each_other(shared_redis: RedisServer) -> None:
+    async with document(f"redis://{shared_redis.address}") as store:
+        await store.write(b"data", "")
+        documents = await asyncio.gather(*[store.read() for _ in range(200)])
+        assert {document.data for document in documents} == {b"data"}
+
+
 async def test_what_uvloop_says_of_a_lost_connection_is_trouble(
     shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
