@@ -66,8 +66,8 @@ def _refused(tx: Transaction, refusal: Refusal) -> ApiError:
         spent = True
         resets = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
         message = (
-            f"This API key's {limit} has no room for this request: ${usd(used)} of it is spent, reserved or held "
-            f"by other processes. There will be room again in {_span(refusal.retry_after)}, at "
+            f"This API key's {limit} has no room for this request: ${usd(used)} of it is spent, reserved or "
+            f"held by other processes. There will be room again in {_span(refusal.retry_after)}, at "
             f"{resets:%Y-%m-%dT%H:%M:%SZ}, or sooner if requests in flight cost less than they may."
         )
     else:
