@@ -59,7 +59,8 @@ def undecodable_head(exc: BaseException | None, data: bytes) -> RawRequestMessag
         messages, _, _ = parser.feed_data(data)
     except HttpProcessingError:
         return None
-    return messages[-1][0] if messages else None
+    coded = (head for head, _ in messages if head.compression not in (None, "gzip", "deflate"))
+    return next(coded, None)  # others may follow it
 
 
 def refusal(error: ApiError, message: RawRequestMessage | None, request_id: str | None = None) -> bytes:

@@ -11,6 +11,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import StreamWriter
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
 
@@ -203,8 +204,10 @@ class Connection(RequestHandler):
             self._server.expected.discard(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(broken_http(message.exc), self._undecodable)
-                break
+                if self._undecodable is None:
+                    self._refuse(broken_http(message.exc))
+                    break
+                message, payload = self._undecodable, self._undecoded_body()
             if (error := unacceptable(message)) is not None:
                 self._refuse(error, message)
                 break
@@ -251,6 +254,13 @@ class Connection(RequestHandler):
         for body in bodies:
             if not body.is_eof():
                 body.set_exception(web.RequestPayloadError("the body is broken"))
+
+    def _undecoded_body(self) -> StreamReader:
+        """In place of one whose coding the parser does not know: it is there but cannot be read, and whoever
+        wants to can say why."""
+        body = StreamReader(self, 1, loop=self._loop)
+        body.set_exception(web.RequestPayloadError("the content coding is not known"))
+        return body
 
     def _resume_parser(self) -> None:
         if self._parser is not None:
@@ -309,7 +319,7 @@ class Connection(RequestHandler):
             error = ApiError("internal_error", f"Internal error; request id {request_id}.")
             self._refuse(error, request._message, request_id)
 
-    def _refuse(self, error: ApiError, message: Any, request_id: str | None = None) -> None:
+    def _refuse(self, error: ApiError, message: Any = None, request_id: str | None = None) -> None:
         """Answer what broke HTTP itself, in JSON as its client knows it; the connection ends with it."""
         if self.transport is not None:
             self._server.on_refusal(error.code)
