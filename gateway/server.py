@@ -11,13 +11,12 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import StreamWriter
-from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
 from gateway.expected import Expected
-from gateway.refusals import broken_http, refusal, unacceptable, undecodable_head
+from gateway.refusals import broken_http, refusal, unacceptable, undecodable
 from gateway.request_id import new_request_id
 
 log = logging.getLogger(__name__)
@@ -60,7 +59,6 @@ class Connection(RequestHandler):
         "_header_deadline",
         "_server",
         "_stall_timer",
-        "_undecodable",
         "begun",
         "held_back",
         "on_eof",
@@ -74,7 +72,6 @@ class Connection(RequestHandler):
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._undecodable: Any = None  # the head at which the parser gave up, if for its content coding alone
         self.begun = False
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
@@ -104,7 +101,8 @@ class Connection(RequestHandler):
             self._cancel_header_deadline()
             if self._messages and isinstance(broken := self._messages[-1][0], _ErrInfo):
                 self._give_up_body()
-                self._undecodable = undecodable_head(broken.exc, data)
+                if (coded := undecodable(broken.exc, data)) is not None:
+                    self._messages[-1] = coded
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
@@ -204,10 +202,8 @@ class Connection(RequestHandler):
             self._server.expected.discard(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                if self._undecodable is None:
-                    self._refuse(broken_http(message.exc))
-                    break
-                message, payload = self._undecodable, self._undecoded_body()
+                self._refuse(broken_http(message.exc))
+                break
             if (error := unacceptable(message)) is not None:
                 self._refuse(error, message)
                 break
@@ -254,13 +250,6 @@ class Connection(RequestHandler):
         for body in bodies:
             if not body.is_eof():
                 body.set_exception(web.RequestPayloadError("the body is broken"))
-
-    def _undecoded_body(self) -> StreamReader:
-        """In place of one whose coding the parser does not know: it is there but cannot be read, and whoever
-        wants to can say why."""
-        body = StreamReader(self, 1, loop=self._loop)
-        body.set_exception(web.RequestPayloadError("the content coding is not known"))
-        return body
 
     def _resume_parser(self) -> None:
         if self._parser is not None:
