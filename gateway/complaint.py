@@ -25,6 +25,8 @@ class Complaint:
                 facts["error"] = f"{type(error).__name__}: {error}"
             self._logger.warning(message, extra=facts)
 
-    def relent(self) -> None:
-        """All is well again: the next one is news."""
-        self._quiet_until = 0.0
+    def relent(self, message: str) -> None:
+        """All is well again: log that, if the trouble was logged, and let the next one be news."""
+        if self._quiet_until:
+            self._quiet_until = 0.0
+            self._logger.info(message)

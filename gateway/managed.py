@@ -153,7 +153,7 @@ class ManagedConfig:
         if version != self._version:
             changed()
             return
-        self._failures.pop("read", None)
+        self._works("read")
         if self._to_be_remembered():
             await self.update(lambda managed: replace(managed, clients_existed=True))
         elif self.unwritten is not None:
@@ -248,7 +248,11 @@ class ManagedConfig:
                 log.error("storage.config fails", extra={"operation": operation, "error": str(exc)})
             self._failures[operation] = str(exc)
             raise
-        self._failures.pop(operation, None)
+        self._works(operation)
+
+    def _works(self, operation: str) -> None:
+        if self._failures.pop(operation, None) is not None:
+            log.info("storage.config works again", extra={"operation": operation})
 
 
 def _version(settings: str, managed: Managed | None, clients: Mapping[str, KnownClient]) -> str:

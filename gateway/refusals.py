@@ -10,6 +10,8 @@ from aiohttp import HttpVersion10, HttpVersion11
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import BadStatusLine, ContentEncodingError, HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web import RequestPayloadError
 
 from gateway.api.errors import ApiError
 from gateway.dialects.spoken import dialect_at
@@ -48,18 +50,24 @@ def broken_http(exc: BaseException | None) -> ApiError:
     return ApiError("invalid_request", "The request is not valid HTTP/1.1.")
 
 
-def undecodable_head(exc: BaseException | None, data: bytes) -> RawRequestMessage | None:
-    """The head in ``data`` at which the parser raised ``exc``, if that was for its content coding alone; None
-    also if it began before."""
+def undecodable(exc: BaseException | None, data: bytes) -> tuple[RawRequestMessage, StreamReader] | None:
+    """The request in ``data`` at which the parser raised ``exc``, if that was for its content coding alone:
+    its head, and a body that cannot be read, for the application to refuse. None also if it began before."""
     if not isinstance(exc, ContentEncodingError):
         return None
     loop = asyncio.get_running_loop()
-    parser = HttpRequestParser(BaseProtocol(loop), loop, _MUCH, auto_decompress=False)
+    protocol = BaseProtocol(loop)
+    parser = HttpRequestParser(protocol, loop, _MUCH, auto_decompress=False)
     try:
         messages, _, _ = parser.feed_data(data)
     except HttpProcessingError:
         return None
-    return messages[-1][0] if messages else None
+    for head, _ in messages:
+        if head.compression not in (None, "gzip", "deflate"):  # others may follow it
+            body = StreamReader(protocol, 1, loop=loop)
+            body.set_exception(RequestPayloadError("the content coding is not known"))
+            return head, body
+    return None
 
 
 def refusal(error: ApiError, message: RawRequestMessage | None, request_id: str | None = None) -> bytes:

@@ -16,7 +16,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.api.errors import ApiError
 from gateway.expected import Expected
-from gateway.refusals import broken_http, refusal, unacceptable, undecodable_head
+from gateway.refusals import broken_http, refusal, unacceptable, undecodable
 from gateway.request_id import new_request_id
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,6 @@ class Connection(RequestHandler):
         "_header_deadline",
         "_server",
         "_stall_timer",
-        "_undecodable",
         "begun",
         "held_back",
         "on_eof",
@@ -73,7 +72,6 @@ class Connection(RequestHandler):
         self._header_deadline: asyncio.TimerHandle | None = None
         self._half_closed = False
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._undecodable: Any = None  # the head at which the parser gave up, if for its content coding alone
         self.begun = False
         """Part of the answer has gone out past aiohttp, and no other can be given."""
         self.held_back = False
@@ -103,7 +101,8 @@ class Connection(RequestHandler):
             self._cancel_header_deadline()
             if self._messages and isinstance(broken := self._messages[-1][0], _ErrInfo):
                 self._give_up_body()
-                self._undecodable = undecodable_head(broken.exc, data)
+                if (coded := undecodable(broken.exc, data)) is not None:
+                    self._messages[-1] = coded
         elif self._header_deadline is None:
             self._header_deadline = self._loop.call_later(HEADER_DEADLINE, self._head_overdue)
 
@@ -203,7 +202,7 @@ class Connection(RequestHandler):
             self._server.expected.discard(self)
             self._resume_parser()
             if isinstance(message, _ErrInfo):
-                self._refuse(broken_http(message.exc), self._undecodable)
+                self._refuse(broken_http(message.exc))
                 break
             if (error := unacceptable(message)) is not None:
                 self._refuse(error, message)
@@ -309,7 +308,7 @@ class Connection(RequestHandler):
             error = ApiError("internal_error", f"Internal error; request id {request_id}.")
             self._refuse(error, request._message, request_id)
 
-    def _refuse(self, error: ApiError, message: Any, request_id: str | None = None) -> None:
+    def _refuse(self, error: ApiError, message: Any = None, request_id: str | None = None) -> None:
         """Answer what broke HTTP itself, in JSON as its client knows it; the connection ends with it."""
         if self.transport is not None:
             self._server.on_refusal(error.code)

@@ -207,23 +207,36 @@ async def test_broken_http_is_answered_in_json_and_closed(served: Served, reques
     assert served.seen == []
 
 
-@pytest.mark.parametrize(
-    ("field", "status"),
-    [(b"Content-Encoding: br", 415), (b"Content-Encoding: zstd", 415), (b"Expect: x", 417)],
-)
-@pytest.mark.parametrize("before", [b"", b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"])
+BEFORE = [b"", b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"]
+
+
+@pytest.mark.parametrize("before", BEFORE)
 async def test_what_is_refused_by_its_head_is_told_in_the_words_of_its_path(
-    served: Served, field: bytes, status: int, before: bytes
+    served: Served, before: bytes
 ) -> None:
     for path, dialect in ((b"/v1/messages", MESSAGES), (b"/v1/chat/completions", CHAT)):
-        message = b"POST %b HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n%b\r\nContent-Length: 2\r\n\r\n{}"
-        answers = await talk(served.port, before + message % (path, field))
+        message = b"POST %b HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nExpect: x\r\n\r\n" % path
+        answers = await talk(served.port, before + message)
         got = answers[answers.rindex(b"HTTP/1.1 ") :]
         head, _, body = got.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert head.startswith(b"HTTP/1.1 417 ")
         assert b"\r\nx-request-id: mine\r\n" in head
         assert (b"\r\nrequest-id: mine\r\n" in head) is (dialect is MESSAGES)
         assert json.loads(body).keys() == dialect.error_body(ApiError("invalid_request", ""), "mine").keys()
+
+
+@pytest.mark.parametrize("path", [b"/collect", b"/unread"])
+@pytest.mark.parametrize("coding", [b"br", b"zstd"])
+@pytest.mark.parametrize("before", BEFORE)
+async def test_a_coding_that_the_parser_does_not_know_is_the_application_s_to_refuse(
+    served: Served, before: bytes, coding: bytes, path: bytes
+) -> None:
+    """It has the head, and a body that cannot be read; nothing that follows is taken for a request."""
+    message = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Encoding: %b\r\nContent-Length: 2\r\n\r\n{}"
+    answers = await talk(served.port, before + message % (path, coding) + b"GET /direct HTTP/1.1\r\n" + CLOSE)
+    got = answers[answers.rindex(b"HTTP/1.1 ") :]
+    assert got.startswith(b"HTTP/1.1 %d " % (400 if path == b"/collect" else 401))
+    assert served.seen == []
 
 
 async def test_a_head_whose_beginning_had_come_before_is_refused_as_any(served: Served) -> None:

@@ -19,6 +19,9 @@ _AT_ONCE = 500
 """Records that a stream looks at with each poll: all that are new, unless there are more."""
 _LONGEST = 3600.0
 """Seconds that a request may have taken which a stream still shows: its id is of its admission."""
+_AHEAD = 60.0
+"""Seconds by which another gateway's clock may be ahead of ours. What is from later than that was admitted
+while a clock was wrong: it would be the newest until then."""
 _REMEMBERED = 10 * _AT_ONCE
 
 
@@ -54,7 +57,8 @@ class Tail:
 
     async def news(self) -> list[dict[str, Any]]:
         """The records that were not there the last time, oldest first. Raises as `ask` does."""
-        wanted = replace(self._wanted, start=time.time() - _LONGEST)
+        now = time.time()
+        wanted = replace(self._wanted, start=now - _LONGEST, end=now + _AHEAD)
         found = await ask(self._state, lambda: self._state.live.store.requests(wanted, _AT_ONCE))
         news = [record for record in reversed(found) if record.id not in self._known]
         self._known.update(dict.fromkeys(record.id for record in news))

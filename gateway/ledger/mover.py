@@ -70,7 +70,7 @@ class Mover:
                     pending = self._journal.pending
                     self._complain("usage records wait for the store", error, pending=pending)
                     return False
-        self._complain.relent()
+        self._complain.relent("the store takes usage records again")
         return True
 
     async def _move_some(self, segment: Segment) -> int:

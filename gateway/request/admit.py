@@ -66,9 +66,9 @@ def _refused(tx: Transaction, refusal: Refusal) -> ApiError:
         spent = True
         resets = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
         message = (
-            f"This API key's {limit} has no room for this request: ${usd(used)} of it is spent or reserved. "
-            f"There will be room again in {_span(refusal.retry_after)}, at {resets:%Y-%m-%dT%H:%M:%SZ}, or "
-            "sooner if requests in flight cost less than they may."
+            f"This API key's {limit} has no room for this request: ${usd(used)} of it is spent, reserved or "
+            f"held by other processes. There will be room again in {_span(refusal.retry_after)}, at "
+            f"{resets:%Y-%m-%dT%H:%M:%SZ}, or sooner if requests in flight cost less than they may."
         )
     else:
         message = f"This API key's {limit} is reached."

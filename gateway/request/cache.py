@@ -35,6 +35,8 @@ PATIENCE = 0.02
 """Seconds a request waits for the store to say whether it has the answer."""
 PUT_PATIENCE = 1.0
 """Seconds the store may take to keep one; no request waits for it."""
+MOST_ON_WAY = 32 * 1024 * 1024
+"""Bytes on their way to the store from which on no further answer is sent there."""
 MISSES = 3
 """Failures in a row after which the store is not asked for a while."""
 REST = 1.0
@@ -56,6 +58,8 @@ class Answers:
         self._assembling = asyncio.Lock()
         self._storing: dict[str, bytes] = {}
         """What is on its way to the store: to be had already."""
+        self._on_way = 0
+        """Bytes of that, and of what others have replaced there."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._rests_until = 0.0
@@ -151,7 +155,10 @@ class Answers:
     def _put(self, key: str, entry: Entry, settings: Cache, body: bytes | None) -> None:
         if body is None or len(body) > settings.max_entry_kb * 1024 or self._resting():
             return
+        if self._on_way >= MOST_ON_WAY:  # the store is slower than answers come: they are not kept
+            return
         packed = self._storing[key] = entry._replace(body=body).pack()
+        self._on_way += len(packed)
         self._in_background(self._store_one(key, packed, settings.ttl_seconds))
 
     async def _store_one(self, key: str, packed: bytes, seconds: float) -> None:
@@ -162,6 +169,7 @@ class Answers:
         except Exception as exc:  # of whatever kind: a request is answered without the cache
             self._failed("cache_put", exc)
         finally:
+            self._on_way -= len(packed)
             if self._storing.get(key) is packed:
                 del self._storing[key]
 

@@ -87,8 +87,8 @@ class Flight:
         if error is None or leader.first_token is not None:
             return error
         waited = tx.waited_seconds >= _WAITED * tx.runtime.config.policy.queue.max_wait
-        shared = error.source in (Source.PROVIDER, Source.CALLER) and (leader.tries or waited)
-        return error if shared else None
+        shared = error.source in (Source.PROVIDER, Source.CALLER) or error.code == "upstream_rate_limited"
+        return error if shared and (leader.tries or waited) else None
 
 
 class Flights:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from gateway.api import ApiError, Kind, Outcome, Unsupported
+from gateway.api import ApiError, Kind, Outcome, Source, Unsupported
 from gateway.catalog import Target
 from gateway.request.errors import from_outcome
 from gateway.request.transaction import Transaction
+from gateway.routing.circuit import CircuitState
 
 _RESTING = frozenset({Kind.LIMITED, Kind.OVERLOADED, Kind.KEY, Kind.QUOTA})
 """Failures after which a key is not used for a while."""
@@ -70,13 +71,25 @@ def exhausted(
         error.retry_after = wait or failure.retry_after
         return error
     if wait is not None:
-        return ApiError(
+        error = ApiError(
             "upstream_rate_limited",
             "Every provider key for this model is at its limit or cooling down.",
             retry_after=wait,
             details={"limit": None, "remaining": 0, "retry_after": round(wait, 3)},
         )
+        if failure is None and not _troubled(targets):
+            error.source = Source.POLICY
+        return error
     return _unavailable(tx, targets)
+
+
+def _troubled(targets: Sequence[Target]) -> bool:
+    """Whether a provider has its part in it that none of them is used: else only our own limits do."""
+    now = time.monotonic()
+    return any(
+        now < target.meter.cooled_until or target.state.circuit.state(now) is CircuitState.OPEN
+        for target in targets
+    )
 
 
 def _unavailable(tx: Transaction, targets: Sequence[Target]) -> ApiError:

@@ -100,15 +100,17 @@ class Crew:
         well, but not waited for."""
         asking = {asyncio.ensure_future(member.ask(topic, payload)): member for member in self.serving}
         hopeful = [task for task, member in asking.items() if not _silent(member)]
-        if hopeful:
-            await asyncio.wait(hopeful, timeout=seconds)
-        else:
-            await asyncio.sleep(0)  # so that the calls go out
+        try:
+            if hopeful:
+                await asyncio.wait(hopeful, timeout=seconds)
+            else:
+                await asyncio.sleep(0)  # so that the calls go out
+        finally:
+            for task in asking:
+                task.cancel()  # which changes nothing for those that are done
         answers = {}
         for task, member in asking.items():
-            if not task.done():
-                task.cancel()
-            elif not isinstance(task.exception(), ChannelClosed | CallFailed):
+            if task.done() and not isinstance(task.exception(), ChannelClosed | CallFailed):
                 answers[member] = task.result()
         return answers
 

@@ -5,11 +5,11 @@ What such a service must offer is described in ``docs/http-store.yaml`` (OpenAPI
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -38,6 +38,8 @@ CACHE_SECONDS = 0.25
 """Seconds that a call for cached answers takes at most."""
 COUNT_SECONDS = 0.25
 """Seconds that a call for the usage counters takes at most."""
+COUNTERS = 16
+"""As many usage counters are added to at once: records wait for them."""
 
 
 @dataclass(eq=False)
@@ -97,14 +99,13 @@ class HttpStore(Leasing):
             self._refuses = Trouble(str(error), self._refuses.since if self._refuses else time.time())
             raise
         self._refuses = None
-        with suppress(StoreUnavailable):
-            await self._count([record for record in records if record.id in added])
+        await self._count([record for record in records if record.id in added])
         if too_old:
             raise TooOld([record for record in records if record.id in too_old])
 
     async def _count(self, records: Sequence[Record]) -> None:
-        """Counters for whoever reads the server directly; our own totals come from the records. The first one
-        that is not counted ends it, and is not tried again: further records wait for this."""
+        """Counters for whoever reads the server directly; our own totals come from the records. Once one
+        cannot be counted no other is begun, nor is any tried again: further records wait for this."""
         sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         for record in records:
             if record.provider is not None and record.key is not None:
@@ -113,10 +114,19 @@ class HttpStore(Leasing):
                 sums[*subject, "input_tokens"] += record.input_tokens
                 sums[*subject, "output_tokens"] += record.output_tokens
                 sums[*subject, "cost_nano_usd"] += record.cost_nano_usd or 0
-        for path, delta in sums.items():
-            if delta:
-                inc = ("usage", *path, "inc")
-                await self._post("usage", inc, {"delta": delta}, _anything, timeout=COUNT_SECONDS)
+        due = [(("usage", *path, "inc"), delta) for path, delta in sums.items() if delta]
+
+        async def one_by_one() -> None:
+            while due:
+                path, delta = due.pop()
+                try:
+                    await self._post("usage", path, {"delta": delta}, _anything, timeout=COUNT_SECONDS)
+                except StoreUnavailable:
+                    due.clear()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(len(due), COUNTERS)):
+                group.create_task(one_by_one())
 
     async def requests(self, filter: Filter, limit: int, before: str | None = None) -> list[Record]:
         """The newest records that match, newest first."""

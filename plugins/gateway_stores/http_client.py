@@ -104,12 +104,12 @@ class HttpClient:
                 timeout=ClientTimeout(total=timeout or self.timeout),
                 allow_redirects=False,
             ) as answer:
-                content = await answer.content.read(max_bytes + 1)
-                while len(content) <= max_bytes and (more := await answer.content.read(max_bytes)):
+                content = bytearray()
+                while len(content) <= max_bytes and (more := await answer.content.readany()):
                     content += more
                 if len(content) > max_bytes:
                     raise self.unavailable(path, f"answered with more than {max_bytes} bytes")
-                return answer.status, content, answer.headers.get("etag", "")
+                return answer.status, bytes(content), answer.headers.get("etag", "")
         except (TimeoutError, ClientError, OSError) as error:
             if isinstance(error, StoreUnavailable):
                 raise

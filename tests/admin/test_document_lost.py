@@ -73,7 +73,10 @@ async def test_it_is_written_again_and_outlives_a_restart(
         assert (await again.ask())[0] == 401
 
 
-async def test_until_it_can_be_written_what_was_read_last_stays(gateway: Gateway, store: Forgetful) -> None:
+async def test_until_it_can_be_written_what_was_read_last_stays(
+    gateway: Gateway, store: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gateway.managed")
     store.full = True
     store.forget()
     await until(lambda: gateway.live.managed.unwritten is not None)
@@ -83,6 +86,9 @@ async def test_until_it_can_be_written_what_was_read_last_stays(gateway: Gateway
     store.full = False
     await until(lambda: store._document.data != b"")
     assert (await gateway.admin("GET", "health"))[1]["status"] == "ok"
+    of_writing = [line for line in caplog.records if vars(line).get("operation") == "write"]
+    said = [(line.levelname, line.message) for line in of_writing]
+    assert said == [("ERROR", "storage.config fails"), ("INFO", "storage.config works again")]
 
 
 async def test_a_change_is_made_to_what_was_read_last(gateway: Gateway, store: Forgetful) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from gateway.admin import requests, stream
 from gateway.admin.calls import requests as calls
+from gateway.api import Record
 from tests.admin.calling import ECHO, administered, call
 from tests.daemon.running import ADMIN, Gateway, running
 
@@ -158,6 +160,18 @@ async def test_a_stream_that_cannot_keep_up_says_so(
         await asyncio.gather(*(gateway.ask() for _ in range(10)))
         names = [(await events.next())[0] for _ in range(4)]
     assert sorted(names) == ["gap", "request", "request", "request"]
+
+
+async def test_a_stream_goes_on_where_a_clock_that_was_ahead_has_been_set_right(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "_POLL", POLL)
+    monkeypatch.setattr(requests, "_AT_ONCE", 3)
+    later = time.time() + 3600.0
+    await gateway.live.store.append([Record(later, "v1", "r", "one", "chat", "ahead") for _ in range(3)])
+    async with live(gateway) as events:
+        await ask(gateway, "m")
+        assert (await events.next())[1]["alias"] == "m"
 
 
 async def test_streams_are_few_and_let_go(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

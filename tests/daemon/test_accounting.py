@@ -248,6 +248,22 @@ async def test_every_request_has_its_record(fake_openai: FakeOpenAI, tmp_path: P
         assert samples.sum("errors_total", provider="none", code="unknown_url") == 1
 
 
+@pytest.mark.parametrize("coding", ["br", "zstd", "foo"])
+async def test_a_body_in_a_coding_that_is_not_undone_has_its_record(coding: str, tmp_path: Path) -> None:
+    """The parser of HTTP knows the names of some of them, and reads no further there."""
+    async with running(configured({"id": "up", "type": "echo", "model": "m"}), tmp_path) as gateway:
+        url, headers = f"{gateway.url}/v1/chat/completions", {"content-encoding": coding}
+        async with gateway.session.post(url, data=b"{}", headers={**gateway.headers, **headers}) as response:
+            assert (response.status, response.headers["x-coo-attempts"]) == (415, "0")
+        async with gateway.session.post(url, data=b"{}", headers=headers) as response:
+            assert response.status == 401
+        await gateway.ask()
+        last, refused = await gateway.records(2)
+        assert (refused.client, refused.status, refused.error) == ("one", 415, "unsupported_media_type")
+        assert last.status == 200
+        assert len(await gateway.live.store.requests(Filter(), 99)) == 2
+
+
 async def test_times_are_sane(tmp_path: Path) -> None:
     provider = {"id": "up", "type": "echo", "model": "m", "first_token_ms": 40, "token_ms": 20}
     async with running(configured(provider), tmp_path) as gateway:

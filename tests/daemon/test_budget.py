@@ -54,6 +54,7 @@ async def test_a_spent_budget_is_refused_until_it_has_left_the_window(tmp_path: 
         assert 0 < error["details"]["remaining"] < 0.00005
         for part in ("budget of $0.00005 in any 24h0m0s", "again in 12h0m0s", "at 20"):
             assert part in error["message"]
+        assert "is spent, reserved or held by other processes" in error["message"]
         assert (await gateway.stream(max_tokens=5))[0] == 429
         samples = await gateway.samples()
         assert samples.sum("rate_limited_total", scope="client", id="one", kind="budget") == 2

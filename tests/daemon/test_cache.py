@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 
 from gateway.api import Refusal, StoreUnavailable
+from gateway.request import cache
 from tests.clients.world import CHAT as CHATS
 from tests.clients.world import KINDS, serving
 from tests.clients.world import TOOLS as WORLD_TOOLS
@@ -475,6 +476,31 @@ async def test_a_store_that_fails_is_complained_of_with_the_reason(
     (line,) = [line for line in printed.splitlines() if "cached answers" in line]
     assert "cached answers cannot be had" in line
     assert "StoreUnavailable: unable to open database file" in line
+
+
+async def test_a_slow_store_is_not_sent_more_than_it_can_take(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "MOST_ON_WAY", 1)
+    monkeypatch.setattr(cache, "PUT_PATIENCE", 5.0)
+    async with running(caching(fake_openai.url), tmp_path) as gateway:
+        store, quick = gateway.live.store, asyncio.Event()
+        put, stored = store.cache_put, asyncio.Event()
+
+        async def cache_put(key: str, value: bytes, seconds: float) -> None:
+            await quick.wait()
+            await put(key, value, seconds)
+            stored.set()
+
+        monkeypatch.setattr(store, "cache_put", cache_put)
+
+        async def found(*seeds: int) -> list[str]:
+            return [(await gateway.ask(model="gpt-4o", seed=seed))[2]["x-coo-cache"] for seed in seeds]
+
+        assert await found(1, 2, 1, 2) == ["miss", "miss", "hit", "miss"]
+        quick.set()
+        await stored.wait()
+        assert await found(1, 2, 2) == ["hit", "miss", "hit"]
 
 
 async def test_rubbish_in_the_store_is_a_miss(

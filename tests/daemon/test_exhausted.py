@@ -31,7 +31,7 @@ async def test_reject_says_when_there_will_be_room(tmp_path: Path) -> None:
         for ask in (gateway.ask, gateway.stream):
             status, _, headers = await ask()
             assert (status, headers["retry-after"], headers["retry-after-ms"]) == (429, "48", "47500")
-            assert headers["x-coo-attempts"] == "0"
+            assert (headers["x-coo-attempts"], headers["x-coo-error-source"]) == ("0", "policy")
         assert (await gateway.ask())[1]["error"] == {
             "type": "rate_limit_error",
             "code": "upstream_rate_limited",
@@ -42,6 +42,26 @@ async def test_reject_says_when_there_will_be_room(tmp_path: Path) -> None:
         samples = await gateway.samples()
         assert samples.sum("rate_limited_total", scope="key", id="up/keyless", kind="requests") == 3
         assert samples.sum("upstream_attempts_total") == 1
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_a_limit_of_ours_beside_a_provider_in_trouble_is_not_our_fault_alone(
+    status: int, nasty: NastyServer, tmp_path: Path
+) -> None:
+    """One key is at its limit, the other rests or has its circuit open: nobody is asked."""
+    nasty.default = answer(status, headers={"Retry-After": "7"})
+    calm = {"retry": {"max_attempts": 1}, "fallback": {"enabled": False}}
+    config = configured(
+        {**ECHO, "models": ["gpt-4o"]},
+        upstream(nasty.url, "other", models=["gpt-4o"]),
+        policy={**calm, "circuit_breaker": {"min_requests": 1}},
+    )
+    async with running(config, tmp_path, clock=Clock()) as gateway:
+        assert (await gateway.ask(model="up:gpt-4o"))[0] == 200
+        await gateway.ask(model="other:gpt-4o")
+        _, body, headers = await gateway.ask(model="gpt-4o")
+        assert body["error"]["code"] == "upstream_rate_limited"
+        assert (headers["x-coo-attempts"], headers["x-coo-error-source"]) == ("0", "provider")
 
 
 async def test_burst_lets_everything_through(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_all_keys_limited_is_429_until_the_first_of_them_is_free(
             assert status == 429
             error = check_error(body, "upstream_rate_limited")
             assert error["type"] == "rate_limit_error"
-            assert headers["retry-after"] == "7"
+            assert (headers["retry-after"], headers["x-coo-error-source"]) == ("7", "provider")
             assert 6 < error["details"]["retry_after"] <= 7
             assert ("x-should-retry" in headers) is spent
         assert len(nasty.requests) == 2

@@ -166,6 +166,7 @@ async def test_what_is_there_at_the_end_is_moved(tmp_path: Path, monkeypatch: py
 async def test_a_store_in_trouble_gets_everything_when_it_is_back(
     tmp_path: Path, fault: Exception, memory: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "gateway.ledger.mover")
     store = Troubled(fault)
     async with moving(None if memory else tmp_path, store) as journal:
         put(journal, 1)
@@ -177,7 +178,10 @@ async def test_a_store_in_trouble_gets_everything_when_it_is_back(
         store.fault = None
         await settled(journal)
     assert await store.ids() == [1, 2, 3, 4, 5]
-    assert [line.message for line in caplog.records] == ["usage records wait for the store"]
+    assert [(line.levelname, line.message) for line in caplog.records] == [
+        ("WARNING", "usage records wait for the store"),
+        ("INFO", "the store takes usage records again"),
+    ]
 
 
 async def test_a_long_outage_does_not_fill_the_memory(

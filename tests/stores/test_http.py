@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable, Total
 from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
+from gateway_stores import http
 from gateway_stores.head_count import HeadCount
 from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE, HttpClient
@@ -176,7 +177,7 @@ async def test_neither_cached_answers_nor_counters_nor_reports_are_trouble(serve
         with pytest.raises(StoreUnavailable):
             await call
     assert store.trouble() is None
-    assert failures == ["usage", "cache_get", "cache_put", "requests"]
+    assert list(dict.fromkeys(failures)) == ["usage", "cache_get", "cache_put", "requests"]
     await store.close()
 
 
@@ -346,8 +347,31 @@ async def test_usage_is_counted_for_those_who_read_the_server(
     assert server.usage["/usage/p q/k/1/cost_nano_usd"] == 3
 
 
+async def test_counters_are_added_to_many_at_once_and_each_once(
+    server: HttpStoreServer, store: HttpStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "COUNT_SECONDS", 5.0)
+    calls, full = [], asyncio.Event()
+
+    async def crowded(request: web.Request) -> web.StreamResponse | None:
+        if request.path.startswith("/usage"):
+            calls.append(request.path)
+            if len(calls) == http.COUNTERS:
+                full.set()
+            await full.wait()
+        return None
+
+    server.trick = crowded
+    used = [record(number) for number in range(http.COUNTERS)]
+    for number, each in enumerate(used):
+        each.provider, each.key, each.input_tokens = "p", f"k{number}", 7
+    await store.append(used)
+    assert len(calls) == len(set(calls)) == len(server.usage) >= 2 * http.COUNTERS
+    assert {server.usage[path.removesuffix("/inc")] for path in calls if "input" in path} == {7}
+
+
 async def test_counters_that_hang_hold_up_no_records(server: HttpStoreServer) -> None:
-    """It is given up long before any other call is."""
+    """They are given up long before any other call is, and no more of them are begun."""
 
     async def hanging(request: web.Request) -> web.StreamResponse | None:
         return await stalled(request) if request.path.startswith("/usage") else None
@@ -356,11 +380,12 @@ async def test_counters_that_hang_hold_up_no_records(server: HttpStoreServer) ->
     server.trick = hanging
     store = HttpStore(server.addr, KEY, timeout=3600.0)
     await store.open(Site(failed=failures.append))
-    one = record(1)
-    one.provider, one.key = "p", "k"
-    await store.append([one])
-    assert failures == ["usage"]
-    assert await store.requests(Filter(), 1) == [one]
+    used = [record(number) for number in range(4 * http.COUNTERS)]
+    for number, each in enumerate(used):
+        each.provider, each.key = "p", f"k{number}"
+    await store.append(used)
+    assert 1 <= len(failures) <= http.COUNTERS and set(failures) == {"usage"}
+    assert await store.requests(Filter(), 1) == [used[-1]]
     await store.close()
 
 

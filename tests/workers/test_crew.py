@@ -103,3 +103,22 @@ async def test_a_start_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch
         starts.started[0].process.send_signal(9)
         await asyncio.wait_for(starts.another(), 5.0)
         assert starts.failures == 0
+
+
+async def test_who_asks_no_more_leaves_nobody_waiting_for_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts, asked, given_up = Starts(), asyncio.Event(), asyncio.Event()
+
+    async def call(topic: str, body: bytes) -> bytes:
+        asked.set()
+        never: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        try:
+            return await never
+        finally:
+            given_up.set()
+
+    async with keeping(starts, monkeypatch) as one:
+        cast(Any, starts.started[0].channel).call = call
+        asking = asyncio.create_task(one.ask("peer", None, 60.0))
+        await asked.wait()
+        asking.cancel()
+        await asyncio.wait_for(given_up.wait(), 5.0)
