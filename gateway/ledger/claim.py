@@ -44,6 +44,9 @@ class Claim:
         except BlockingIOError:
             os.close(fd)
             return None
+        except OSError:
+            os.close(fd)
+            raise
         if claim.holds():
             return claim
         os.close(fd)  # whoever had it has finished and removed it in the meantime

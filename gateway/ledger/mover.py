@@ -22,6 +22,8 @@ GATHER = 0.25
 """Seconds that records wait for others to come with them."""
 BACKOFF = (0.2, 2.0)
 """Seconds between attempts while the store takes nothing: at first, and at most."""
+PARTING = 1.0
+"""Seconds for a move that is given up: the journal and the store are closed after it."""
 _REFUSALS = (TypeError, ValueError, OverflowError)
 """What a store raises for a record that it cannot express; anything else may pass."""
 
@@ -42,6 +44,7 @@ class Mover:
         self._journal.due.set()
         await asyncio.wait({self._task}, timeout=timeout)
         self._task.cancel()
+        await asyncio.wait({self._task}, timeout=PARTING)
 
     async def _run(self) -> None:
         backoff = BACKOFF[0]

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 
 from gateway.api.folders import make_private_folder
@@ -34,11 +35,11 @@ class Upkeep:
     async def run(self) -> None:
         """Until cancelled, or done: without a folder there is nothing to do."""
         while (folder := self._journal.folder) is not None:
-            await self.adopt(folder)
+            await _surviving(self.adopt(folder))
             for _ in range(ADOPT_EVERY):
                 await asyncio.sleep(SYNC_SECONDS)
-                await self.sync()
-                await self.heal(folder)
+                await _surviving(self.sync())
+                await _surviving(self.heal(folder))
 
     def close(self) -> None:
         """Let go of what was adopted, moved or not."""
@@ -122,6 +123,14 @@ class Upkeep:
         if records:
             log.info("found usage records that are not in the store yet", extra={"records": records})
         return untaken
+
+
+async def _surviving(work: Awaitable[None]) -> None:
+    """A bug in one kind of work stops neither the others nor its own next time."""
+    try:
+        await work
+    except Exception:
+        log.exception("bug in the journal's upkeep")
 
 
 def _sync(fd: int, path: Path, dirty: bool) -> None:

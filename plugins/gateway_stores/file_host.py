@@ -100,8 +100,9 @@ class Host:
 
     def tell(self, teller: str, name: str, value: str, seconds: float) -> None:
         """Remember a fact for ``seconds``."""
-        until = self._clock() + seconds
-        self._write({"fact": [name, value, until]})
+        now = self._clock()
+        until = now + seconds
+        self._write({"at": now, "fact": [name, value, until]})
         self._remember(teller, name, value, until)
 
     def news(self, listener: str, since: int) -> tuple[int, list[Fact]]:
@@ -122,18 +123,24 @@ class Host:
         match entry:
             case {"windows": windows, "facts": facts}:
                 self._authority.load(windows, now)
-                for name, value, until in facts:
-                    self._remember("", name, value, float(until))
+                for fact in facts:
+                    self._recall(fact, entry.get("at"), now)
             case {"at": at, "asks": asks}:
                 self._authority.exchange([ask_from_json(ask) for ask in asks], at)
             case {"at": at, "lost": holder}:
                 self._authority.lost(holder, at)
-            case {"fact": [name, value, until]}:
-                self._remember("", name, value, float(until))
+            case {"fact": [_, _, _] as fact}:
+                self._recall(fact, entry.get("at"), now)
             case {"damaged": _}:  # what was reported there was held before: it counts as used
                 self._lose_all(now)
             case _:
                 pass
+
+    def _recall(self, fact: list[Any], at: float | None, now: float) -> None:
+        """A fact from the file. If the clock went back since it was written (``at``), it holds no longer than
+        it was to hold then; older versions did not say when that was."""
+        name, value, until = fact
+        self._remember("", name, value, float(until if at is None else min(until, now + until - at)))
 
     def _lose_all(self, now: float) -> None:
         held = self._authority.dump().values()
@@ -143,7 +150,8 @@ class Host:
     def _state(self, subjects: Iterable[str]) -> dict[str, Any]:
         facts = [[name, fact.value, fact.until] for name, fact in self._facts.items()]
         states = ((subject, self._authority.state_of(subject)) for subject in subjects)
-        return {"windows": {subject: state for subject, state in states if state}, "facts": facts}
+        windows = {subject: state for subject, state in states if state}
+        return {"at": self._clock(), "windows": windows, "facts": facts}
 
     def _write(self, event: dict[str, Any]) -> None:
         """Add to the file, and see that it does not grow for ever."""

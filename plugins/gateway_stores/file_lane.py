@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,9 @@ class Lane:
         self._file: os.stat_result | None = None
         """The file that it is connected to."""
         self._thread = ThreadPoolExecutor(1, "store", _give_way)
+        self._lock = threading.Lock()
+        self._at_work: object = None
+        """What the thread does, None: nothing."""
 
     async def run(
         self,
@@ -65,17 +69,24 @@ class Lane:
         **kwargs: P.kwargs,
     ) -> T:
         """What ``work`` returns. Raises `StoreUnavailable` where the database does not do it; that counts
-        as a failure of ``operation``."""
+        as a failure of ``operation``. What nobody waits for any more is broken off: others wait behind it."""
+        mine = object()
 
         def do() -> T:
+            self._begin(mine)
             try:
                 return work(self._connected(), *args, **kwargs)
             except _TROUBLE:
                 self._disconnect()
                 raise
+            finally:
+                self._begin(None)
 
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._thread, do)
+        except asyncio.CancelledError:
+            self._break_off(mine)
+            raise
         except _TROUBLE as error:
             self._failed(operation)
             message = self._note(error)
@@ -84,6 +95,16 @@ class Lane:
             raise StoreUnavailable(message) from error
         self.trouble = None
         return result
+
+    def _begin(self, work: object) -> None:
+        with self._lock:
+            self._at_work = work
+
+    def _break_off(self, work: object) -> None:
+        """With the lock, the thread goes on to no other work meanwhile."""
+        with self._lock, suppress(sqlite3.Error):
+            if self._at_work is work and self._connection is not None:
+                self._connection.interrupt()
 
     async def _probe_until_well(self, probe: Callable[[sqlite3.Connection], object]) -> None:
         while self.trouble is not None:
@@ -132,7 +153,8 @@ class Lane:
             message = f"{self._path}: is damaged; at the next start what can be read is brought to a new file"
             if not (marker := Path(self._path + DAMAGED)).exists():  # else it was said
                 log.error(message, extra={"error": str(error)})
-            marker.touch(mode=0o600)
+            with suppress(OSError):  # the next run that finds it damaged will
+                marker.touch(mode=0o600)
         else:
             message = words(self._path, error)
         since = self.trouble.since if self.trouble else time.time()

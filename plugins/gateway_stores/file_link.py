@@ -56,6 +56,7 @@ class Link:
             await self._host.close()
         if self._polling is not None:
             self._polling.cancel()
+            await asyncio.wait({self._polling})  # what it was telling is untold again
             if self._untold:
                 with suppress(StoreUnavailable):
                     await self._poll()

@@ -83,11 +83,11 @@ class StateFile:
     async def snapshot(self, state: dict[str, Any]) -> None:
         """Begin anew with this state, and what is appended while it is written, or was since `begin`.
         Raises `OSError`."""
-        line = _line(state)
-        lines = line + _line(_BETWEEN) + line
         if self._late is None:
             self._late = []
         try:
+            line = _line(state)
+            lines = line + _line(_BETWEEN) + line
             descriptor = await asyncio.to_thread(self._draft, lines)
             try:
                 _write(descriptor, *self._late)

@@ -120,7 +120,8 @@ def _draft_of(path: Path) -> Path:
 
 
 def _remove(path: Path, lock: FileLock) -> None:
-    for left in (path, _draft_of(path)):
-        left.unlink(missing_ok=True)
-    os.unlink(f"{path}.lock")
-    lock.release()
+    try:
+        for left in (path, _draft_of(path), Path(f"{path}.lock")):
+            left.unlink(missing_ok=True)
+    finally:
+        lock.release()

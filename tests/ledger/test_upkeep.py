@@ -153,6 +153,28 @@ class Pruned(Troubled):
         return len(self.asked) < 4
 
 
+async def test_a_bug_in_one_kind_of_work_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "SYNC_SECONDS", 0.001)
+    journal = reopened(tmp_path)
+    keeper, healed = Upkeep(journal), asyncio.Event()
+
+    async def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    async def heal(_: Path) -> None:
+        healed.set()
+
+    for name, work in (("adopt", broken), ("sync", broken), ("heal", heal)):
+        monkeypatch.setattr(keeper, name, work)
+    running = asyncio.create_task(keeper.run())
+    await healed.wait()
+    running.cancel()
+    assert "bug in the journal's upkeep" in caplog.text
+    crash(journal)
+
+
 async def test_the_store_forgets_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "INTERVAL", 0.001)
     monkeypatch.setattr(retention, "PAUSE", 0.0)

@@ -21,7 +21,6 @@ from gateway.api.testing.ledger import plain
 from gateway_stores import file_cache, file_lane
 from gateway_stores.file import FileStore
 from gateway_stores.file_cache import AT_ONCE
-from gateway_stores.file_lane import Lane
 from gateway_stores.file_schema import make_private, open_wal
 from gateway_stores.file_transaction import transaction
 from tests.daemon.running import until
@@ -378,20 +377,3 @@ async def test_workers_share_what_the_supervisor_keeps(path: str) -> None:
             answers = [await store.reserve(meter, 0) for _ in range(5) for store, meter in meters]
             assert sum(not isinstance(answer, Refusal) for answer in answers) <= 5
         supervisor.lost("a")
-
-
-async def test_the_event_loop_comes_before_the_database(tmp_path: Path) -> None:
-    lane = Lane(str(tmp_path / "nice.db"), sqlite3.connect, print)
-    theirs = await lane.run("look", lambda _: os.getpriority(os.PRIO_PROCESS, 0))
-    await lane.close()
-    assert theirs > os.getpriority(os.PRIO_PROCESS, 0)
-
-
-async def test_a_sandbox_may_forbid_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(_: int) -> int:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "nice", forbidden)
-    lane = Lane(str(tmp_path / "strict.db"), sqlite3.connect, print)
-    assert await lane.run("look", lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
-    await lane.close()

@@ -138,6 +138,17 @@ async def test_facts_hold_until_their_time_is_over(disk: Disk) -> None:
     assert (await disk.host()).news("b", 0)[1] == [("open:key:p/k", "1", 50.0)]
 
 
+async def test_facts_hold_no_longer_than_they_were_to_though_the_clock_went_back(disk: Disk) -> None:
+    host = await disk.host()
+    host.tell("a", "cool:key:p/k", "429", 30.0)
+    disk.clock.advance(-86400.0)
+    host = await disk.host()
+    assert host.news("b", 0)[1] == [("cool:key:p/k", "429", 30.0)]
+    await host.close()  # with a snapshot
+    disk.clock.advance(-86400.0)
+    assert (await disk.host()).news("b", 0)[1] == [("cool:key:p/k", "429", 30.0)]
+
+
 async def told_to_a_worker(host: Host) -> Trouble | None:
     """What one that asks now takes for the host's trouble."""
 
@@ -262,6 +273,23 @@ async def test_a_fact_waits_for_a_supervisor_that_does_not_answer(disk: Disk) ->
     [(name, value, seconds)] = host.news("", 0)[1]
     assert (name, value) == ("cool:k", "429")
     assert 25.0 < seconds <= 30.0
+
+
+async def test_a_fact_that_is_on_its_way_as_a_worker_ends_is_told(disk: Disk) -> None:
+    host, on_its_way = await disk.host(), asyncio.Event()
+
+    async def answered(message: bytes) -> bytes:
+        if b"cool:k" in message and not on_its_way.is_set():
+            on_its_way.set()
+            await asyncio.Event().wait()
+        return file_link.answer(host, "worker", message)
+
+    link = Link()
+    await link.open(Site(ask=answered), None)
+    link.share("cool:k", "429", 30.0)
+    await on_its_way.wait()
+    await link.close()
+    assert [name for name, _, _ in host.news("", 0)[1]] == ["cool:k"]
 
 
 @pytest.mark.parametrize("message", [b"", b"[]", b"{}", b'{"asks":[{}]}', b'{"told":[1],"since":0}'])
