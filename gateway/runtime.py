@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from gateway.api import Algorithm, Site, Store
 from gateway.catalog import Catalog
 from gateway.clients import Clients
+from gateway.complaint import Complaint
 from gateway.config.schema import Config, Server
 from gateway.ledger.journal import Journal
 from gateway.managed import ManagedConfig
@@ -21,6 +23,8 @@ from gateway.request_log import RequestLog
 from gateway.routing.memory import Memory
 from gateway.routing.queue import Queue
 from gateway.upstream.client import Client as UpstreamClient
+
+log = logging.getLogger(__name__)
 
 _FILES_PER_REQUEST = 2
 """A connection from the client and one to the upstream."""
@@ -67,6 +71,8 @@ class Live:
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the last request ends while draining."""
+    complain_of_cost: Complaint = field(default_factory=lambda: Complaint(log))
+    """Lets through some of the lines about costs that cannot be believed."""
     parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a large body is parsed."""
     max_inflight: int = 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
+from typing import NamedTuple
 
 from gateway.api import Prices, Reader, Record, Usage
 from gateway.api.ledger import LARGEST_COST
 from gateway.api.usage import NO_UNITS
 from gateway.catalog import OTHER
-from gateway.complaint import Complaint
 from gateway.ledger.frame import encode
 from gateway.request.plan import Choice
 from gateway.request.transaction import Transaction
@@ -18,7 +17,6 @@ from gateway.routing.estimate import tokens_of_text
 
 BEHIND = 2
 """If an answer broke off and has more than this many times the tokens that its figures say, they are old."""
-_complain = Complaint(logging.getLogger(__name__))
 
 
 async def settle(tx: Transaction, choice: Choice, reader: Reader | None) -> None:
@@ -44,7 +42,9 @@ def reckoned(tx: Transaction, choice: Choice, reader: Reader) -> tuple[Usage, in
     price = cost(tx, choice.target.prices, usage)
     if price == LARGEST_COST:
         target = choice.target
-        _complain("an answer costs more than can be believed", provider=target.provider, model=target.label)
+        tx.live.complain_of_cost(
+            "an answer costs more than can be believed", provider=target.provider, model=target.label
+        )
         usage = replace(usage, estimated=True)
     return usage, price
 
@@ -76,17 +76,32 @@ def cost(tx: Transaction, prices: Prices, usage: Usage) -> int | None:
     return None if exact is None else min(exact, LARGEST_COST)
 
 
+class _Times(NamedTuple):
+    """Seconds since the request began; ``overhead``: those of them that are the gateway's own."""
+
+    total: float
+    overhead: float
+    first_token: float | None
+
+
 def close_books(tx: Transaction) -> None:
     """Write the record and count the request, before the last byte goes out. A second call does nothing."""
     if tx.closed or tx.left:
         return
     tx.closed = True
-    now = time.monotonic()
-    total = now - tx.started
+    total = time.monotonic() - tx.started
     overhead = max(total - tx.upstream_seconds - tx.waited_seconds - tx.upload_seconds, 0.0)
-    first_token = tx.first_token - tx.started if tx.first_token is not None else None
+    times = _Times(total, overhead, None if tx.first_token is None else tx.first_token - tx.started)
+    record = _record(tx, times)
+    payload = encode(record)
+    tx.live.journal.put(record, payload)
+    tx.live.log.put(record, payload, tx.content)
+    _count(tx, times)
+
+
+def _record(tx: Transaction, times: _Times) -> Record:
     record = Record(
-        time=time.time() - total,
+        time=time.time() - times.total,
         config_version=tx.runtime.version,
         request_id=tx.request_id,
         client=tx.client.id,
@@ -97,16 +112,13 @@ def close_books(tx: Transaction) -> None:
         attempts=tx.attempts,
         stream=tx.stream,
         cache=tx.cache,
-        first_token_ms=None if first_token is None else round(first_token * 1000, 3),
-        total_ms=round(total * 1000, 3),
-        overhead_ms=round(overhead * 1000, 3),
+        first_token_ms=None if times.first_token is None else round(times.first_token * 1000, 3),
+        total_ms=round(times.total * 1000, 3),
+        overhead_ms=round(times.overhead * 1000, 3),
         partial=tx.partial,
     )
-    provider, model = "none", OTHER
     if tx.target is not None:
-        provider, model = tx.target.provider, tx.target.label
-        record.provider, record.key, record.model = provider, tx.target.key, tx.target.model
-    series = tx.live.metrics.request(provider, model, tx.client.id)
+        record.provider, record.key, record.model = tx.target.provider, tx.target.key, tx.target.model
     if tx.usage is not None:
         usage = tx.usage
         record.input_tokens, record.cached_tokens = usage.prompt, usage.cache_read
@@ -115,14 +127,19 @@ def close_books(tx: Transaction) -> None:
         if usage.units is not NO_UNITS:
             record.units = usage.units.counted()
         record.cost_nano_usd = tx.cost
-        series.tokens(usage)
+    return record
+
+
+def _count(tx: Transaction, times: _Times) -> None:
+    """The same for the metrics."""
+    provider, model = ("none", OTHER) if tx.target is None else (tx.target.provider, tx.target.label)
+    series = tx.live.metrics.request(provider, model, tx.client.id)
+    if tx.usage is not None:
+        series.tokens(tx.usage)
         if tx.cost is None:
             tx.live.metrics.unknown_price(provider, model)
         else:
             series.cost(tx.cost)
     if tx.error is not None:
         tx.live.metrics.error(provider, tx.error.code)
-    series.done(tx.status, total, overhead, first_token)
-    payload = encode(record)
-    tx.live.journal.put(record, payload)
-    tx.live.log.put(record, payload, tx.content)
+    series.done(tx.status, times.total, times.overhead, times.first_token)
