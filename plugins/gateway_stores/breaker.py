@@ -36,6 +36,7 @@ class Breaker:
     def failed(self, reason: str, now: float, *, late: bool) -> None:
         """An exchange failed; ``late``: it took longer than anybody may wait."""
         self.tried = True
+        reason = reason.removeprefix(self._name).lstrip(": ")  # the store's own errors begin with its name
         self._failures += 1
         self.open = self.open or late or self._failures >= FAILURES
         self.probe_at = now + PROBES

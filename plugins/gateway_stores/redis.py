@@ -59,7 +59,8 @@ class RedisStore(Leasing):
         """Take the time from ``clock`` in place of Redis; for tests, before the first meter is made."""
         self._cache = RedisCache(self._link, f"{{{self.prefix}:cache}}", clock)
         authority = RedisAuthority(self._link, self.prefix, clock)
-        self._windows = LeasedWindows(authority, clock or time.monotonic, "redis", self._facts.census)
+        name = f"redis at {self._address}"
+        self._windows = LeasedWindows(authority, clock or time.monotonic, name, self._facts.census)
 
     async def open(self, site: Site) -> None:
         """Hear what others have shared. A Redis that does not answer is trouble, not an error."""
