@@ -84,6 +84,20 @@ async def test_goes_on_after_everything_was_lost(own_redis: RedisServer) -> None
             assert await hears(other) == ("name", str(spoilt))
 
 
+async def test_what_is_over_is_forgotten_though_others_hold_for_long(shared_redis: RedisServer) -> None:
+    base = next(BASES)
+    link = Link(parse_address(shared_redis.address), 5.0, "coo-llm")
+    facts = RedisFacts(link, base)
+    await facts.exchange("one", [(f"long {number}", "", 3600.0) for number in range(150)])
+    await facts.exchange("one", [("over", "", 0.0)])
+    for _ in range(1000):
+        await facts.exchange("one", [("tick", "", 60.0)])
+        if not shared_redis.command("HEXISTS", f"{base}:facts", "over"):
+            break
+    assert shared_redis.command("HLEN", f"{base}:facts") == 151
+    await link.close()
+
+
 async def test_keys_expire_by_themselves(shared_redis: RedisServer) -> None:
     base = next(BASES)
     async with Listener(shared_redis, base, "one") as facts:
