@@ -17,6 +17,7 @@ from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
     AuthenticationError,
+    BusyLoadingError,
     InvalidResponse,
     MovedError,
     NoPermissionError,
@@ -27,6 +28,7 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as LostConnection
 
 from gateway.api import StoreUnavailable
 from gateway_stores.redis_address import Address, Host
@@ -275,6 +277,9 @@ class Link:
                 return "moves what it is asked for to another server: that must end first"
             case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
+            case LostConnection() if not isinstance(exc, BusyLoadingError):
+                said = str(exc).partition(". ")[2] or str(exc)  # behind "Error 111 connecting to HOST:PORT"
+                return f"cannot be reached: {self._scrubbed(said)}"
             case _:
                 return self._scrubbed(str(exc))
 
