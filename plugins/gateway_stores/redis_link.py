@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -278,8 +279,7 @@ class Link:
             case AskError():  # or one that has moved
                 return "is part of a cluster: write redis+cluster:// in the address"
             case LostConnection() if not isinstance(exc, BusyLoadingError):
-                said = str(exc).partition(". ")[2] or str(exc)  # behind "Error 111 connecting to HOST:PORT"
-                return f"cannot be reached: {self._scrubbed(said)}"
+                return f"cannot be reached: {self._scrubbed(_lost(exc))}"
             case _:
                 return self._scrubbed(str(exc))
 
@@ -297,6 +297,14 @@ def yes(reply: Any) -> bool:
     if reply not in (0, 1):
         raise ValueError("neither yes nor no")
     return bool(reply)
+
+
+def _lost(exc: LostConnection) -> str:
+    """Why there is no connection, without where to: that is said before."""
+    reason = exc.__context__
+    if isinstance(reason, ConnectionError) and reason.errno:
+        return os.strerror(reason.errno)
+    return str(exc).partition(". ")[2] or str(exc)
 
 
 def _forbidden(exc: ResponseError) -> bool:
