@@ -123,8 +123,9 @@ async def _by_turns(plan: Plan, what: str, one: _Side, two: _Side) -> list[Row]:
     """A row for each pace: medians of both, and of the ratios of each run."""
     turns = []
     for number in range(1, plan.runs + 1):
-        turn = f"{what}, run {number}"
-        turns.append([await side.costs(turn, plan.seconds) for side in (one, two)])
+        turn, order = f"{what}, run {number}", 1 if number % 2 else -1  # the first of two has no advantage
+        costs = [await side.costs(turn, plan.seconds) for side in (one, two)[::order]]
+        turns.append(costs[::order])
     return [
         _row(f"{what}, {name}", [(a[pace], b[pace]) for a, b in turns if pace in a and pace in b])
         for pace, name in _PACES.items()
