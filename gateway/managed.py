@@ -29,7 +29,9 @@ POLL = 0.4
 """Seconds between two looks at whether another process has changed the document."""
 _READING = ("parse", "read", "version")
 _ATTEMPTS = 50
+"""How often a change is tried that others are always faster to write."""
 _LONGEST_PAUSE = 0.05
+"""Seconds between two of them, at most: by chance, or those who collide would collide again."""
 _GONE = (
     "the document of settings and clients is gone: what was read last stays in effect and is written again; "
     "to begin without it, stop all gateways that use it first"

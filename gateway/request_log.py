@@ -62,7 +62,7 @@ def _looks_secret(name: str) -> bool:
 
 
 class RequestLog:
-    """Takes records and feeds store and sinks. To be made, used and closed on the running event loop."""
+    """Takes records and feeds the sinks. To be made, used and closed on the running event loop."""
 
     def __init__(
         self,

@@ -90,7 +90,6 @@ class Supervisor:
         if self._host is not None:
             failed = partial(self._metrics.store_error, section.runtime.type)
             site = Site("supervisor", self._workers, section.on_trouble, supervises=True, failed=failed)
-            site.cache_entries = self._loaded.config.policy.cache.max_entries
             with opening("storage.runtime"):
                 await store.open(site)
 

@@ -1,4 +1,4 @@
-"""One subject's windows in this process: requests, tokens, session and parallel slots, taken all or none."""
+"""One subject's windows in this process: requests, tokens, session, budget and slots, taken all or none."""
 
 from __future__ import annotations
 
