@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from gateway.api.folders import make_private_folder
+from gateway.api.folders import append_whole, make_private_folder
 from gateway.logs import encode
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class AuditLog:
                     "cut off part of a line in the audit log", extra={"path": self.path, "bytes": len(rest)}
                 )
             previous = FIRST if last is None else _digest(last)
-            _write_whole(file, size, begin + encode({**entry, "previous": previous}) + b"\n")
+            append_whole(file, size, begin + encode({**entry, "previous": previous}) + b"\n")
         finally:
             os.close(file)
 
@@ -178,18 +178,6 @@ def _ending(file: int, end: int) -> tuple[bytes | None, bytes]:
         tail = os.pread(file, size, end - size)
     *lines, rest = tail.split(b"\n")
     return (lines[-1] if lines else None), rest
-
-
-def _write_whole(file: int, size: int, line: bytes) -> None:
-    """Append ``line`` to a file of ``size`` bytes, or nothing of it."""
-    view = memoryview(line)
-    try:
-        while view:
-            view = view[os.write(file, view) :]
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(file, size)
-        raise
 
 
 def _backwards(file: BinaryIO, before: int | None) -> Iterator[tuple[int, bytes]]:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
+
+
+def append_whole(file: int, size: int, data: bytes) -> None:
+    """Append ``data`` to the open file of ``size`` bytes, or nothing of it. Raises `OSError`."""
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(file, view) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
 
 
 def make_private_folder(folder: Path) -> None:

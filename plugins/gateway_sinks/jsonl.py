@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.api.folders import make_private_folder
+from gateway.api.folders import append_whole, make_private_folder
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -77,7 +77,7 @@ class JsonLines:
                     if size not in (0, self._end) and os.pread(fd, 1, size - 1) != b"\n":
                         # someone died in the middle of a line: it stays the only broken one
                         data = b"\n" + data
-                    _write_whole(fd, size, data)
+                    append_whole(fd, size, data)
                     self._end = size + len(data)
                     del rest[:fitting]
 
@@ -145,15 +145,3 @@ def _look(path: str) -> os.stat_result | None:
         return os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _write_whole(fd: int, size: int, data: bytes) -> None:
-    """Append ``data`` to a file of ``size`` bytes, or nothing of it."""
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(fd, view) :]
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(fd, size)
-        raise

@@ -35,12 +35,15 @@ def append(connection: sqlite3.Connection, records: Sequence[Record]) -> list[Re
     with transaction(connection):
         counted = noted(connection, COUNTED)
         late = _new(connection, {record.id for record in records if record.time < counted})
+        kept = records
         old: list[Record] = []
         if late:
             pruned = noted(connection, PRUNED)
             old = [record for record in records if record.id in late and record.time < pruned]
-            late -= {record.id for record in old}
-        insert(connection, [record for record in records if record not in old] if old else records)
+            refused = {record.id for record in old}
+            late -= refused
+            kept = [record for record in records if record.id not in refused]
+        insert(connection, kept)
         if late:
             count(connection, *among(late))
         roll_up(connection, max(record.time for record in records) - LAG)
