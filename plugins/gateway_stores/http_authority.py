@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from gateway_stores.http_client import UNFIT, HttpClient, Missing
 from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
-
-EXCHANGE_SECONDS = 0.25
-"""Seconds that one call takes at most."""
 
 
 class HttpAuthority:
@@ -22,7 +20,7 @@ class HttpAuthority:
         path = ("windows", "exchange")
         body = {"asks": [ask_to_json(ask) for ask in asks]}
         try:
-            found = await self._client.call(path, body, timeout=EXCHANGE_SECONDS)
+            found = await self._client.call(path, body, timeout=inf)
             answers = [answer_from_json(values) for values in found["answers"]]
         except Missing:
             raise self._client.unavailable(path, "does not know this call") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ class HttpClient:
     """One server and the key to it."""
 
     def __init__(self, addr: str, api_key: str | None, timeout: float) -> None:
-        """``timeout``: seconds a call may take unless it says otherwise.
+        """``timeout``: seconds a call may take unless it says otherwise; `inf`: its caller gives up.
         Raises `ValueError` if ``addr`` is not an http or https URL to which paths can be appended."""
         try:
             self._base = URL(addr)
@@ -101,7 +102,7 @@ class HttpClient:
                 url,
                 data=body if body is None or isinstance(body, bytes) else orjson.dumps(body),
                 headers=sent,
-                timeout=ClientTimeout(total=timeout or self.timeout),
+                timeout=ClientTimeout(total=None if timeout == inf else timeout or self.timeout),
                 allow_redirects=False,
             ) as answer:
                 content = bytearray()

@@ -23,7 +23,10 @@ from gateway_stores.unreported import Unreported
 from gateway_stores.unreported_file import UnreportedFile, Usage
 
 PATIENCE = 0.1
-"""Seconds within which the authority must have answered."""
+"""Seconds within which the authority must have answered, those not counted for which this process stood still
+itself: it may be stopped, or have to wait for the processor."""
+LOOKS = 5
+"""So often it looks meanwhile; from one look to the next it may stand still for as long as it likes."""
 PARTING = 1.0
 """The same of the last exchanges, for which no client waits."""
 AGAIN = 0.05
@@ -37,8 +40,6 @@ MOST_ASKS = 50
 """In one exchange."""
 RETRY = 5.0
 """Seconds after which to try again, at the latest, where only a part of a limit may be used."""
-LATE = 0.02
-"""Seconds by which a timer may be late; where it is more, this process was held up, not the authority."""
 
 log = logging.getLogger(__name__)
 
@@ -263,16 +264,12 @@ class LeasedWindows:
 
     async def _answers(self, asks: Sequence[Ask], patience: float) -> Sequence[Answer]:
         """One answer for each ask. Raises `TimeoutError`, or what the authority raises."""
-        loop = asyncio.get_running_loop()
-        exchange = loop.create_task(self._exchanged(asks))
+        exchange = asyncio.create_task(self._exchanged(asks))
         try:
-            for _ in range(2):
-                deadline = loop.time() + patience
-                await asyncio.wait({exchange}, timeout=patience)
+            for _ in range(LOOKS):
+                await asyncio.wait({exchange}, timeout=patience / LOOKS)
                 if exchange.done():
                     return exchange.result()
-                if loop.time() < deadline + LATE:
-                    break
             raise TimeoutError
         finally:
             exchange.cancel()

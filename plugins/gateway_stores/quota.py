@@ -91,7 +91,8 @@ class Authority(Protocol):
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         """One answer for each ask, each about its subject alone; safe to be called again with the same asks.
-        Raises `StoreUnavailable`, also where it is not known whether they were heard."""
+        Raises `StoreUnavailable`, also where it is not known whether they were heard. Takes as long as it
+        takes: who calls it gives up, and knows whether the process stood still itself."""
 
 
 def ask_to_json(ask: Ask) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 import orjson
 
 from gateway_stores.quota import BUCKETS, Answer, Ask
-from gateway_stores.redis_link import PROMPT, Call, Link, Script
+from gateway_stores.redis_link import Call, Link, Script
 
 SCRIPT: Final = Script("redis_windows.lua")
 _EXACT = 2**53
@@ -26,10 +27,10 @@ class RedisAuthority:
         """Seconds in place of the server's time; for tests."""
 
     async def exchange(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        """One answer for each ask. Raises `StoreUnavailable`."""
+        """As `Authority.exchange`."""
         now = () if self._clock is None else (repr(self._clock()),)
         calls = [Call(SCRIPT, f"{{{self._prefix}:{ask.subject}}}", (_packed(ask), *now)) for ask in asks]
-        replies = await self._link.run(calls, PROMPT)
+        replies = await self._link.run(calls, inf)
         with self._link.reading():
             return [_answer(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
 

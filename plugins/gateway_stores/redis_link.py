@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,10 @@ class Link:
 
     async def run(self, calls: Sequence[Call], within: float | None = None) -> list[Any]:
         """The replies to ``calls``. Each is executed once, or not at all where it raises, or perhaps.
-        Raises `StoreUnavailable`, after ``within`` seconds at the latest."""
+        Raises `StoreUnavailable`, after ``within`` seconds at the latest; `inf`: the caller gives up."""
+        limit = None if within == inf else min(within or self._timeout, self._timeout)
         try:
-            async with asyncio.timeout(min(within or self._timeout, self._timeout)):
+            async with asyncio.timeout(limit):
                 return await self._run(calls)
         except asyncio.CancelledError:
             self._places = None  # who gave up sooner may have waited for one that hangs and was replaced

@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.api.testing.loop import ManualLoop
-from gateway_stores import http_authority, leases, redis_authority
+from gateway_stores import leases
 
 
 def wait_for_answers(patch: pytest.MonkeyPatch, link: type, method: str) -> None:
     """For tests of what is answered, not of when; ``method`` of ``link`` is what asks a server."""
-    for module, name in (
-        (leases, "PATIENCE"),
-        (http_authority, "EXCHANGE_SECONDS"),
-        (redis_authority, "PROMPT"),
-    ):
-        patch.setattr(module, name, 60.0)
+    patch.setattr(leases, "PATIENCE", 60.0)
     ask = getattr(link, method)
 
     async def asking(*args: Any, **options: Any) -> Any:

@@ -102,6 +102,33 @@ async def test_a_server_in_trouble_is_nobody_elses(
     assert await store.requests(Filter(), 10) == [record(1)]
 
 
+def stand_still(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+async def test_a_process_that_was_stopped_goes_by_the_answer(server: HttpStoreServer) -> None:
+    """As it goes on it finds that the time for the answer is long over."""
+
+    async def stop_meanwhile(request: web.Request) -> web.StreamResponse | None:
+        if request.path.endswith("/exchange"):
+            stand_still(0.5)  # the gateway's loop is the same
+        return None
+
+    limits = Limits(requests=10)
+    one, other = HttpStore(server.addr, KEY), HttpStore(server.addr, KEY)
+    for number, store in enumerate((one, other)):
+        await store.open(Site(holder=f"holder-{number}"))
+    meter = one.meter("key:p/k", limits)
+    for _ in range(10):
+        assert not isinstance(await one.reserve(meter, 0), Refusal)
+    server.trick = stop_meanwhile
+    assert isinstance(await other.reserve(other.meter("key:p/k", limits), 0), Refusal)
+    assert other.trouble() is None
+    server.trick = None
+    for store in (one, other):
+        await store.close()
+
+
 async def cut(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"content-length": "100"})
     await answer.prepare(request)

@@ -284,6 +284,28 @@ async def test_an_authority_that_hangs_costs_one_wait_and_heals_by_itself(holder
         assert used(meter) == {"requests": 12}
 
 
+@pytest.mark.parametrize("stood_still", [1.05, 3.0])
+def test_a_process_that_stood_still_goes_by_the_answer(stood_still: float) -> None:
+    """It was stopped with its ask on the way: then the time for an answer may be over before it is read."""
+
+    @played
+    async def test(holders: Holders) -> None:
+        limits = Limits(requests=10)
+
+        async def stop() -> None:
+            holders.clock.advance(stood_still * PATIENCE)
+            await asyncio.sleep(PATIENCE / 10)
+
+        async with holders.store() as busy, holders.store() as stopped:
+            for _ in range(10):
+                await granted(busy, busy.meter("key:p/k", limits))
+            stopped.authority.delay = stop
+            await refused(stopped, stopped.meter("key:p/k", limits))
+            assert not holders.failures
+
+    test()
+
+
 @played
 async def test_after_long_without_the_authority_it_is_told_little_at_once_and_in_the_end_all(
     holders: Holders,

@@ -6,15 +6,19 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio.connection import Connection
 from redis.crc import key_slot
 
 from gateway.api import Filter, Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.ledger import plain
+from gateway_stores import redis_link
+from gateway_stores.quota import Answer, Ask
 from gateway_stores.redis import RedisStore
+from gateway_stores.redis_authority import RedisAuthority
 from gateway_stores.redis_config import RedisConfigStore
 from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
 from tests.fakes.tcp_proxy import TcpProxy, Toxic
@@ -84,6 +88,29 @@ async def used(server: RedisServer, prefix: str = "trouble") -> int:
 async def test_gateways_share_a_limit(own_redis: RedisServer) -> None:
     async with gateway(own_redis.address) as one, gateway(own_redis.address) as other:
         assert sum([await granted(store, 1) for store in (one, other) * 10]) == 10
+
+
+async def test_a_process_that_was_stopped_goes_by_the_answer(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it goes on it finds the answer, and at the same moment that the time for one is long over."""
+    exchange, reply = RedisAuthority.exchange, redis_link._reply
+
+    def stopped(connection: Connection) -> Awaitable[object]:
+        time.sleep(3 * redis_link.PROMPT)
+        return reply(connection)
+
+    async def stop_meanwhile(self: RedisAuthority, asks: Sequence[Ask]) -> Sequence[Answer]:
+        with monkeypatch.context() as patch:
+            patch.setattr(redis_link, "_reply", stopped)
+            return await exchange(self, asks)
+
+    async with gateway(own_redis.address) as one, gateway(own_redis.address) as other:
+        assert await granted(one, 10) == 10
+        monkeypatch.setattr(RedisAuthority, "exchange", stop_meanwhile)
+        assert isinstance(await other.reserve(other.meter("key:p/k", TEN), 0), Refusal)
+        monkeypatch.undo()
+        assert other.trouble() is None
 
 
 async def test_down_at_the_start_a_safe_share_is_admitted_until_it_comes(own_redis: RedisServer) -> None:
