@@ -21,8 +21,8 @@ from gateway.instances import build_plugins
 from gateway.registry import Registry
 from gateway.routing.memory import Memory
 from gateway.runtime import Runtime
-from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
+from gateway_stores.windows.authority import WindowAuthority
 from tests.stores.leased import LeasedStore
 
 LIMITS = {

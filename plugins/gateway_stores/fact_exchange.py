@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.api import Site, StoreUnavailable, Trouble
-from gateway_stores.census import Census
 from gateway_stores.facts import Fact, Untold, pass_on
+from gateway_stores.windows.census import Census
 
 log = logging.getLogger(__name__)
 

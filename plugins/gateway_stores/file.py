@@ -29,8 +29,8 @@ from gateway_stores.file_lane import Lane
 from gateway_stores.file_lock import FileLock
 from gateway_stores.file_repair import make_ready
 from gateway_stores.file_schema import connect
-from gateway_stores.leases import LeasedWindows
-from gateway_stores.leasing import Leasing
+from gateway_stores.windows.leases import LeasedWindows
+from gateway_stores.windows.leasing import Leasing
 
 
 @dataclass(eq=False)

@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from gateway.api import Trouble
-from gateway_stores.authority import WindowAuthority
 from gateway_stores.facts import Fact
 from gateway_stores.file_disk import words
 from gateway_stores.file_state import StateFile
-from gateway_stores.quota import Answer, Ask, ask_from_json, ask_to_json
+from gateway_stores.windows.authority import WindowAuthority
+from gateway_stores.windows.quota import Answer, Ask, ask_from_json, ask_to_json
 
 log = logging.getLogger(__name__)
 

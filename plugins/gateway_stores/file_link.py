@@ -12,7 +12,7 @@ import orjson
 from gateway.api import Site, StoreUnavailable, Trouble
 from gateway_stores.facts import Untold, pass_on
 from gateway_stores.file_host import Host
-from gateway_stores.quota import (
+from gateway_stores.windows.quota import (
     Answer,
     Ask,
     answer_from_json,

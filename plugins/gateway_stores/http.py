@@ -29,8 +29,8 @@ from gateway_stores.fact_exchange import FactExchange
 from gateway_stores.http_authority import HttpAuthority
 from gateway_stores.http_client import MAX_PAGE, UNFIT, HttpClient, Missing
 from gateway_stores.http_facts import HttpFacts
-from gateway_stores.leases import LeasedWindows
-from gateway_stores.leasing import Leasing
+from gateway_stores.windows.leases import LeasedWindows
+from gateway_stores.windows.leasing import Leasing
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The authority of `gateway_stores.quota` at an HTTP store: one call for all subjects."""
+"""The authority of `gateway_stores.windows.quota` at an HTTP store: one call for all subjects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import inf
 
 from gateway_stores.http_client import UNFIT, HttpClient, Missing
-from gateway_stores.quota import Answer, Ask, answer_from_json, ask_to_json
+from gateway_stores.windows.quota import Answer, Ask, answer_from_json, ask_to_json
 
 
 class HttpAuthority:
-    """Implements `gateway_stores.quota.Authority`."""
+    """Implements `gateway_stores.windows.quota.Authority`."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client

@@ -25,7 +25,7 @@ from gateway.api import (
     Trouble,
 )
 from gateway.api.ledger import group_of
-from gateway_stores.meter import Held, WindowMeter
+from gateway_stores.windows.meter import Held, WindowMeter
 
 KEPT_RECORDS = 10_000
 """About 10 MB of memory."""

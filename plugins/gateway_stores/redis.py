@@ -18,14 +18,14 @@ from gateway.api import (
     Trouble,
 )
 from gateway_stores.fact_exchange import FactExchange
-from gateway_stores.leases import LeasedWindows
-from gateway_stores.leasing import Leasing
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_authority import RedisAuthority
 from gateway_stores.redis_cache import RedisCache
 from gateway_stores.redis_facts import RedisFacts
 from gateway_stores.redis_ledger import RedisLedger
 from gateway_stores.redis_link import Link
+from gateway_stores.windows.leases import LeasedWindows
+from gateway_stores.windows.leasing import Leasing
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The authority of `gateway_stores.quota` in Redis: a script call for each subject, by the server's clock."""
+"""The authority over windows in Redis: a script call for each subject, by the server's clock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 import orjson
 
-from gateway_stores.quota import BUCKETS, Answer, Ask
 from gateway_stores.redis_link import Call, Link, Script
+from gateway_stores.windows.quota import BUCKETS, Answer, Ask
 
 SCRIPT: Final = Script("redis_windows.lua")
 _EXACT = 2**53
@@ -17,8 +17,8 @@ _EXACT = 2**53
 
 
 class RedisAuthority:
-    """Implements `gateway_stores.quota.Authority`. All asks go out in one round trip (in a cluster: to each
-    node); a subject's state is one key, so the subjects of a cluster are spread over its nodes."""
+    """Implements `gateway_stores.windows.quota.Authority`. All asks go out in one round trip (in a cluster:
+    to each node); a subject's state is one key, so the subjects of a cluster are spread over its nodes."""
 
     def __init__(self, link: Link, prefix: str, clock: Callable[[], float] | None = None) -> None:
         self._link = link

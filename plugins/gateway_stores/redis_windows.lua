@@ -1,4 +1,4 @@
--- One subject's windows: `WindowAuthority` of authority.py, which says why. KEYS[1]: the state of the subject.
+-- One subject's windows: `WindowAuthority` of windows/authority.py, which says why. KEYS[1]: the state of the subject.
 -- ARGV[1], JSON: [holder, number (0: only to look), ttl, [[kind, limit, seconds], …], held, need, want, [use, …],
 --   again];
 -- ARGV[2], for tests: seconds since the epoch.

@@ -101,6 +101,7 @@ def test_every_package_is_shipped() -> None:
         ("Design", "gateway"),
         ("The path of a request", "gateway/request"),
         ("Stores", "plugins/gateway_stores"),
+        ("Windows", "plugins/gateway_stores/windows"),
     ],
 )
 def test_every_module_has_its_place_in_the_design(section: str, folder: str) -> None:

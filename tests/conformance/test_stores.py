@@ -17,10 +17,10 @@ from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.shared import SharedStoreConformance
 from gateway.api.testing.stores import StoreConformance
-from gateway_stores.authority import WindowAuthority
 from gateway_stores.file import FileStore
 from gateway_stores.http_client import HttpClient
 from gateway_stores.memory import MemoryStore
+from gateway_stores.windows.authority import WindowAuthority
 from tests.stores.asking import wait_for_answers
 from tests.stores.leased import LeasedStore
 from tests.stores.served_http import ServedHttpStore

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.api import Filter
-from gateway_stores.head_count import HeadCount
+from gateway_stores.windows.head_count import HeadCount
 from tests.daemon.running import ADMIN_KEY, HELLO, KEY, Gateway, configured, running, until
 from tests.fakes.redis_server import RedisServer
 

@@ -12,9 +12,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.api import Filter, Record, Site, TooOld
-from gateway_stores.authority import WindowAuthority
 from gateway_stores.memory import MemoryStore
-from gateway_stores.quota import answer_to_json, ask_from_json
+from gateway_stores.windows.authority import WindowAuthority
+from gateway_stores.windows.quota import answer_to_json, ask_from_json
 
 KEY = "an-http-store-key"
 MAX_BODY = 16 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.api.testing.loop import ManualLoop
-from gateway_stores import leases
+from gateway_stores.windows import leases
 
 
 def wait_for_answers(patch: pytest.MonkeyPatch, link: type, method: str) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, Trouble
-from gateway_stores.authority import WindowAuthority
-from gateway_stores.census import Census
-from gateway_stores.leases import LeasedWindows
 from gateway_stores.memory import MemoryStore
-from gateway_stores.quota import Answer, Ask
+from gateway_stores.windows.authority import WindowAuthority
+from gateway_stores.windows.census import Census
+from gateway_stores.windows.leases import LeasedWindows
+from gateway_stores.windows.quota import Answer, Ask
 
 EPOCH = float(2**30)
 """The authority's time is another one than the holders'."""

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway_stores.authority import LINGER, TURN, WindowAuthority
-from gateway_stores.quota import LARGEST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
+from gateway_stores.windows.authority import LINGER, TURN, WindowAuthority
+from gateway_stores.windows.quota import LARGEST, Answer, Ask, Span, Use, answer_from_json, answer_to_json
 
 NOW = 1_700_000_040.5
 MINUTE = {"requests": Span(10, 60.0)}

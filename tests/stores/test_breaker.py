@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway_stores.breaker import Breaker
 from gateway_stores.redis import RedisStore
+from gateway_stores.windows.breaker import Breaker
 
 
 @pytest.mark.parametrize(

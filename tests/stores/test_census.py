@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.census import EVERY, LASTS, Census
 from gateway_stores.facts import Fact, Untold
+from gateway_stores.windows.census import EVERY, LASTS, Census
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gateway.api.testing.clock import ManualClock
 from gateway_stores import file_host, file_link, file_state
 from gateway_stores.file_host import AT_ONCE, RETRY_SECONDS, Host
 from gateway_stores.file_link import Link
-from gateway_stores.quota import Ask, Span, Use
+from gateway_stores.windows.quota import Ask, Span, Use
 
 SPANS = {"requests": Span(10, 60.0)}
 

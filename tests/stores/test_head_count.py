@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.head_count import FRESH, LATELY, NAME, HeadCount
+from gateway_stores.windows.head_count import FRESH, LATELY, NAME, HeadCount
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from gateway.api import Filter, Limits, Refusal, Site, StoreUnavailable, Total
 from gateway.api.ledger import LATENCY_BOUNDS
 from gateway.api.testing.stores import granted, record
 from gateway_stores import http
-from gateway_stores.head_count import HeadCount
 from gateway_stores.http import HttpStore
 from gateway_stores.http_client import MAX_PAGE, HttpClient
 from gateway_stores.http_config import HttpConfigStore
 from gateway_stores.http_facts import HttpFacts
+from gateway_stores.windows.head_count import HeadCount
 from tests.daemon.running import until
 from tests.fakes.http_store import KEY, HttpStoreServer, Trick
 

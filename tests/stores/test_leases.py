@@ -15,12 +15,12 @@ from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavaila
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
 from gateway.api.testing.stores import granted, refused, used
-from gateway_stores.authority import WindowAuthority
-from gateway_stores.census import Census
-from gateway_stores.correspondence import MOST_USES
-from gateway_stores.leases import MOST_ASKS, PATIENCE
-from gateway_stores.quota import Answer
-from gateway_stores.unreported import REPORTED
+from gateway_stores.windows.authority import WindowAuthority
+from gateway_stores.windows.census import Census
+from gateway_stores.windows.correspondence import MOST_USES
+from gateway_stores.windows.leases import MOST_ASKS, PATIENCE
+from gateway_stores.windows.quota import Answer
+from gateway_stores.windows.unreported import REPORTED
 from tests.stores.leased import EPOCH, LeasedStore
 
 Play = Callable[["Holders"], Coroutine[object, object, None]]
@@ -631,7 +631,7 @@ def test_trouble_and_its_end_are_a_line_each(caplog: pytest.LogCaptureFixture) -
                 await asyncio.sleep(1.2)
             assert store.trouble() is None
 
-    with caplog.at_level("INFO", "gateway_stores.breaker"):
+    with caplog.at_level("INFO", "gateway_stores.windows.breaker"):
         played(test)()
     assert [record.getMessage() for record in caplog.records] == [
         "the store does not keep the limits",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from gateway.api import Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.clock import ManualClock
 from gateway.api.testing.loop import ManualLoop
-from gateway_stores.authority import WindowAuthority
-from gateway_stores.holdings import TTL
-from gateway_stores.leases import LeasedWindows
-from gateway_stores.quota import Answer, Ask
+from gateway_stores.windows.authority import WindowAuthority
+from gateway_stores.windows.holdings import TTL
+from gateway_stores.windows.leases import LeasedWindows
+from gateway_stores.windows.quota import Answer, Ask
 from tests.stores.leased import EPOCH
 
 LIMITS = Limits(requests=8, tokens=60, parallel=3)

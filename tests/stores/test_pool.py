@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway_stores.pool import Pool
+from gateway_stores.windows.pool import Pool
 
 
 def test_nothing_stays_longer_than_the_window_though_the_clock_of_the_authority_went_back() -> None:

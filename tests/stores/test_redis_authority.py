@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.authority import TURN, WindowAuthority
-from gateway_stores.quota import Answer, Ask, Span, Use
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_authority import RedisAuthority
 from gateway_stores.redis_link import Link
+from gateway_stores.windows.authority import TURN, WindowAuthority
+from gateway_stores.windows.quota import Answer, Ask, Span, Use
 from tests.fakes.redis_server import RedisServer
 
 PREFIXES = (f"authority-{number}" for number in itertools.count())

@@ -16,10 +16,10 @@ from redis.crc import key_slot
 from gateway.api import Filter, Limits, Refusal, Reservation, Site, StoreUnavailable
 from gateway.api.testing.ledger import plain
 from gateway_stores import redis_link
-from gateway_stores.quota import Answer, Ask
 from gateway_stores.redis import RedisStore
 from gateway_stores.redis_authority import RedisAuthority
 from gateway_stores.redis_config import RedisConfigStore
+from gateway_stores.windows.quota import Answer, Ask
 from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer
 from tests.fakes.tcp_proxy import TcpProxy, Toxic
 

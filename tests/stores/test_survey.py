@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gateway.api import Limits
 from gateway.api.testing.stores import granted, surveyed
-from gateway_stores.leased_meter import LeasedMeter
-from gateway_stores.quota import Answer
-from gateway_stores.survey import AT_ONCE
+from gateway_stores.windows.leased_meter import LeasedMeter
+from gateway_stores.windows.quota import Answer
+from gateway_stores.windows.survey import AT_ONCE
 from tests.stores.leased import LeasedStore
 from tests.stores.test_leases import Holders, played
 

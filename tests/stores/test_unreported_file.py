@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.api.testing.clock import ManualClock
-from gateway_stores.unreported_file import UnreportedFile, Usage
+from gateway_stores.windows.unreported_file import UnreportedFile, Usage
 
 
 def test_it_is_found_by_others_while_its_process_lives_and_then_inherited(tmp_path: Path) -> None:

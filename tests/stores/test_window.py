@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_stores.window import CUTS, Window
+from gateway_stores.windows.window import CUTS, Window
 
 GAPS = st.lists(st.tuples(st.floats(0, 20), st.integers(0, 9)), max_size=200)
 

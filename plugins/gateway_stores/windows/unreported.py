@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from gateway_stores.leased_meter import LeasedMeter
-from gateway_stores.unreported_file import UnreportedFile, Usage
+from gateway_stores.windows.leased_meter import LeasedMeter
+from gateway_stores.windows.unreported_file import UnreportedFile, Usage
 
 EVERY = 1.0
 """Seconds after which it is kept again: what a process that is killed has used since then is lost."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from gateway.api import Limits, Reading, Refusal
-from gateway_stores.window import Bucket, Window, limited
+from gateway_stores.windows.window import Bucket, Window, limited
 
 GUESS = 1.0
 """Seconds to tell where nobody knows when there is room: what is in the way may be gone at any time."""

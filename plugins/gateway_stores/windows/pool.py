@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import exp, inf
 
 from gateway.api import Tally
-from gateway_stores.quota import BUCKETS, Span
-from gateway_stores.window import Bucket, Window
+from gateway_stores.windows.quota import BUCKETS, Span
+from gateway_stores.windows.window import Bucket, Window
 
 FINE = 600
 """Parts a window is cut into for own uses; they are reported with the time of the newest in their bucket."""

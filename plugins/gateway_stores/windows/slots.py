@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from gateway_stores.pool import AHEAD, SPARE
+from gateway_stores.windows.pool import AHEAD, SPARE
 
 
 class Slots:

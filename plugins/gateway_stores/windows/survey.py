@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from gateway.api import Tally
-from gateway_stores.leased_meter import LeasedMeter
-from gateway_stores.quota import Answer, Authority
+from gateway_stores.windows.asking import answers
+from gateway_stores.windows.leased_meter import LeasedMeter
+from gateway_stores.windows.quota import Answer, Authority
 
 AT_ONCE = 100
 """Subjects in one exchange: requests wait for the authority meanwhile."""
@@ -22,9 +22,8 @@ async def survey(authority: Authority, holder: str, meters: Sequence[LeasedMeter
     for start in range(0, len(limited), AT_ONCE):
         part = limited[start : start + AT_ONCE]
         try:
-            async with asyncio.timeout(PATIENCE):
-                answers = await authority.exchange([meter.look(holder) for meter in part])
+            found = await answers(authority, [meter.look(holder) for meter in part], PATIENCE)
         except OSError:  # `TimeoutError` and `StoreUnavailable` are such
             break
-        seen |= zip(part, answers, strict=False)
+        seen |= zip(part, found, strict=True)
     return [meter.tallies(seen.get(meter)) for meter in meters]

@@ -1,4 +1,4 @@
-"""The authority of `gateway_stores.quota` in Python: who used and who holds what of which window.
+"""The authority of `gateway_stores.windows.quota` in Python: who used and who holds what of which window.
 
 Pure: it does no I/O and is told the time, in seconds since the epoch that must not jump (the wall clock at
 start, plus what a monotonic clock has counted since). Nothing in it is per request but a few additions.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Any
 
-from gateway_stores.quota import BUCKETS, LARGEST, Answer, Ask, Use
+from gateway_stores.windows.quota import BUCKETS, LARGEST, Answer, Ask, Use
 
 LINGER = 60.0
 """Seconds for which a holder is remembered after its last lease: no late message of it counts again."""
@@ -132,7 +132,7 @@ class _Subject:
 
 
 class WindowAuthority:
-    """Knows what was used and is held of all subjects; `gateway_stores.quota` says what the messages mean."""
+    """Knows what was used and is held of all subjects; `quota.py` says what the messages mean."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, _Subject] = {}

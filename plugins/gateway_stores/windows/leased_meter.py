@@ -10,13 +10,13 @@ from itertools import islice
 from math import inf
 
 from gateway.api import Limits, Reading, Refusal, Tally
-from gateway_stores.correspondence import Correspondence
-from gateway_stores.holdings import Holdings
-from gateway_stores.meter import GUESS, refused, weight
-from gateway_stores.pool import Pool
-from gateway_stores.quota import Answer, Ask
-from gateway_stores.unreported_file import Usage
-from gateway_stores.window import Bucket
+from gateway_stores.windows.correspondence import Correspondence
+from gateway_stores.windows.holdings import Holdings
+from gateway_stores.windows.meter import GUESS, refused, weight
+from gateway_stores.windows.pool import Pool
+from gateway_stores.windows.quota import Answer, Ask
+from gateway_stores.windows.unreported_file import Usage
+from gateway_stores.windows.window import Bucket
 
 MOST_WAITING = 100
 """For so many of those who wait quota is asked at once."""

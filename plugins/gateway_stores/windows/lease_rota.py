@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count, islice
 
-from gateway_stores.leased_meter import LeasedMeter
+from gateway_stores.windows.leased_meter import LeasedMeter
 
 TICK = 0.1
 """Seconds between exchanges in the background."""

@@ -12,21 +12,19 @@ from itertools import count
 from weakref import WeakValueDictionary
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Site, StoreUnavailable, Tally, Trouble
-from gateway_stores.breaker import Breaker
-from gateway_stores.census import Census, parts
-from gateway_stores.lease_rota import Rota
-from gateway_stores.leased_meter import LeasedMeter, Taken, Waiting
-from gateway_stores.meter import GUESS
-from gateway_stores.quota import Answer, Ask, Authority
-from gateway_stores.survey import survey
-from gateway_stores.unreported import Unreported
-from gateway_stores.unreported_file import UnreportedFile, Usage
+from gateway_stores.windows.asking import answers
+from gateway_stores.windows.breaker import Breaker
+from gateway_stores.windows.census import Census, parts
+from gateway_stores.windows.lease_rota import Rota
+from gateway_stores.windows.leased_meter import LeasedMeter, Taken, Waiting
+from gateway_stores.windows.meter import GUESS
+from gateway_stores.windows.quota import Authority
+from gateway_stores.windows.survey import survey
+from gateway_stores.windows.unreported import Unreported
+from gateway_stores.windows.unreported_file import UnreportedFile, Usage
 
 PATIENCE = 0.1
-"""Seconds within which the authority must have answered, those not counted for which this process stood still
-itself: it may be stopped, or have to wait for the processor."""
-LOOKS = 5
-"""So often it looks meanwhile; from one look to the next it may stand still for as long as it likes."""
+"""Seconds within which the authority must have answered."""
 PARTING = 1.0
 """The same of the last exchanges, for which no client waits."""
 AGAIN = 0.05
@@ -240,9 +238,9 @@ class LeasedWindows:
         self._rota.exchanging(meters, began)
         asks = [meter.ask(self._site.holder, sent, 2 * self._delay, final=final) for meter in meters]
         try:
-            answers = await self._answers(asks, patience)
+            found = await answers(self._authority, asks, patience)
             now = self._clock()
-            for meter, ask, answer in zip(meters, asks, answers, strict=True):
+            for meter, ask, answer in zip(meters, asks, found, strict=True):
                 meter.answered(ask, answer, now)
         except TimeoutError:
             self._failed(f"no answer within {patience * 1000:.0f} ms", late=True)
@@ -261,25 +259,6 @@ class LeasedWindows:
         for meter in meters:
             self._serve(meter, now, loop.time())
         return True
-
-    async def _answers(self, asks: Sequence[Ask], patience: float) -> Sequence[Answer]:
-        """One answer for each ask. Raises `TimeoutError`, or what the authority raises."""
-        exchange = asyncio.create_task(self._exchanged(asks))
-        try:
-            for _ in range(LOOKS):
-                await asyncio.wait({exchange}, timeout=patience / LOOKS)
-                if exchange.done():
-                    return exchange.result()
-            raise TimeoutError
-        finally:
-            exchange.cancel()
-            exchange.add_done_callback(lambda late: late.cancelled() or late.exception())
-
-    async def _exchanged(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        answers = await self._authority.exchange(asks)
-        if len(answers) != len(asks):
-            raise StoreUnavailable("it did not answer every question")
-        return answers
 
     def _serve(self, meter: LeasedMeter, now: float, moment: float) -> None:
         """Settle with those who wait, in their order, as far as possible."""

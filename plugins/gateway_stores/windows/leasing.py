@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from gateway.api import Limits, Meter, Refusal, Reservation, Tally
-from gateway_stores.leased_meter import LeasedMeter
-from gateway_stores.leases import LeasedWindows
+from gateway_stores.windows.leased_meter import LeasedMeter
+from gateway_stores.windows.leases import LeasedWindows
 
 
 class Leasing:

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from math import ceil, inf
 
-from gateway_stores.holdings import Holdings
-from gateway_stores.pool import Reported
-from gateway_stores.quota import Answer, Ask, Use
+from gateway_stores.windows.holdings import Holdings
+from gateway_stores.windows.pool import Reported
+from gateway_stores.windows.quota import Answer, Ask, Use
 
 FRESH = 0.25
 """Seconds for which what an answer said is good enough to refuse by."""

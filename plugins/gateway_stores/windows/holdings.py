@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import inf
 
 from gateway.api import Limits
-from gateway_stores.pool import Pool
-from gateway_stores.quota import Answer, Span
-from gateway_stores.slots import Slots
-from gateway_stores.window import limited
+from gateway_stores.windows.pool import Pool
+from gateway_stores.windows.quota import Answer, Span
+from gateway_stores.windows.slots import Slots
+from gateway_stores.windows.window import limited
 
 TTL = 60.0
 """Seconds for which what is held may be used; renewed at half of it."""

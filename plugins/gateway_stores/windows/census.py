@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway_stores.facts import Fact, Untold
-from gateway_stores.head_count import HeadCount
+from gateway_stores.windows.head_count import HeadCount
 
 EVERY = 20.0
 """Seconds after which a process tells it again."""
