@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from statistics import mean, median
 from tempfile import mkdtemp
 from typing import NamedTuple
@@ -31,6 +32,7 @@ _CORES: Mapping[str, Sequence[str]] = {"all": (), "one": SERVER_CORE}
 _COMPARED = {"file": (2, 1), "redis": (2, 1), "memory": (1, 2)}
 """By store, how many workers and gateways one of each is compared with. The last is the control."""
 _WORK = works()[0]
+_DRAWS = 4000
 _FULL = 0
 """In place of a rate: as fast as answers come."""
 _WARM_SECONDS = 4
@@ -41,8 +43,8 @@ _COLUMNS = {
     "one": "µs with one",
     "two": "µs with two",
     "ratio": "two × one",
-    "least": "least",
-    "most": "most",
+    "low": "from",
+    "high": "to",
     "one_per_second": "requests/s, one",
     "two_per_second": "requests/s, two",
 }
@@ -120,7 +122,7 @@ async def _side(
 
 
 async def _by_turns(plan: Plan, what: str, one: _Side, two: _Side) -> list[Row]:
-    """A row for each pace: medians of both, and of the ratios of each run."""
+    """A row for each pace: medians of both, the ratio of their means, and how certain that is."""
     turns = []
     for number in range(1, plan.runs + 1):
         turn, order = f"{what}, run {number}", 1 if number % 2 else -1  # the first of two has no advantage
@@ -135,9 +137,21 @@ async def _by_turns(plan: Plan, what: str, one: _Side, two: _Side) -> list[Row]:
 def _row(name: str, pairs: Sequence[tuple[_Cost, _Cost]]) -> Row:
     row: Row = {"server": name}
     if pairs:
-        ratios = [two.us / one.us for one, two in pairs]
-        row |= {"ratio": median(ratios), "least": min(ratios), "most": max(ratios)}
+        row["ratio"] = _ratio(pairs)
+        row["low"], row["high"] = _interval(pairs)
         for side, costs in zip(("one", "two"), zip(*pairs, strict=True), strict=True):
             row[side] = median(cost.us for cost in costs)
             row[f"{side}_per_second"] = median(cost.per_second for cost in costs)
     return row
+
+
+def _ratio(pairs: Sequence[tuple[_Cost, _Cost]]) -> float:
+    return mean(two.us for _, two in pairs) / mean(one.us for one, _ in pairs)
+
+
+def _interval(pairs: Sequence[tuple[_Cost, _Cost]]) -> tuple[float, float]:
+    """Where the ratio is nine times in ten, by what other draws of the same turns would have given: the
+    percentile bootstrap (https://en.wikipedia.org/wiki/Bootstrapping_(statistics))."""
+    draw = Random(0)
+    ratios = sorted(_ratio(draw.choices(pairs, k=len(pairs))) for _ in range(_DRAWS))
+    return ratios[_DRAWS // 20], ratios[-_DRAWS // 20]
