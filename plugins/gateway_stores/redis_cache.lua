@@ -57,6 +57,8 @@ end
 if action == 'get' then return get(ARGV[3]) end
 local key, answer, seconds, entries, size = unpack(ARGV, 3)
 seconds, entries, size = tonumber(seconds), tonumber(entries), tonumber(size)
+-- Whether there is memory is asked of a script's first write alone, and only of one that takes some.
+redis.call('SET', base .. ':answer:' .. key, '', 'PX', math.ceil(seconds * 1000))
 if not pcall(put, key, answer, seconds, entries, size) then
   begin_anew()
   put(key, answer, seconds, entries, size)

@@ -19,8 +19,9 @@ _BATCH = 100
 """Records of one call: the server does nothing else meanwhile."""
 _SCANNED = 1000
 """Records that one call looks through."""
-_BUCKETS = 1440
-"""Buckets of sums that one call reads."""
+_BUCKETS = 20
+"""Buckets of sums that one call reads: with hundreds of groups in each, the server does nothing else for some
+milliseconds."""
 _PRUNED = 1000
 """Records that one call forgets at most."""
 _MICROS = 1_000_000

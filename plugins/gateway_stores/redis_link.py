@@ -74,6 +74,15 @@ class Call:
         return ("EVALSHA", self.script.digest, len(keys), *keys, *self.args)
 
 
+class _VerifiedConnection(SSLConnection):
+    """By TLS. The certificates that it trusts may be others than when it was last connected."""
+
+    async def connect(self) -> None:
+        if not self.is_connected:
+            self.ssl_context.context = None
+        await super().connect()  # type: ignore[no-untyped-call]
+
+
 class Link:
     """Connections to whatever servers an `Address` stands for. Only hosts that it names are ever
     connected to, or those that its sentinels or its cluster name. All keys begin with ``{prefix:``."""
@@ -252,7 +261,7 @@ class Link:
                 "socket_connect_timeout": None,
             }
             if address.tls:
-                settings |= {"connection_class": SSLConnection, "ssl_ca_certs": address.ca_file}
+                settings |= {"connection_class": _VerifiedConnection, "ssl_ca_certs": address.ca_file}
             # Who finds all in use waits: for no longer than its own time, as `run` says.
             pool = BlockingConnectionPool(max_connections=_MAX_CONNECTIONS, timeout=None, **settings)
             self._pools[host] = pool
@@ -271,6 +280,8 @@ class Link:
                 return "refuses to log in: check the username and the password in storage"
             case OutOfMemoryError():
                 return "is out of memory: raise its maxmemory"
+            case ReadOnlyError() if self._address.topology == "sentinel":
+                return "is no master any more: its sentinels are asked who is"
             case ReadOnlyError():
                 return "is a replica: name the master, or its sentinels (redis+sentinel://)"
             case ResponseError() if _forbidden(exc):

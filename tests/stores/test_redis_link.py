@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from gateway_stores.redis import RedisStore
 from gateway_stores.redis_address import parse_address
 from gateway_stores.redis_config import RedisConfigStore
 from gateway_stores.redis_link import Call, Link, Script
-from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer, eventually
+from tests.fakes.redis_server import RedisCluster, RedisSentinels, RedisServer, certificates, eventually
 from tests.fakes.tcp_proxy import TcpProxy
 
 PREFIXES = (f"link-{number}" for number in itertools.count())
@@ -71,6 +72,25 @@ async def test_tls_is_verified(tls_files: Path) -> None:
         assert "certificate" in await complaint(f"rediss://{server.address}")
         assert "certificate" in await complaint(f"rediss://localhost:{server.port}{ca}")
         assert await complaint(f"redis://{server.address}")
+
+
+async def test_certificates_may_be_replaced(tls_files: Path, tmp_path: Path) -> None:
+    """Those of the server by ones of another CA, and with them the file of CAs that are trusted."""
+    files = shutil.copytree(tls_files, tmp_path / "tls")
+    trusted = shutil.copy(files / "ca.pem", tmp_path / "trusted.pem")
+    (tmp_path / "others").mkdir()
+    with RedisServer(tls=files) as server:
+        async with document(f"rediss://{server.address}?ssl_ca_certs={trusted}") as store:
+            await store.read()
+            shutil.copytree(certificates(tmp_path / "others"), files, dirs_exist_ok=True)
+            server.kill()
+            server.start()
+            with pytest.raises(StoreUnavailable):  # the connection that was there
+                await store.read()
+            with pytest.raises(StoreUnavailable, match="certificate"):
+                await store.read()
+            shutil.copy(files / "ca.pem", trusted)
+            await until_healed(store.read)
 
 
 async def test_passwords_and_databases() -> None:

@@ -7,7 +7,8 @@ import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from redis.asyncio.connection import Connection
@@ -219,6 +220,39 @@ async def test_a_server_that_refuses(own_redis: RedisServer, harm: str) -> None:
             await until_healed(lambda: store.append([plain(1)]))
             await until(lambda: store.trouble() is None)
     assert await used(own_redis) == 10
+
+
+async def test_cached_answers_take_no_memory_that_is_not_there(own_redis: RedisServer) -> None:
+    """Nor does one that takes the place of another, for which something is written before."""
+    most = 8_000_000
+    own_redis.command("CONFIG", "SET", "maxmemory", most)
+    async with gateway(own_redis.address) as store:
+        kept = 0
+        for number in range(200):
+            with suppress(StoreUnavailable):
+                await store.cache_put(f"answer {number % 150}", bytes(100_000), 60.0)
+                kept += 1
+        assert 0 < kept < 100
+        assert own_redis.command("INFO", "memory")["used_memory"] < most + 1_000_000
+
+
+async def test_a_question_about_many_minutes_reads_few_at_once(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    run = redis_link.Link.run
+
+    async def counted(self: redis_link.Link, *args: Any) -> list[Any]:
+        replies = await run(self, *args)
+        read.extend(len(reply) for reply in replies if isinstance(reply, list))
+        return replies
+
+    async with gateway(own_redis.address) as store:
+        await store.append([plain(60 * minute) for minute in range(100)])
+        monkeypatch.setattr(redis_link.Link, "run", counted)
+        points = await store.series(Filter(plain(0).time, plain(6000).time), 360.0)
+        assert sum(total.requests for _, total in points) == 100
+        assert max(read) <= 20
 
 
 @pytest.mark.parametrize("harm", [("SCRIPT", "FLUSH"), ("FLUSHALL",), ("restart",)])
