@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -19,9 +20,9 @@ _BATCH = 100
 """Records of one call: the server does nothing else meanwhile."""
 _SCANNED = 1000
 """Records that one call looks through."""
-_BUCKETS = 20
+_BUCKETS = 10
 """Buckets of sums that one call reads: with hundreds of groups in each, the server does nothing else for some
-milliseconds."""
+milliseconds, and this process neither."""
 _PRUNED = 1000
 """Records that one call forgets at most."""
 _MICROS = 1_000_000
@@ -164,8 +165,11 @@ class RedisLedger:
             ends = min(begins + span, int(piece.end))
             reply = await self._act("sums", piece.level, begins, ends)
             with self._link.reading():
-                sums = [(float(beginning), _totals(fields)) for beginning, fields in reply]
-            for beginning, totals in sums:
+                buckets = [(float(beginning), fields) for beginning, fields in reply]
+            for beginning, fields in buckets:
+                await asyncio.sleep(0)  # requests have their turn
+                with self._link.reading():
+                    totals = _totals(fields)
                 for number, total in totals.items():
                     if number not in self._groups:
                         await self._range()
